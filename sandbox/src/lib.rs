@@ -1,0 +1,27 @@
+//! The simulated AWS: one world, two doors.
+//!
+//! [`World`] is pure data with its own seeded generator: no clock, no I/O. Requests come in through
+//! an in-process door ([`door`]) or an HTTP server ([`serve`]), are decoded by one table-driven codec
+//! ([`wire`]), authenticated ([`auth`]), and handed to an operation of a service as a JSON value.
+//!
+//! It judges the provisioner from outside and therefore never depends on it.
+
+pub mod auth;
+pub mod dns;
+pub mod door;
+pub mod fault;
+pub mod kms;
+pub mod limits;
+pub mod logs;
+pub mod profile;
+pub mod record;
+pub mod route53;
+pub mod serve;
+pub mod store;
+pub mod sts;
+pub mod tagging;
+pub mod wire;
+pub mod world;
+
+pub use profile::Profile;
+pub use world::{AwsError, Caller, Effect, Need, Operation, Request, Response, Via, World};
