@@ -36,6 +36,19 @@ pub struct Answered {
     pub wrote: bool,
 }
 
+impl Answered {
+    /// An answer that did not come from the world.
+    pub fn refused(response: Response, error: AwsError) -> Self {
+        Self {
+            response,
+            caller: None,
+            input: Value::Null,
+            error: Some(error),
+            wrote: false,
+        }
+    }
+}
+
 impl<'a> Arrived<'a> {
     /// Reads a request.
     pub fn new(request: &'a Request) -> Self {
@@ -175,8 +188,8 @@ impl World {
             .as_ref()
             .map_err(|unrouted| unrouted.error.clone())?;
         let name = format!("{}:{}", call.model.service, call.name);
-        let operation =
-            operation(&call.model.service, call.name).ok_or_else(|| wire::not_modelled(&name))?;
+        let operation = operation(&call.model.service, call.name)
+            .ok_or_else(|| AwsError::not_modelled(&name))?;
         let input = wire::decode(call, arrived.request)?;
         answered.input = input.clone();
         wire::validate(call, &input)?;

@@ -16,6 +16,8 @@ pub mod rest;
 pub mod text;
 pub mod xml;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use crate::world::{AwsError, Request, Response};
@@ -98,16 +100,8 @@ pub fn route(request: &Request, signed_for: Option<&str>) -> Result<Call, Unrout
     }
 }
 
-/// The refusal of what the sandbox does not model. SDKs do not retry a status 400 with this code.
-pub fn not_modelled(what: &str) -> AwsError {
-    AwsError::new(
-        "UnsupportedOperation",
-        format!("the sandbox does not model {what}"),
-    )
-}
-
 fn unsupported(model: Option<&'static Model>, protocol: Protocol, what: String) -> Unrouted {
-    let error = not_modelled(&what);
+    let error = AwsError::not_modelled(&what);
     Unrouted {
         model,
         protocol,
@@ -257,18 +251,18 @@ fn decode_rest(call: &Call, shape: &Shape, request: &Request) -> Result<Value, S
 
 /// A member that is the whole body.
 fn decode_payload(call: &Call, reference: &Ref, body: &[u8]) -> Result<Value, String> {
-    use base64::Engine as _;
     let shape = call.model.shape(&reference.shape);
-    match shape.kind {
-        Kind::Blob => Ok(base64::engine::general_purpose::STANDARD
-            .encode(body)
-            .into()),
-        Kind::String => str::from_utf8(body)
-            .map(Value::from)
-            .map_err(|_| "the body is not UTF-8".to_owned()),
-        _ if call.protocol == Protocol::RestXml => xml::read(call.model, shape, &xml::parse(body)?),
-        _ => json::read(call.model, shape, &parse_json(body)?),
+    if shape.kind == Kind::Blob {
+        return Ok(BASE64.encode(body).into());
     }
+    if shape.kind == Kind::String {
+        let text = str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
+        return Ok(text.into());
+    }
+    if call.protocol == Protocol::RestXml {
+        return xml::read(call.model, shape, &xml::parse(body)?);
+    }
+    json::read(call.model, shape, &parse_json(body)?)
 }
 
 fn decode_body(

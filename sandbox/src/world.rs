@@ -133,6 +133,16 @@ impl AwsError {
             status: None,
         }
     }
+
+    /// The refusal, by name, of what AWS has and this sandbox does not model. The code is none of
+    /// AWS's, and 501 is a status that no SDK retries.
+    pub fn not_modelled(what: &str) -> Self {
+        Self {
+            code: "NotImplemented".into(),
+            message: format!("spore-sandbox does not model {what}"),
+            status: Some(501),
+        }
+    }
 }
 
 /// One AWS operation: what it needs to be allowed, and what it does.
@@ -210,6 +220,10 @@ pub struct Random {
 
 impl Random {
     /// The next 64 bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a generator is not a sequence to iterate"
+    )]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;

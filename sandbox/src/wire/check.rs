@@ -147,10 +147,9 @@ fn size(shape: &Shape, length: usize, what: &str, violated: &mut impl FnMut(Stri
 }
 
 fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("'{text}'"),
-        other => format!("'{other}'"),
-    }
+    value
+        .as_str()
+        .map_or_else(|| format!("'{value}'"), |text| format!("'{text}'"))
 }
 
 fn lower_first(name: &str) -> String {

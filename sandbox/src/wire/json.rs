@@ -109,9 +109,11 @@ pub fn write(model: &Model, reference: &Ref, value: &Value) -> Value {
                 .collect()
         }
         (Kind::Timestamp, Value::Number(_)) => {
-            match text::format_of(reference, shape, TimestampFormat::UnixTimestamp) {
-                TimestampFormat::UnixTimestamp => value.clone(),
-                other => text::write(Kind::Timestamp, value, other).into(),
+            let format = text::format_of(reference, shape, TimestampFormat::UnixTimestamp);
+            if format == TimestampFormat::UnixTimestamp {
+                value.clone()
+            } else {
+                text::write(Kind::Timestamp, value, format).into()
             }
         }
         _ => value.clone(),
