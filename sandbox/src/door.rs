@@ -298,11 +298,11 @@ impl Inner {
     }
 
     fn advance(&mut self, span: Duration) -> Result<(), StoreError> {
-        // Counted from the clock as it is given out, which may stand above host plus `ahead`.
-        let target = self.now().checked_add(span).unwrap_or(Timestamp::MAX);
         let host = self.start.unwrap_or_else(host_now);
-        let ahead = Duration::try_from(target.duration_since(host)).unwrap_or_default();
-        self.world.ahead = self.world.ahead.max(ahead);
+        let running = host.checked_add(self.world.ahead).unwrap_or(Timestamp::MAX);
+        // The clock as it is given out stands above host plus `ahead` if the host's was set back.
+        let behind = Duration::try_from(self.given.duration_since(running)).unwrap_or_default();
+        self.world.ahead = self.world.ahead.saturating_add(behind).saturating_add(span);
         self.stored.ahead = self.world.ahead;
         let now = self.now();
         self.save(now)
