@@ -86,7 +86,11 @@ pub struct Need {
 impl Need {
     /// A need without condition keys of its own.
     pub fn new(action: &str, resource: impl Into<String>) -> Self {
-        Self { action: action.into(), resource: resource.into(), context: BTreeMap::new() }
+        Self {
+            action: action.into(),
+            resource: resource.into(),
+            context: BTreeMap::new(),
+        }
     }
 
     /// Adds a condition key.
@@ -112,7 +116,21 @@ pub struct AwsError {
 impl AwsError {
     /// An error with the status that the service's model gives it.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: None,
+        }
+    }
+
+    /// The refusal, by name, of what AWS has and this sandbox does not model. The code is none of
+    /// AWS's, and 501 is a status that no SDK retries.
+    pub fn not_modelled(what: &str) -> Self {
+        Self {
+            code: "NotImplemented".into(),
+            message: format!("spore-sandbox does not model {what}"),
+            status: Some(501),
+        }
     }
 }
 
@@ -206,7 +224,11 @@ impl Random {
     /// `len` characters of `alphabet` (ids of zones, changes, requests).
     pub fn text(&mut self, alphabet: &[u8], len: usize) -> String {
         (0..len)
-            .map(|_| char::from(alphabet[usize::try_from(self.next() % alphabet.len() as u64).unwrap_or(0)]))
+            .map(|_| {
+                char::from(
+                    alphabet[usize::try_from(self.next() % alphabet.len() as u64).unwrap_or(0)],
+                )
+            })
             .collect()
     }
 
@@ -216,6 +238,13 @@ impl Random {
         b[6] = (b[6] & 0x0F) | 0x40;
         b[8] = (b[8] & 0x3F) | 0x80;
         let hex: String = b.iter().map(|x| format!("{x:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 }
