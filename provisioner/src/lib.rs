@@ -1,1 +1,4 @@
 //! Provisioner.
+
+pub mod name;
+pub mod stack;

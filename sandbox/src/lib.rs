@@ -7,6 +7,7 @@
 //! It judges the provisioner from outside and therefore never depends on it.
 
 pub mod auth;
+pub mod call;
 pub mod dns;
 pub mod door;
 pub mod fault;

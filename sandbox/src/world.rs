@@ -4,6 +4,7 @@
 //! knows no clock: the time of a call is an argument.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,16 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Body bytes.
     pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of a name, which is lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
 }
 
 /// One HTTP response.
@@ -155,6 +166,10 @@ pub struct World {
     pub version: u32,
     /// Delays, lags and limits.
     pub profile: Profile,
+    /// How far the world's clock is ahead of the host's. Never falls.
+    pub ahead: Duration,
+    /// World time of the last write; a host clock that was set back does not take the world with it.
+    pub latest: Timestamp,
     /// State of the seeded generator.
     pub random: Random,
     /// KMS by account and region.
@@ -182,6 +197,8 @@ impl World {
         Self {
             version: WORLD_VERSION,
             profile,
+            ahead: Duration::ZERO,
+            latest: Timestamp::UNIX_EPOCH,
             random: Random { state: seed },
             kms: kms::State::default(),
             route53: route53::State::default(),
@@ -203,6 +220,10 @@ pub struct Random {
 
 impl Random {
     /// The next 64 bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a generator is not a sequence to iterate"
+    )]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
