@@ -263,4 +263,4 @@ fn seconds(at: Timestamp) -> Value {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
