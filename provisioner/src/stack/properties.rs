@@ -277,7 +277,7 @@ fn schema_paths(schema: &serde_json::Value, path: &str, paths: &mut Vec<String>)
 #[test]
 fn schema_and_reader_know_the_same_keys() {
     let (mut asked, mut described) = (Vec::new(), Vec::new());
-    asked_paths(&v1::keys(), "", &mut asked);
+    asked_paths(v1::keys(), "", &mut asked);
     schema_paths(&schema(), "", &mut described);
     asked.sort();
     described.sort();
@@ -298,7 +298,7 @@ fn generated_documents_write_every_key() {
         "roles",
         "certificate",
     ];
-    for (table, keys) in tables_of(&v1::keys()) {
+    for (table, keys) in tables_of(v1::keys()) {
         let lines: String = TABLES
             .iter()
             .filter(|(header, _)| header.trim_matches(['[', ']']) == table)
@@ -349,7 +349,7 @@ fn writing_every_default_changes_nothing() {
     }
     let three = "version = 1\ndomain = \"spore.example.edu\"\naccount = \"123456789012\"\n";
     let mut all = three.to_owned();
-    write(&v1::keys(), "", &mut all);
+    write(v1::keys(), "", &mut all);
     assert!(all.lines().count() > 30, "{all}");
     assert_eq!(parsed(&all), parsed(three), "{all}");
 }

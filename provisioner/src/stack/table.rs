@@ -279,11 +279,12 @@ impl<'d> Table<'d> {
         what: impl std::fmt::Display,
         hint: impl Into<Option<String>>,
     ) {
-        let span = self
-            .entry(name)
-            .map_or(self.span.clone(), |(_, value)| value.span());
         let what = format!("{}: {what}", self.key_path(name));
-        self.problems.push(Problem::new(span, what).with_hint(hint));
+        let problem = match self.entry(name) {
+            Some((_, value)) => Problem::new(value.span(), what),
+            None => Problem::missing(self.span.clone(), what),
+        };
+        self.problems.push(problem.with_hint(hint));
     }
 
     /// All problems of the table, unknown keys included.

@@ -228,8 +228,8 @@ fn wrong_types_name_the_expected_form() {
     );
     refused(
         "[alarms]\nnotify = \"arn:aws:sns:us-east-1:123456789012:x\"\n",
-        "6:10 alarms.notify: expected a list in [ ], each entry the ARN of an SNS topic, such as \
-         arn:aws:sns:us-east-1:123456789012:alarms in quotes, found text; \
+        "6:10 alarms.notify: expected a list in [ ], each entry the ARN of an SNS topic in \
+         quotes, such as \"arn:aws:sns:us-east-1:123456789012:alarms\", found text; \
          write [\"arn:aws:sns:us-east-1:123456789012:x\"]",
     );
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::domain::DomainName;
 use super::form::{Form, Item, Whole, Word};
@@ -114,14 +115,15 @@ pub(super) fn homes_of(name: &str) -> Vec<String> {
         }
     }
     let mut homes = Vec::new();
-    search(name, "", &keys(), &mut homes);
+    search(name, "", keys(), &mut homes);
     homes
 }
 
 /// Every key of the format.
-pub(super) fn keys() -> Vec<Asked> {
+pub(super) fn keys() -> &'static [Asked] {
+    static KEYS: OnceLock<Vec<Asked>> = OnceLock::new();
     let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
-    Table::describe(|t| stack(t, "", &no_files))
+    KEYS.get_or_init(|| Table::describe(|t| stack(t, "", &no_files)))
 }
 
 fn delegation(t: &mut Table<'_>) -> Delegation {

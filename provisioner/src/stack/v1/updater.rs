@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::ReadFile;
 use crate::name::account_label;
-use crate::stack::account::{AccountId, Arn, Role};
+use crate::stack::account::AccountId;
+use crate::stack::arn::{Arn, Role};
 use crate::stack::domain::{DomainName, Label};
 use crate::stack::form::{Whole, Word, one_of};
 use crate::stack::instances::{self, Accounts, Entry, InstanceAccount};
