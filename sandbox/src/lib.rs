@@ -7,12 +7,15 @@
 //! It judges the provisioner from outside and therefore never depends on it.
 
 pub mod auth;
+pub mod call;
 pub mod dns;
 pub mod door;
 pub mod fault;
 pub mod kms;
 pub mod limits;
+mod listing;
 pub mod logs;
+pub mod policy;
 pub mod profile;
 pub mod record;
 pub mod route53;

@@ -1,1 +1,419 @@
-//! (being written)
+//! The HTTP door: the same world for boto3, the AWS CLI, Terraform and everybody else.
+//!
+//! A request for a service is told apart by its credential scope, so one address serves all of them.
+//! What belongs to the sandbox itself is under `/_spore/`:
+//!
+//! | route | what |
+//! |---|---|
+//! | `GET /_spore/info` | [`Info`]: who serves, since which offset, how to ask name servers |
+//! | `POST /_spore/dns/ADDRESS` | a DNS message to the simulated name server of that address |
+//! | `POST /_spore/command` | a [`Command`] |
+//! | `POST /_spore/advance?seconds=N` | the command `advance` for curl |
+//! | `POST /_spore/reset` | the command `reset` for curl |
+//!
+//! They answer callers on this machine only, and only under a loopback host name: a page in a browser
+//! that rebinds its own name to 127.0.0.1 (DNS rebinding) must not reset somebody's world.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::dns::RegistrarAction;
+use crate::door::{Outcome, Sandbox, of_http, to_http};
+use crate::profile::Profile;
+use crate::store::{ServeInfo, StoreError};
+
+/// Longest body taken: AWS's largest here is a Lambda zip of 50 MB, in base64.
+const BODY_BYTES_MAX: usize = 70 * 1024 * 1024;
+
+/// How long requests in flight may take once the server is asked to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A client that does not finish its headers is let go.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a server listens.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Added to every answer of a service.
+    pub latency: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
+            latency: Duration::ZERO,
+        }
+    }
+}
+
+/// A server that cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The answer of `/_spore/info`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Info {
+    /// Version of the sandbox.
+    pub version: String,
+    /// Process id of the server.
+    pub pid: u32,
+    /// Base URL of the services.
+    pub url: String,
+    /// Base URL of the name servers: a query is posted to it with the server's address appended.
+    pub dns: String,
+    /// World time.
+    pub now: Timestamp,
+    /// How far world time is ahead of the host's.
+    pub offset_seconds: u64,
+    /// Delays, lags and limits.
+    pub profile: Profile,
+}
+
+/// What the command line asks of a served world.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// Moves the clock ahead.
+    Advance {
+        /// By how much.
+        seconds: u64,
+    },
+    /// What a registrar or a parent's hostmaster does.
+    Registrar(RegistrarAction),
+    /// Starts afresh.
+    Reset,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandAnswer {
+    /// What was done, or why it was refused.
+    pub message: String,
+}
+
+impl Command {
+    /// Carries a command out: the same for a world held by this process and for a served one.
+    /// The inner result is the world's own answer, the outer one the folder's.
+    pub fn carry_out(self, sandbox: &Sandbox) -> Result<Result<String, String>, StoreError> {
+        match self {
+            Self::Advance { seconds } => {
+                sandbox.advance(Duration::from_secs(seconds))?;
+                Ok(Ok(format!("it is {:.0} now", sandbox.now())))
+            }
+            Self::Registrar(action) => {
+                sandbox.with_world(|world, now| world.registrar(now, action))
+            }
+            Self::Reset => {
+                sandbox.reset()?;
+                Ok(Ok("the world is new".to_owned()))
+            }
+        }
+    }
+}
+
+/// A server that listens and has said so in its folder.
+#[derive(Debug)]
+pub struct Server {
+    sandbox: Sandbox,
+    listener: TcpListener,
+    latency: Duration,
+    info: ServeInfo,
+}
+
+/// What every connection needs.
+#[derive(Debug, Clone)]
+struct Shared {
+    sandbox: Sandbox,
+    latency: Duration,
+    info: ServeInfo,
+}
+
+type Answer = http::Response<Full<Bytes>>;
+
+/// The connection is to be broken without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the fault plan breaks this connection")]
+struct BreakConnection;
+
+/// Serves a world until `shutdown` is ready.
+pub async fn serve(
+    sandbox: Sandbox,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    Server::listen(sandbox, options).await?.run(shutdown).await;
+    Ok(())
+}
+
+impl Server {
+    /// Listens, and writes `serve.json` so that other commands find the server.
+    pub async fn listen(sandbox: Sandbox, options: Options) -> Result<Self, ServeError> {
+        let failed = |source| ServeError::Listen {
+            address: options.listen,
+            source,
+        };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        // Who listens everywhere is reached on loopback from this machine.
+        let reachable = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => {
+                SocketAddr::from(([127, 0, 0, 1], address.port()))
+            }
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => address,
+        };
+        let url = format!("http://{reachable}");
+        let info = ServeInfo {
+            pid: std::process::id(),
+            dns: format!("{url}/_spore/dns/"),
+            url,
+        };
+        sandbox.with_store(|store| store.map_or(Ok(()), |store| store.announce(&info)))?;
+        Ok(Self {
+            sandbox,
+            listener,
+            latency: options.latency,
+            info,
+        })
+    }
+
+    /// Where it listens.
+    pub fn info(&self) -> &ServeInfo {
+        &self.info
+    }
+
+    /// Serves until `shutdown` is ready, then finishes what is in flight.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let shared = Shared {
+            sandbox: self.sandbox,
+            latency: self.latency,
+            info: self.info,
+        };
+        let (stop, stopped) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        connections.spawn(connection(stream, peer, shared.clone(), stopped.clone()));
+                    }
+                    // Out of descriptors: those in use come back.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        drop(self.listener);
+        drop(stop);
+        let finish = async { while connections.join_next().await.is_some() {} };
+        tokio::time::timeout(GRACE, finish).await.ok();
+        shared.sandbox.with_store(|store| {
+            if let Some(store) = store {
+                store.withdraw();
+            }
+        });
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Shared,
+    mut stopped: watch::Receiver<()>,
+) {
+    stream.set_nodelay(true).ok();
+    let service = service_fn(|request| answer(request, peer, shared.clone()));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // Errors are the client's affair: it went away, or spoke no HTTP.
+        result = connection.as_mut() => { result.ok(); }
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.ok();
+        }
+    }
+}
+
+async fn answer(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    shared: Shared,
+) -> Result<Answer, BreakConnection> {
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Ok(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+        }
+        Err(_) => return Err(BreakConnection),
+    };
+    let request = http::Request::from_parts(parts, body);
+    if let Some(route) = request.uri().path().strip_prefix("/_spore/") {
+        let route = route.to_owned();
+        return Ok(own(&route, &request, peer, &shared));
+    }
+    let outcome = shared.sandbox.deliver(&of_http(request));
+    match outcome {
+        Outcome::Answer(response, delay) => {
+            // Time is the host's here: what an in-process caller gets for free is really waited for.
+            let wait = shared.latency + delay;
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            Ok(to_http(response).map(Full::new))
+        }
+        Outcome::Hang => std::future::pending().await,
+        Outcome::Break(_) => Err(BreakConnection),
+    }
+}
+
+fn text(status: StatusCode, message: &str) -> Answer {
+    let mut answer = http::Response::new(Full::new(Bytes::from(format!("{message}\n"))));
+    *answer.status_mut() = status;
+    answer
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value).expect("answers are plain data");
+    let mut answer = http::Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
+    answer
+}
+
+/// Answers what belongs to the sandbox itself.
+fn own(route: &str, request: &http::Request<Bytes>, peer: SocketAddr, shared: &Shared) -> Answer {
+    if !peer.ip().to_canonical().is_loopback() || !names_loopback(request) {
+        let message = "only for callers on this machine, under a loopback host name";
+        return text(StatusCode::FORBIDDEN, message);
+    }
+    let post = request.method() == Method::POST;
+    match route {
+        "info" if request.method() == Method::GET => json(StatusCode::OK, &info(shared)),
+        "command" if post => match serde_json::from_slice(request.body()) {
+            Ok(command) => commanded(command, shared),
+            Err(error) => refused(StatusCode::BAD_REQUEST, error.to_string()),
+        },
+        "advance" if post => match seconds_of(request) {
+            Some(seconds) => commanded(Command::Advance { seconds }, shared),
+            None => refused(StatusCode::BAD_REQUEST, "say ?seconds=N".to_owned()),
+        },
+        "reset" if post => commanded(Command::Reset, shared),
+        _ => match route.strip_prefix("dns/").map(str::parse::<IpAddr>) {
+            Some(Ok(server)) if post => dns(server, request, shared),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there is no such route; see /_spore/info",
+            ),
+        },
+    }
+}
+
+fn info(shared: &Shared) -> Info {
+    shared.sandbox.inspect(|world, now| Info {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: shared.info.pid,
+        url: shared.info.url.clone(),
+        dns: shared.info.dns.clone(),
+        now,
+        offset_seconds: world.ahead.as_secs(),
+        profile: world.profile,
+    })
+}
+
+fn commanded(command: Command, shared: &Shared) -> Answer {
+    match command.carry_out(&shared.sandbox) {
+        Ok(Ok(message)) => json(StatusCode::OK, &CommandAnswer { message }),
+        Ok(Err(message)) => refused(StatusCode::CONFLICT, message),
+        Err(error) => refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+    }
+}
+
+fn refused(status: StatusCode, message: String) -> Answer {
+    json(status, &CommandAnswer { message })
+}
+
+fn dns(server: IpAddr, request: &http::Request<Bytes>, shared: &Shared) -> Answer {
+    match shared.sandbox.dns(server, request.body()) {
+        Some(message) => {
+            let mut answer = http::Response::new(Full::new(Bytes::from(message)));
+            answer.headers_mut().insert(
+                http::header::CONTENT_TYPE,
+                http::HeaderValue::from_static("application/dns-message"),
+            );
+            answer
+        }
+        // Silence cannot be told apart from a slow server by who asks over UDP; over HTTP it can.
+        None => text(
+            StatusCode::GATEWAY_TIMEOUT,
+            "no server answers at this address",
+        ),
+    }
+}
+
+fn seconds_of(request: &http::Request<Bytes>) -> Option<u64> {
+    let query = request.uri().query()?;
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("seconds="))?
+        .parse()
+        .ok()
+}
+
+/// Whether the host a client says it speaks to is this machine by a name nobody else controls.
+fn names_loopback(request: &http::Request<Bytes>) -> bool {
+    let host = request
+        .headers()
+        .get(http::header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let Some(authority) = host.and_then(|host| host.parse::<http::uri::Authority>().ok()) else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}

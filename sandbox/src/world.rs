@@ -4,6 +4,7 @@
 //! knows no clock: the time of a call is an argument.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,16 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Body bytes.
     pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of a name, which is lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
 }
 
 /// One HTTP response.
@@ -86,7 +97,11 @@ pub struct Need {
 impl Need {
     /// A need without condition keys of its own.
     pub fn new(action: &str, resource: impl Into<String>) -> Self {
-        Self { action: action.into(), resource: resource.into(), context: BTreeMap::new() }
+        Self {
+            action: action.into(),
+            resource: resource.into(),
+            context: BTreeMap::new(),
+        }
     }
 
     /// Adds a condition key.
@@ -112,7 +127,21 @@ pub struct AwsError {
 impl AwsError {
     /// An error with the status that the service's model gives it.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: None,
+        }
+    }
+
+    /// The refusal, by name, of what AWS has and this sandbox does not model. The code is none of
+    /// AWS's, and 501 is a status that no SDK retries.
+    pub fn not_modelled(what: &str) -> Self {
+        Self {
+            code: "NotImplemented".into(),
+            message: format!("spore-sandbox does not model {what}"),
+            status: Some(501),
+        }
     }
 }
 
@@ -137,6 +166,10 @@ pub struct World {
     pub version: u32,
     /// Delays, lags and limits.
     pub profile: Profile,
+    /// How far the world's clock is ahead of the host's. Never falls.
+    pub ahead: Duration,
+    /// World time of the last write; a host clock that was set back does not take the world with it.
+    pub latest: Timestamp,
     /// State of the seeded generator.
     pub random: Random,
     /// KMS by account and region.
@@ -164,6 +197,8 @@ impl World {
         Self {
             version: WORLD_VERSION,
             profile,
+            ahead: Duration::ZERO,
+            latest: Timestamp::UNIX_EPOCH,
             random: Random { state: seed },
             kms: kms::State::default(),
             route53: route53::State::default(),
@@ -185,6 +220,10 @@ pub struct Random {
 
 impl Random {
     /// The next 64 bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a generator is not a sequence to iterate"
+    )]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
@@ -206,7 +245,11 @@ impl Random {
     /// `len` characters of `alphabet` (ids of zones, changes, requests).
     pub fn text(&mut self, alphabet: &[u8], len: usize) -> String {
         (0..len)
-            .map(|_| char::from(alphabet[usize::try_from(self.next() % alphabet.len() as u64).unwrap_or(0)]))
+            .map(|_| {
+                char::from(
+                    alphabet[usize::try_from(self.next() % alphabet.len() as u64).unwrap_or(0)],
+                )
+            })
             .collect()
     }
 
@@ -216,6 +259,13 @@ impl Random {
         b[6] = (b[6] & 0x0F) | 0x40;
         b[8] = (b[8] & 0x3F) | 0x80;
         let hex: String = b.iter().map(|x| format!("{x:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 }

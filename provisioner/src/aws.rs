@@ -1,0 +1,268 @@
+//! The edge to AWS: building clients, and turning the SDK's errors into [`Failure`]s. Nothing here
+//! decides, retries or prints.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_route53::types::ChangeInfo;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata};
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::app_name::AppName;
+use aws_types::region::Region;
+use spore_sandbox::door::Sandbox;
+
+use crate::arg::{Output, Outputs};
+use crate::clock::{Clock, SdkSleep, SigningTime};
+use crate::retry::{Class, Failure, classify};
+use crate::target::Target;
+
+/// Region of KMS for DNSSEC, of Route 53's signatures and metrics (Route 53 Developer Guide,
+/// "Working with customer managed keys for DNSSEC").
+const GLOBAL_REGION: &str = "us-east-1";
+
+/// What a set of clients may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only; any other operation is refused before it is sent.
+    Read,
+    /// Reads and writes, on behalf of the plan with this digest.
+    Write {
+        /// Hex digest; its start appears in CloudTrail as the user agent's app id.
+        digest: String,
+    },
+}
+
+/// One client per service.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// KMS in us-east-1.
+    pub kms: aws_sdk_kms::Client,
+    /// CloudWatch Logs in the stack's region.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Route 53.
+    pub route53: aws_sdk_route53::Client,
+    /// STS in the stack's region.
+    pub sts: aws_sdk_sts::Client,
+    /// The tagging API in us-east-1.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+}
+
+impl Clients {
+    /// Clients for a target.
+    pub async fn connect(target: &Target, region: &str, account: &str, access: &Access) -> Self {
+        let shared = shared_config(target, region, account, access).await;
+        macro_rules! client {
+            ($service:ident, $region:expr) => {{
+                let mut config = $service::config::Builder::from(&shared)
+                    .region(Region::new($region.to_owned()));
+                if *access == Access::Read {
+                    config = config.interceptor(ReadOnly);
+                }
+                $service::Client::from_conf(config.build())
+            }};
+        }
+        Self {
+            kms: client!(aws_sdk_kms, GLOBAL_REGION),
+            logs: client!(aws_sdk_cloudwatchlogs, region),
+            route53: client!(aws_sdk_route53, GLOBAL_REGION),
+            sts: client!(aws_sdk_sts, region),
+            tagging: client!(aws_sdk_resourcegroupstagging, GLOBAL_REGION),
+        }
+    }
+}
+
+async fn shared_config(target: &Target, region: &str, account: &str, access: &Access) -> SdkConfig {
+    let clock = target.clock();
+    // Reads may be retried by the SDK; writes are retried by the run loop alone, where it is visible.
+    let retry = match access {
+        Access::Read => RetryConfig::standard().with_max_attempts(4),
+        Access::Write { .. } => RetryConfig::disabled(),
+    };
+    let app = match access {
+        Access::Read => "spore-infra".to_owned(),
+        Access::Write { digest } => format!("spore-infra-{}", digest.get(..16).unwrap_or(digest)),
+    };
+    let app = AppName::new(app).expect("invariant: hex digits and hyphens are a valid app name");
+    let sandbox_credentials = || {
+        // The emulators' convention: an account id as key id is that account's administrator.
+        let keys = Credentials::from_keys(account, "test", None);
+        SharedCredentialsProvider::new(keys)
+    };
+    let builder = match target {
+        Target::Local(sandbox) => SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(in_process(sandbox.clone()))
+            .timeout_config(TimeoutConfig::disabled())
+            .credentials_provider(sandbox_credentials()),
+        Target::Served { url, .. } => SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(https())
+            .timeout_config(timeouts())
+            .endpoint_url(url)
+            .credentials_provider(sandbox_credentials()),
+        Target::Aws { .. } => {
+            let loaded = aws_config::defaults(BehaviorVersion::latest())
+                .http_client(https())
+                .timeout_config(timeouts())
+                .region(Region::new(region.to_owned()))
+                .load()
+                .await;
+            loaded.into_builder()
+        }
+    };
+    builder
+        .retry_config(retry)
+        .app_name(app)
+        .time_source(SigningTime(clock.clone()))
+        .sleep_impl(SdkSleep(clock))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build()
+}
+
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}
+
+/// Every AWS call here answers within a second or two; these bounds tell a dead network.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .build()
+}
+
+/// The sandbox in this process as the SDK's HTTP client.
+fn in_process(sandbox: Sandbox) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(InProcess(sandbox));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+#[derive(Debug)]
+struct InProcess(Sandbox);
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let sandbox = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request =
+                request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let (parts, body) = request.into_parts();
+            let bytes = body.bytes().map(<[u8]>::to_vec).unwrap_or_default();
+            let answer = sandbox
+                .exchange(http::Request::from_parts(parts, bytes.into()))
+                .await
+                .map_err(|error| ConnectorError::io(error.to_string().into()))?;
+            let answer = answer.map(SdkBody::from);
+            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// Refuses every operation that is not a read, so that planning cannot write by construction.
+#[derive(Debug)]
+struct ReadOnly;
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for ReadOnly {
+    fn name(&self) -> &'static str {
+        "ReadOnly"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = config.load::<Metadata>().map(Metadata::name).unwrap_or_default();
+        let reads = ["Get", "List", "Describe", "Filter"];
+        if reads.iter().any(|verb| operation.starts_with(verb)) {
+            Ok(())
+        } else {
+            Err(format!("invariant: planning only reads, but {operation} was called").into())
+        }
+    }
+}
+
+/// The id of a change, as an output.
+pub fn change_id(change: Option<ChangeInfo>) -> Outputs {
+    change
+        .map(|change| {
+            let id = change.id().rsplit('/').next().unwrap_or_default().to_owned();
+            Outputs::from([(Output::ChangeId, id)])
+        })
+        .unwrap_or_default()
+}
+
+/// Turns an SDK error into a failure.
+pub fn fail<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + fmt::Debug + std::error::Error + 'static,
+{
+    let failure = |class, code: &str, message: String| Failure {
+        operation: operation.to_owned(),
+        class,
+        code: code.to_owned(),
+        message,
+    };
+    match &error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let code = context.err().code().unwrap_or_default();
+            let message = context.err().message().unwrap_or("(no message)");
+            failure(classify(operation, code, message, status), code, message.to_owned())
+        }
+        SdkError::TimeoutError(_) => {
+            failure(Class::Unanswered, "", "no answer in time".to_owned())
+        }
+        SdkError::ResponseError(_) => {
+            failure(Class::Unanswered, "", format!("unreadable answer: {}", chain(&error)))
+        }
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+            let credentials = causes(&error).any(|cause| cause.is::<CredentialsError>());
+            if credentials {
+                failure(Class::Credentials, "", chain(&error))
+            } else {
+                failure(Class::Unanswered, "", chain(&error))
+            }
+        }
+        _ => failure(Class::Unknown, "", chain(&error)),
+    }
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// The causes of an error in one line, without those that only repeat.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for text in causes(error).skip(1).map(ToString::to_string) {
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
+    }
+    if texts.is_empty() { error.source().unwrap_or(error).to_string() } else { texts.join(": ") }
+}

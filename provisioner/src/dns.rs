@@ -1,0 +1,344 @@
+//! The edge to DNS: asking single servers, and walking from the root to a zone's parent. No caches
+//! and no resolver in between: what each authoritative server says is the evidence.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use hickory_proto::dnssec::rdata::DNSSECRData;
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+
+use crate::ds::{Ds, DnsKey};
+use crate::snapshot::{Delegated, ParentView, ServerView};
+use crate::target::{self, Target};
+
+/// Root servers' IPv4 addresses (IANA, "Root hints", named.root of 2023-11; a to m).
+const ROOT_HINTS: [(&str, [u8; 4]); 13] = [
+    ("a.root-servers.net", [198, 41, 0, 4]),
+    ("b.root-servers.net", [170, 247, 170, 2]),
+    ("c.root-servers.net", [192, 33, 4, 12]),
+    ("d.root-servers.net", [199, 7, 91, 13]),
+    ("e.root-servers.net", [192, 203, 230, 10]),
+    ("f.root-servers.net", [192, 5, 5, 241]),
+    ("g.root-servers.net", [192, 112, 36, 4]),
+    ("h.root-servers.net", [198, 97, 190, 53]),
+    ("i.root-servers.net", [192, 36, 148, 17]),
+    ("j.root-servers.net", [192, 58, 128, 30]),
+    ("k.root-servers.net", [193, 0, 14, 129]),
+    ("l.root-servers.net", [199, 7, 83, 42]),
+    ("m.root-servers.net", [202, 12, 27, 33]),
+];
+
+/// UDP payload that passes unfragmented (DNS flag day 2020).
+const UDP_PAYLOAD: u16 = 1_232;
+/// How long one server may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Servers of one zone tried before giving up on the walk.
+const SERVERS_TRIED: usize = 3;
+/// Zone cuts and name server look-ups followed before giving up.
+const DEPTH_MAX: usize = 8;
+
+/// Asks name servers by address.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    target: Target,
+}
+
+/// A server of a zone, by name and address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Server {
+    name: String,
+    address: IpAddr,
+}
+
+impl Dns {
+    /// Name servers of the target: the simulated ones, or those of the internet.
+    pub fn new(target: &Target) -> Self {
+        Self { target: target.clone() }
+    }
+
+    /// Asks one server one question.
+    pub async fn ask(
+        &self,
+        server: IpAddr,
+        name: &Name,
+        rtype: RecordType,
+    ) -> Result<Message, String> {
+        let mut query = Message::query();
+        query.metadata.recursion_desired = false;
+        query.add_query(Query::query(name.clone(), rtype));
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_PAYLOAD).set_version(0);
+        edns.enable_dnssec();
+        query.set_edns(edns);
+        let bytes = query.to_vec().map_err(|error| error.to_string())?;
+        let answer = match &self.target {
+            Target::Local(sandbox) => {
+                sandbox.dns(server, &bytes).ok_or_else(|| "no answer".to_owned())?
+            }
+            Target::Served { dns, .. } | Target::Aws { simulated: Some((dns, _)) } => {
+                let url = format!("{}/{server}", dns.trim_end_matches('/'));
+                target::request("POST", &url, "application/dns-message", bytes.into())
+                    .await?
+                    .to_vec()
+            }
+            Target::Aws { simulated: None } => over_network(server, &bytes).await?,
+        };
+        let answer = Message::from_vec(&answer).map_err(|error| error.to_string())?;
+        if answer.metadata.id != query.metadata.id || answer.queries != query.queries {
+            return Err("the answer is not to our question".into());
+        }
+        match answer.metadata.response_code {
+            ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
+            other => Err(format!("answered {other}")),
+        }
+    }
+
+    /// What the servers of the parent zone say about `domain`.
+    pub async fn parent(&self, domain: &str) -> ParentView {
+        let name = match Name::from_str(&format!("{domain}.")) {
+            Ok(name) => name,
+            Err(error) => return ParentView::Unknown(error.to_string()),
+        };
+        let (zone, servers) = match self.descend(&name, RecordType::DS, 0).await {
+            Ok(Reached { zone, servers, .. }) => (zone, servers),
+            Err(why) => return ParentView::Unknown(why),
+        };
+        let views = servers.into_iter().map(|server| {
+            let name = name.clone();
+            async move {
+                let answer = self.delegation(&server, &name).await;
+                ServerView { name: server.name, address: server.address, answer }
+            }
+        });
+        ParentView::Seen { zone: text(&zone), servers: futures_util::future::join_all(views).await }
+    }
+
+    /// Whether every given name server of `domain` serves this DNSKEY; the error says which does not.
+    pub async fn serves_key(
+        &self,
+        domain: &str,
+        name_servers: &[String],
+        key: &DnsKey,
+    ) -> Result<(), String> {
+        let apex = Name::from_str(&format!("{domain}.")).map_err(|error| error.to_string())?;
+        if name_servers.is_empty() {
+            return Err("the zone shows no name servers".into());
+        }
+        let checks = name_servers.iter().map(|server| self.serves(server, &apex, key));
+        for check in futures_util::future::join_all(checks).await {
+            check?;
+        }
+        Ok(())
+    }
+
+    async fn serves(&self, server: &str, apex: &Name, key: &DnsKey) -> Result<(), String> {
+        let name = Name::from_str(&format!("{server}.")).map_err(|error| error.to_string())?;
+        let address = self.addresses(&name, 0).await?.into_iter().next();
+        let address = address.ok_or_else(|| format!("{server} has no address"))?;
+        let answer = self
+            .ask(address, apex, RecordType::DNSKEY)
+            .await
+            .map_err(|why| format!("{server} ({address}): {why}"))?;
+        let shown = answer.answers.iter().any(|record| match &record.data {
+            RData::DNSSEC(DNSSECRData::DNSKEY(found)) => {
+                found.flags() == key.flags()
+                    && u8::from(found.public_key().algorithm()) == key.algorithm()
+                    && hickory_proto::dnssec::PublicKey::public_bytes(found.public_key())
+                        == key.bytes()
+            }
+            _ => false,
+        });
+        if shown { Ok(()) } else { Err(format!("{server} does not serve the DNSKEY yet")) }
+    }
+
+    async fn delegation(&self, server: &Server, domain: &Name) -> Result<Delegated, String> {
+        let (ns, ds) = tokio::join!(
+            self.ask(server.address, domain, RecordType::NS),
+            self.ask(server.address, domain, RecordType::DS)
+        );
+        let (ns, ds) = (ns?, ds?);
+        let mut delegated = Delegated::default();
+        for record in ns.answers.iter().chain(&ns.authorities) {
+            if let RData::NS(target) = &record.data
+                && record.name == *domain
+            {
+                delegated.name_servers.push(text(&target.0));
+                delegated.ns_ttl_secs = record.ttl;
+            }
+        }
+        for record in ds.answers.iter().filter(|record| record.name == *domain) {
+            if let RData::DNSSEC(DNSSECRData::DS(found)) = &record.data {
+                let ds = Ds {
+                    key_tag: found.key_tag(),
+                    algorithm: u8::from(found.algorithm()),
+                    digest_type: u8::from(found.digest_type()),
+                    digest: found.digest().to_vec(),
+                };
+                delegated.ds.push(ds.to_string());
+                delegated.ds_ttl_secs = record.ttl;
+            }
+        }
+        delegated.name_servers.sort();
+        delegated.ds.sort();
+        Ok(delegated)
+    }
+
+    /// Walks down from the root until servers answer `name` themselves. For DS that is the parent
+    /// side of a zone cut (RFC 4035, section 3.1.4.1).
+    async fn descend(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        depth: usize,
+    ) -> Result<Reached, String> {
+        let mut zone = Name::root();
+        let mut servers: Vec<Server> = ROOT_HINTS
+            .iter()
+            .map(|(name, address)| Server { name: (*name).to_owned(), address: IpAddr::from(*address) })
+            .collect();
+        for _ in 0..DEPTH_MAX {
+            let answer = self.ask_any(&servers, name, rtype).await?;
+            let Some(child) = referral(&answer, &zone, name) else {
+                return Ok(Reached { zone, servers, answer });
+            };
+            // A referral to the name itself: an old server that does not know DS; it is the parent.
+            if rtype == RecordType::DS && child == *name {
+                return Ok(Reached { zone, servers, answer });
+            }
+            servers = self.servers_of(&answer, &child, depth).await?;
+            zone = child;
+        }
+        Err(format!("more than {DEPTH_MAX} zone cuts above {name}"))
+    }
+
+    async fn ask_any(
+        &self,
+        servers: &[Server],
+        name: &Name,
+        rtype: RecordType,
+    ) -> Result<Message, String> {
+        let mut why = "no servers".to_owned();
+        for server in servers.iter().take(SERVERS_TRIED) {
+            match self.ask(server.address, name, rtype).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => why = format!("{} ({}): {error}", server.name, server.address),
+            }
+        }
+        Err(why)
+    }
+
+    /// Every server of a referral with one address: from glue, else looked up.
+    async fn servers_of(
+        &self,
+        referral: &Message,
+        child: &Name,
+        depth: usize,
+    ) -> Result<Vec<Server>, String> {
+        let mut servers = Vec::new();
+        let mut why = format!("no name server of {child} has an address");
+        for record in referral.authorities.iter().filter(|record| record.name == *child) {
+            let RData::NS(target) = &record.data else { continue };
+            let glue = referral.additionals.iter().filter(|glue| glue.name == target.0);
+            let mut addresses: Vec<IpAddr> = glue.filter_map(address).collect();
+            if addresses.is_empty() && depth < DEPTH_MAX {
+                match Box::pin(self.addresses(&target.0, depth + 1)).await {
+                    Ok(found) => addresses = found,
+                    Err(error) => why = error,
+                }
+            }
+            // One address each: the question is what the server says, not how it is reached.
+            addresses.sort_by_key(IpAddr::is_ipv6);
+            if let Some(address) = addresses.first() {
+                servers.push(Server { name: text(&target.0), address: *address });
+            }
+        }
+        if servers.is_empty() { Err(why) } else { Ok(servers) }
+    }
+
+    async fn addresses(&self, name: &Name, depth: usize) -> Result<Vec<IpAddr>, String> {
+        let reached = Box::pin(self.descend(name, RecordType::A, depth)).await?;
+        Ok(reached.answer.answers.iter().filter_map(address).collect())
+    }
+}
+
+struct Reached {
+    zone: Name,
+    servers: Vec<Server>,
+    answer: Message,
+}
+
+/// The zone a non-authoritative answer refers to, when it lies between `zone` and `name`.
+fn referral(answer: &Message, zone: &Name, name: &Name) -> Option<Name> {
+    if answer.metadata.authoritative || !answer.answers.is_empty() {
+        return None;
+    }
+    answer
+        .authorities
+        .iter()
+        .filter(|record| record.record_type() == RecordType::NS)
+        .map(|record| record.name.clone())
+        .find(|child| zone.zone_of(child) && child != zone && child.zone_of(name))
+}
+
+fn address(record: &Record) -> Option<IpAddr> {
+    match &record.data {
+        RData::A(address) => Some(IpAddr::V4(address.0)),
+        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+        _ => None,
+    }
+}
+
+/// Lower case, without the trailing dot; the root is `.`.
+fn text(name: &Name) -> String {
+    let text = name.to_ascii().to_ascii_lowercase();
+    if text == "." { text } else { text.trim_end_matches('.').to_owned() }
+}
+
+async fn over_network(server: IpAddr, query: &[u8]) -> Result<Vec<u8>, String> {
+    let timed_out = |_| "no answer in time".to_owned();
+    let mut last = String::new();
+    for _ in 0..2 {
+        match tokio::time::timeout(TIMEOUT, udp(server, query)).await.map_err(timed_out) {
+            Ok(Ok(answer)) => {
+                // TC, bit 1 of the third octet (RFC 1035, section 4.1.1): ask again over TCP.
+                if answer.get(2).is_some_and(|flags| flags & 0x02 != 0) {
+                    return tokio::time::timeout(TIMEOUT, tcp(server, query))
+                        .await
+                        .map_err(timed_out)?
+                        .map_err(|error| error.to_string());
+                }
+                return Ok(answer);
+            }
+            Ok(Err(error)) => last = error.to_string(),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn udp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+    let local: SocketAddr =
+        if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let socket = UdpSocket::bind(local).await?;
+    socket.connect((server, 53)).await?;
+    socket.send(query).await?;
+    let mut buffer = vec![0; 4_096];
+    let len = socket.recv(&mut buffer).await?;
+    buffer.truncate(len);
+    Ok(buffer)
+}
+
+async fn tcp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect((server, 53)).await?;
+    let len = u16::try_from(query.len()).unwrap_or(u16::MAX);
+    stream.write_all(&len.to_be_bytes()).await?;
+    stream.write_all(query).await?;
+    let len = usize::from(stream.read_u16().await?);
+    let mut answer = vec![0; len];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
+}

@@ -1,0 +1,270 @@
+//! The edge to the journal in AWS: the lock, the intents of creates, the history.
+//!
+//! The lock is a log group, made in one atomic call. Whoever finds it held waits, or takes it over
+//! when its holder is known to be dead (a process of this host that no longer runs) or has shown no
+//! sign of life for [`STALE`]. A take-over is again one atomic call: a log stream whose name is the
+//! number of the take-over.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use jiff::Timestamp;
+
+use crate::addr::Addr;
+use crate::aws::{Clients, fail};
+use crate::clock::Clock;
+use crate::condition::later;
+use crate::desired::Desired;
+use crate::retry::{Class, Failure};
+use crate::snapshot::LockSeen;
+
+/// A holder without a sign of life for this long is believed gone (design, section 5).
+pub const STALE: Duration = Duration::from_secs(15 * 60);
+/// How often a holder shows it lives.
+pub const HEARTBEAT: Duration = Duration::from_secs(60);
+/// A holder that could not renew for this long stops: another may take over soon after.
+pub const LOST: Duration = Duration::from_secs(10 * 60);
+
+const TAG_HOLDER: &str = "spore:lock-holder";
+const TAG_BEAT: &str = "spore:lock-beat";
+const TAG_PLAN: &str = "spore:lock-plan";
+const TAG_INTENT: &str = "spore:intent:";
+
+/// A lock that this run holds.
+#[derive(Debug)]
+pub struct Lock {
+    name: String,
+    arn: String,
+    /// Intents of an earlier holder, for the planner.
+    pub seen: LockSeen,
+    beat: Timestamp,
+}
+
+/// What an attempt to take the lock gave.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is ours.
+    Ours(Box<Lock>),
+    /// Somebody else holds it, and may until this time.
+    Held {
+        /// Who.
+        holder: String,
+        /// When it would be stale.
+        until: Timestamp,
+    },
+}
+
+/// Tries once to take the lock.
+pub async fn take(
+    write: &Clients,
+    clock: &Clock,
+    desired: &Desired,
+    digest: &str,
+) -> Result<Taken, Failure> {
+    let (name, me) = (desired.lock_group(), process_here());
+    let arn = desired.log_group_arn(&name);
+    let now = clock.now();
+    let mut tags = desired.tags();
+    tags.insert(TAG_HOLDER.into(), me.clone());
+    tags.insert(TAG_BEAT.into(), stamp(now));
+    tags.insert(TAG_PLAN.into(), digest.get(..16).unwrap_or(digest).to_owned());
+    let lock = |intents| Lock {
+        name: name.clone(),
+        arn: arn.clone(),
+        seen: LockSeen { holder: me.clone(), own: true, beat: now, intents },
+        beat: now,
+    };
+    let call = write.logs.create_log_group().log_group_name(&name);
+    let call = call.set_tags(Some(tags.clone().into_iter().collect()));
+    match call.send().await.map_err(|error| fail("logs:CreateLogGroup", error)) {
+        Ok(_) => return Ok(Taken::Ours(Box::new(lock(BTreeMap::new())))),
+        Err(failure) if failure.class == Class::AlreadyThere => {}
+        Err(failure) => return Err(failure),
+    }
+    let Some(seen) = look(write, desired).await? else {
+        // Released in between: the next attempt takes it.
+        return Ok(Taken::Held { holder: "another run, which just ended".into(), until: now });
+    };
+    let (takeovers, newest) = takeovers(write, &name).await?;
+    let alive_at = newest.map_or(seen.beat, |newest| newest.max(seen.beat));
+    let until = later(alive_at, STALE);
+    let dead = is_dead_here(&seen.holder) && newest.is_none_or(|newest| newest <= seen.beat);
+    if now < until && !dead {
+        return Ok(Taken::Held { holder: seen.holder, until });
+    }
+    let stream = format!("takeover-{:06}", takeovers + 1);
+    let call = write.logs.create_log_stream().log_group_name(&name).log_stream_name(stream);
+    match call.send().await.map_err(|error| fail("logs:CreateLogStream", error)) {
+        Ok(_) => {}
+        Err(failure) if failure.class == Class::AlreadyThere => {
+            return Ok(Taken::Held { holder: "another run, which took over first".into(), until });
+        }
+        Err(failure) => return Err(failure),
+    }
+    let call = write.logs.tag_resource().resource_arn(&arn);
+    let call = call.set_tags(Some(tags.into_iter().collect()));
+    call.send().await.map_err(|error| fail("logs:TagResource", error))?;
+    Ok(Taken::Ours(Box::new(lock(seen.intents))))
+}
+
+/// The lock as it is, without taking it.
+pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>, Failure> {
+    let arn = desired.log_group_arn(&desired.lock_group());
+    let answer = read.logs.list_tags_for_resource().resource_arn(arn).send().await;
+    let tags: BTreeMap<String, String> =
+        match answer.map_err(|error| fail("logs:ListTagsForResource", error)) {
+            Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect(),
+            Err(failure) if failure.class == Class::Gone => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+    let time = |text: &String| text.parse::<Timestamp>().ok();
+    Ok(Some(LockSeen {
+        holder: tags.get(TAG_HOLDER).cloned().unwrap_or_else(|| "unknown".into()),
+        own: false,
+        // A lock without a readable time is as old as can be: its holder never wrote one.
+        beat: tags.get(TAG_BEAT).and_then(time).unwrap_or(Timestamp::UNIX_EPOCH),
+        intents: tags
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(TAG_INTENT)?.to_owned(), time(value)?)))
+            .collect(),
+    }))
+}
+
+async fn takeovers(read: &Clients, group: &str) -> Result<(usize, Option<Timestamp>), Failure> {
+    let mut pages =
+        read.logs.describe_log_streams().log_group_name(group).into_paginator().send();
+    let (mut count, mut newest) = (0, None);
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| fail("logs:DescribeLogStreams", error))?;
+        for stream in page.log_streams() {
+            count += 1;
+            let made = stream.creation_time().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            newest = newest.max(made);
+        }
+    }
+    Ok((count, newest))
+}
+
+impl Lock {
+    /// When the next sign of life is due.
+    pub fn next_beat(&self) -> Timestamp {
+        later(self.beat, HEARTBEAT)
+    }
+
+    /// Whether renewing failed for so long that another may take over.
+    pub fn is_lost(&self, now: Timestamp) -> bool {
+        now >= later(self.beat, LOST)
+    }
+
+    /// Shows that the holder lives.
+    pub async fn renew(&mut self, write: &Clients, now: Timestamp) -> Result<(), Failure> {
+        let call = write.logs.tag_resource().resource_arn(&self.arn).tags(TAG_BEAT, stamp(now));
+        call.send().await.map_err(|error| fail("logs:TagResource", error))?;
+        self.beat = now;
+        Ok(())
+    }
+
+    /// Writes down that a create is about to be made, before it is made: should its answer be lost
+    /// with this process, the next run waits until lists are complete.
+    pub async fn intend(
+        &mut self,
+        write: &Clients,
+        addr: &Addr,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let key = format!("{TAG_INTENT}{}", addr.kind().word());
+        let call = write.logs.tag_resource().resource_arn(&self.arn).tags(key, stamp(now));
+        call.tags(TAG_BEAT, stamp(now))
+            .send()
+            .await
+            .map_err(|error| fail("logs:TagResource", error))?;
+        self.beat = now;
+        Ok(())
+    }
+
+    /// Gives the lock back.
+    pub async fn release(self, write: &Clients) -> Result<(), Failure> {
+        let call = write.logs.delete_log_group().log_group_name(&self.name);
+        match call.send().await.map_err(|error| fail("logs:DeleteLogGroup", error)) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.class == Class::Gone => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Writes what a run did into the journal's history.
+pub async fn record(
+    write: &Clients,
+    desired: &Desired,
+    started: Timestamp,
+    lines: Vec<(Timestamp, String)>,
+) -> Result<(), Failure> {
+    let group = desired.journal_group();
+    let stream = format!("{}-{}", stamp(started).replace(':', ""), process_here().replace(':', ""));
+    let call = write.logs.create_log_stream().log_group_name(&group).log_stream_name(&stream);
+    match call.send().await.map_err(|error| fail("logs:CreateLogStream", error)) {
+        Ok(_) => {}
+        Err(failure) if failure.class == Class::AlreadyThere => {}
+        Err(failure) => return Err(failure),
+    }
+    let mut events = Vec::new();
+    for (time, line) in lines {
+        let event = InputLogEvent::builder().timestamp(time.as_millisecond()).message(line);
+        events.extend(event.build());
+    }
+    let call = write.logs.put_log_events().log_group_name(group).log_stream_name(stream);
+    call.set_log_events(Some(events))
+        .send()
+        .await
+        .map_err(|error| fail("logs:PutLogEvents", error))?;
+    Ok(())
+}
+
+/// RFC 3339 in whole seconds: the characters CloudWatch Logs allows in tag values.
+pub fn stamp(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// `HOST/BOOT/PID/START` of this process: tells it from another of the same number.
+fn process_here() -> String {
+    let pid = rustix::process::getpid().as_raw_nonzero();
+    let (host, boot) = host_and_boot();
+    let start = start_ticks(&pid.to_string()).unwrap_or_default();
+    format!("{host}/{boot}/{pid}/{start}")
+}
+
+/// Whether the holder was a process of this host and boot that no longer runs. Anything that cannot
+/// be told is not dead.
+fn is_dead_here(holder: &str) -> bool {
+    let mut parts = holder.split('/');
+    let (Some(host), Some(boot), Some(pid), Some(start)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let (here, this_boot) = host_and_boot();
+    if host != here || boot.is_empty() || start.is_empty() {
+        return false;
+    }
+    boot != this_boot || start_ticks(pid).is_none_or(|ticks| ticks != start)
+}
+
+fn host_and_boot() -> (String, String) {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_string_lossy();
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
+    let host = name.chars().map(allowed).collect();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    (host, boot.trim().to_owned())
+}
+
+/// Start time of a process in clock ticks since boot: field 22 of proc(5) stat, counted after the
+/// command, which may hold blanks and parentheses.
+fn start_ticks(pid: &str) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_command = stat.rsplit_once(')')?.1;
+    after_command.split_whitespace().nth(19).map(str::to_owned)
+}

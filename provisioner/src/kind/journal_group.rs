@@ -1,0 +1,310 @@
+//! The journal: log group `/spore-infra/DOMAIN`. Its tags hold evidence for waits, its events the
+//! history of applies. First made, last removed.
+//!
+//! Natural key: the name. Tags are read directly (`ListTagsForResource`), not through a list, so that
+//! a group made a second ago is seen. AWS: CreateLogGroup, PutRetentionPolicy, TagResource.
+
+use std::collections::BTreeMap;
+
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output, Outputs};
+use crate::aws::{Clients, fail};
+use crate::desired::Desired;
+use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
+use crate::retry::{Class, Failure};
+use crate::snapshot::{Observation, Snapshot};
+
+/// Years of history are small: a few events per change. One of the values CloudWatch Logs allows.
+pub const RETENTION_DAYS: i32 = 3653;
+
+/// Evidence: id of the hosted zone, so that it is found although lists lag.
+pub const EVIDENCE_ZONE: &str = "spore:zone";
+/// Evidence: since when no parent server has had a DS record of the zone.
+pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
+
+/// The journal group as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// Days events are kept; `None` for ever; `Err` when the list does not show the group yet.
+    pub retention_days: Result<Option<i32>, ()>,
+    /// All tags, evidence included.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Live {
+    /// Attributes by name, for plan files.
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        let mut attributes: BTreeMap<String, String> =
+            self.tags.iter().map(|(key, value)| (format!("tags.{key}"), value.clone())).collect();
+        if let Ok(days) = self.retention_days {
+            attributes.insert("retention-days".into(), days_text(days));
+        }
+        attributes
+    }
+
+    /// One piece of evidence.
+    pub fn evidence(&self, key: &str) -> Option<&str> {
+        self.tags.get(key).map(String::as_str)
+    }
+}
+
+fn days_text(days: Option<i32>) -> String {
+    days.map_or_else(|| "never expires".to_owned(), |days| days.to_string())
+}
+
+/// What the journal group needs.
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let name = desired.journal_group();
+    let remember = |lowered: &mut Lowered| {
+        let zone = desired.addr(Kind::HostedZone);
+        lowered.drafts.push(
+            Draft::new("remember-zone", Op::remember(desired, EVIDENCE_ZONE, of(&zone, Output::ZoneId)))
+                .after(After::Answered(StepId::new(addr, "create"))),
+        );
+    };
+    match &snapshot.journal_group {
+        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Absent => {
+            let tags = desired.tags();
+            let mut fields = vec![
+                Field::new("name", &name),
+                Field::new("retention-days", RETENTION_DAYS.to_string()),
+            ];
+            fields.extend(super::tag_fields(&tags, &BTreeMap::new()));
+            let mut lowered = Lowered {
+                change: Some(Change {
+                    addr: addr.clone(),
+                    symbol: Symbol::Create,
+                    fields,
+                    why: "remembers what runs need to know of each other; there is no state file".into(),
+                    risk: Risk::Safe,
+                }),
+                drafts: vec![
+                    Draft::new("create", super::Op::JournalGroup(Op::Create { name: name.clone(), tags })),
+                    Draft::new("retention", super::Op::JournalGroup(Op::SetRetention { name, days: RETENTION_DAYS }))
+                        .after(After::Answered(StepId::new(addr, "create"))),
+                ],
+                ..Lowered::default()
+            };
+            remember(&mut lowered);
+            lowered
+        }
+        Observation::Present(live) => {
+            let mut lowered = Lowered::default();
+            let mut fields = Vec::new();
+            let tags = desired.tags_to_set(&live.tags);
+            if !tags.is_empty() {
+                fields.extend(super::tag_fields(&tags, &live.tags));
+                let arn = desired.log_group_arn(&name);
+                lowered.drafts.push(Draft::new("tag", super::Op::JournalGroup(Op::Tag { arn, tags: tags.clone() })));
+            }
+            if let Ok(days) = live.retention_days
+                && days != Some(RETENTION_DAYS)
+            {
+                fields.push(Field::change("retention-days", days_text(days), RETENTION_DAYS.to_string()));
+                let op = Op::SetRetention { name, days: RETENTION_DAYS };
+                lowered.drafts.push(Draft::new("retention", super::Op::JournalGroup(op)));
+            }
+            let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
+            let believed = live.evidence(EVIDENCE_ZONE);
+            if zone.is_none_or(|zone| believed != Some(zone)) && !matches!(snapshot.hosted_zone, Observation::Unreadable(_) | Observation::Foreign(_)) {
+                let zone = desired.addr(Kind::HostedZone);
+                fields.push(Field {
+                    name: format!("tags.{EVIDENCE_ZONE}"),
+                    before: believed.map(str::to_owned),
+                    after: Some(of(&zone, Output::ZoneId).to_string()),
+                });
+                remember(&mut lowered);
+            }
+            if fields.is_empty() {
+                return super::up_to_date(addr, Outputs::new());
+            }
+            lowered.change = Some(Change {
+                addr: addr.clone(),
+                symbol: Symbol::Update,
+                fields,
+                why: "differs from what this tool keeps there".into(),
+                risk: Risk::Safe,
+            });
+            lowered
+        }
+    }
+}
+
+/// Removal, after everything else.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    match &snapshot.journal_group {
+        Observation::Absent => Lowered::default(),
+        Observation::Unreadable(why) => super::blocked(addr, why),
+        Observation::Foreign(what) => Lowered {
+            report: vec![Report::Left { what: desired.journal_group(), why: what.clone() }],
+            ..Lowered::default()
+        },
+        Observation::Present(_) => Lowered {
+            change: Some(Change {
+                addr: addr.clone(),
+                symbol: Symbol::Destroy,
+                fields: vec![Field::gone("name", desired.journal_group())],
+                why: "the last trace of the stack, removed when everything else is gone".into(),
+                risk: Risk::Irreversible,
+            }),
+            drafts: vec![Draft::new(
+                "delete",
+                super::Op::JournalGroup(Op::Delete { name: desired.journal_group() }),
+            )],
+            ..Lowered::default()
+        },
+    }
+}
+
+/// Mutations of the journal group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// CreateLogGroup with its tags.
+    Create {
+        /// Group name.
+        name: String,
+        /// Tags set in the same call.
+        tags: BTreeMap<String, String>,
+    },
+    /// PutRetentionPolicy.
+    SetRetention {
+        /// Group name.
+        name: String,
+        /// Days.
+        days: i32,
+    },
+    /// TagResource.
+    Tag {
+        /// Group ARN.
+        arn: String,
+        /// Tags to set.
+        tags: BTreeMap<String, String>,
+    },
+    /// TagResource with one piece of evidence.
+    Remember {
+        /// Group ARN.
+        arn: String,
+        /// Evidence key.
+        key: &'static str,
+        /// Value.
+        value: Arg,
+    },
+    /// DeleteLogGroup.
+    Delete {
+        /// Group name.
+        name: String,
+    },
+}
+
+impl Op {
+    /// A piece of evidence as an operation.
+    pub fn remember(desired: &Desired, key: &'static str, value: Arg) -> super::Op {
+        let arn = desired.log_group_arn(&desired.journal_group());
+        super::Op::JournalGroup(Op::Remember { arn, key, value })
+    }
+
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Remember { arn, key, value } => {
+                Op::Remember { arn: arn.clone(), key, value: f(value) }
+            }
+            Op::Create { .. } | Op::SetRetention { .. } | Op::Tag { .. } | Op::Delete { .. } => {
+                self.clone()
+            }
+        }
+    }
+
+    pub(super) fn action(&self) -> &'static str {
+        match self {
+            Op::Create { .. } => "logs:CreateLogGroup",
+            Op::SetRetention { .. } => "logs:PutRetentionPolicy",
+            Op::Tag { .. } | Op::Remember { .. } => "logs:TagResource",
+            Op::Delete { .. } => "logs:DeleteLogGroup",
+        }
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Op::Create { .. } => "creating",
+            Op::SetRetention { .. } => "setting retention",
+            Op::Tag { .. } => "tagging",
+            Op::Remember { .. } => "recording evidence",
+            Op::Delete { .. } => "deleting",
+        }
+    }
+}
+
+/// Reads the group. `tags` is read directly, retention from the list.
+pub async fn observe(read: &Clients, desired: &Desired) -> Observation<Live> {
+    let name = desired.journal_group();
+    let tags = read.logs.list_tags_for_resource().resource_arn(desired.log_group_arn(&name)).send();
+    let groups = read.logs.describe_log_groups().log_group_name_prefix(&name).send();
+    let (tags, groups) = tokio::join!(tags, groups);
+    let tags: BTreeMap<String, String> = match tags {
+        Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect(),
+        Err(error) => {
+            let failure = fail("logs:ListTagsForResource", error);
+            return if failure.class == Class::Gone {
+                Observation::Absent
+            } else {
+                Observation::Unreadable(failure.to_string())
+            };
+        }
+    };
+    let retention_days = match groups {
+        Ok(answer) => answer
+            .log_groups()
+            .iter()
+            .find(|group| group.log_group_name() == Some(&name))
+            .map(|group| group.retention_in_days())
+            .ok_or(()),
+        Err(error) => {
+            return Observation::Unreadable(fail("logs:DescribeLogGroups", error).to_string());
+        }
+    };
+    // The name says whose it is: nobody else names groups /spore-infra/DOMAIN. A group of that name
+    // with another stack's tag is not touched all the same.
+    match tags.get(crate::desired::TAG_STACK) {
+        Some(stack) if *stack != desired.domain => Observation::Foreign(format!(
+            "log group {name} carries the tag {}={stack}; remove the tag or the group",
+            crate::desired::TAG_STACK
+        )),
+        Some(_) | None => Observation::Present(Live { retention_days, tags }),
+    }
+}
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    match op {
+        Op::Create { name, tags } => {
+            let call = write.logs.create_log_group().log_group_name(name);
+            let call = call.set_tags(Some(tags.clone().into_iter().collect()));
+            match call.send().await.map_err(|error| fail(action, error)) {
+                Ok(_) => {}
+                // The name is ours alone: a group that is there already is what was asked for.
+                Err(failure) if failure.class == Class::AlreadyThere => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Op::SetRetention { name, days } => {
+            let call = write.logs.put_retention_policy().log_group_name(name);
+            call.retention_in_days(*days).send().await.map_err(|error| fail(action, error))?;
+        }
+        Op::Tag { arn, tags } => {
+            let call = write.logs.tag_resource().resource_arn(arn);
+            let call = call.set_tags(Some(tags.clone().into_iter().collect()));
+            call.send().await.map_err(|error| fail(action, error))?;
+        }
+        Op::Remember { arn, key, value } => {
+            let call = write.logs.tag_resource().resource_arn(arn).tags(*key, value.value());
+            call.send().await.map_err(|error| fail(action, error))?;
+        }
+        Op::Delete { name } => {
+            let call = write.logs.delete_log_group().log_group_name(name);
+            call.send().await.map_err(|error| fail(action, error))?;
+        }
+    }
+    Ok(Outputs::new())
+}

@@ -1,0 +1,358 @@
+//! Route 53's key-signing key (KSK): a name in the zone for a KMS key that signs its DNSKEY set.
+//!
+//! Natural key: zone and name; at most two per zone. The wanted state is one ACTIVE KSK on our KMS
+//! key. AWS: CreateKeySigningKey, ActivateKeySigningKey, DeactivateKeySigningKey,
+//! DeleteKeySigningKey, GetDNSSEC.
+//!
+//! ```text
+//!            Create(ACTIVE)            Deactivate             Delete
+//! (none) -----------------> ACTIVE <---------------> INACTIVE -------> (none)
+//!                             |         Activate
+//!                             +--(KMS key unusable)--> ACTION_NEEDED     Activate once the key is cured
+//!                             +--(AWS's fault)-------> INTERNAL_FAILURE  Activate again
+//! DELETING: wait.
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output, Outputs};
+use crate::aws::{Clients, change_id, fail};
+use crate::condition::Condition;
+use crate::desired::Desired;
+use crate::plan::{After, Change, Draft, Field, Lowered, Risk, StepId, Symbol, of};
+use crate::retry::{Class, Failure};
+use crate::snapshot::{Observation, Snapshot};
+
+/// The most KSKs a zone can have (Route 53 Developer Guide, "Quotas").
+pub const KSKS_MAX: usize = 2;
+
+/// The zone's DNSSEC as Route 53 shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// ServeSignature: `SIGNING`, `NOT_SIGNING` and others, an open set.
+    pub signing: String,
+    /// AWS's text to that status.
+    pub signing_message: String,
+    /// Its keys.
+    pub keys: Vec<Key>,
+}
+
+/// One KSK as Route 53 shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Key {
+    /// Name in the zone.
+    pub name: String,
+    /// ARN of the KMS key.
+    pub kms_arn: String,
+    /// `ACTIVE`, `INACTIVE` and others, an open set.
+    pub status: String,
+    /// AWS's text to that status.
+    pub message: String,
+    /// Key tag as Route 53 computed it.
+    pub key_tag: i32,
+    /// DS record as Route 53 computed it: `tag algorithm digest-type DIGEST`.
+    pub ds: String,
+    /// DNSKEY record as Route 53 shows it: `257 3 13 KEY`.
+    pub dnskey: String,
+}
+
+impl Live {
+    /// Attributes of the keys by name, for plan files.
+    pub fn key_attributes(&self) -> BTreeMap<String, String> {
+        self.keys
+            .iter()
+            .flat_map(|key| {
+                [
+                    (format!("{}.status", key.name), key.status.clone()),
+                    (format!("{}.kms-key", key.name), key.kms_arn.clone()),
+                ]
+            })
+            .collect()
+    }
+
+    /// Attributes of signing by name, for plan files.
+    pub fn signing_attributes(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("status".to_owned(), self.signing.clone())])
+    }
+}
+
+/// What the KSK needs.
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let keys = match &snapshot.dnssec {
+        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Absent => &[][..],
+        Observation::Present(live) => &live.keys[..],
+    };
+    let ours = snapshot.kms_key.present().map(|key| key.arn.as_str());
+    match keys.iter().find(|key| ours == Some(key.kms_arn.as_str())) {
+        None if keys.is_empty() => create(addr, desired),
+        None => {
+            let names: Vec<_> =
+                keys.iter().map(|key| format!("{} (KMS key {})", key.name, key.kms_arn)).collect();
+            super::blocked(
+                addr,
+                format!("the zone has key-signing keys that are not ours: {}", names.join(", ")),
+            )
+        }
+        Some(key) => match key.status.as_str() {
+            "ACTIVE" => super::up_to_date(addr, Outputs::new()),
+            "INACTIVE" => activate(addr, desired, key, "it is inactive"),
+            "ACTION_NEEDED" => activate(
+                addr,
+                desired,
+                key,
+                &format!("Route 53 could not use its KMS key: {}", key.message),
+            ),
+            "INTERNAL_FAILURE" => activate(
+                addr,
+                desired,
+                key,
+                "Route 53 reports INTERNAL_FAILURE; activating again is AWS's cure",
+            ),
+            other => super::blocked(
+                addr,
+                format!("{} is in state {other}; wait and plan again", key.name),
+            ),
+        },
+    }
+}
+
+fn create(addr: &Addr, desired: &Desired) -> Lowered {
+    let zone = desired.addr(Kind::HostedZone);
+    let key = desired.addr(Kind::KmsKey);
+    let name = desired.ksk_name(1);
+    let op = Op::Create {
+        zone: of(&zone, Output::ZoneId),
+        name: name.clone(),
+        kms_arn: of(&key, Output::KeyArn),
+        number: 1,
+    };
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Create,
+            fields: vec![
+                Field::new("name", name),
+                Field::new("kms-key", of(&key, Output::KeyArn).to_string()),
+                Field::new("status", "ACTIVE"),
+            ],
+            why: "a signed zone needs one active key-signing key".into(),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            Draft::new("create", super::Op::Ksk(op))
+                .after(After::Answered(StepId::new(&key, "policy")))
+                .after(After::Answered(StepId::new(&key, "enable")))
+                .done(Condition::ChangeInSync),
+        ],
+        ..Lowered::default()
+    }
+}
+
+fn activate(addr: &Addr, desired: &Desired, key: &Key, why: &str) -> Lowered {
+    let zone = desired.addr(Kind::HostedZone);
+    let kms = desired.addr(Kind::KmsKey);
+    let op = Op::Activate { zone: of(&zone, Output::ZoneId), name: key.name.clone() };
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Update,
+            fields: vec![Field::change("status", &key.status, "ACTIVE")],
+            why: why.to_owned(),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            Draft::new("activate", super::Op::Ksk(op))
+                .after(After::AllOf(kms))
+                .done(Condition::ChangeInSync),
+        ],
+        ..Lowered::default()
+    }
+}
+
+/// Every KSK goes, after signing is off: deactivate, wait, delete.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let keys = match &snapshot.dnssec {
+        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Absent => return Lowered::default(),
+        Observation::Present(live) if live.keys.is_empty() => return Lowered::default(),
+        Observation::Present(live) => &live.keys,
+    };
+    let zone = desired.addr(Kind::HostedZone);
+    let signing = desired.addr(Kind::ZoneSigning);
+    let mut lowered = Lowered::default();
+    let mut fields = Vec::new();
+    for (index, key) in keys.iter().take(KSKS_MAX).enumerate() {
+        let (deactivate, delete) = STEP_NAMES[index];
+        fields.push(Field::gone(format!("{}.status", key.name), &key.status));
+        let zone_id = of(&zone, Output::ZoneId);
+        // Only an INACTIVE key can be deleted, whatever else its state is (aws-facts, section 1).
+        if key.status != "INACTIVE" && key.status != "DELETING" {
+            let op = Op::Deactivate { zone: zone_id.clone(), name: key.name.clone() };
+            lowered.drafts.push(
+                Draft::new(deactivate, super::Op::Ksk(op))
+                    .after(After::AllOf(signing.clone()))
+                    .done(Condition::ChangeInSync),
+            );
+        }
+        let op = Op::Delete { zone: zone_id, name: key.name.clone() };
+        lowered.drafts.push(
+            Draft::new(delete, super::Op::Ksk(op))
+                .after(After::AllOf(signing.clone()))
+                .after(After::Settled(StepId::new(addr, deactivate)))
+                .done(Condition::ChangeInSync),
+        );
+    }
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Destroy,
+        fields,
+        why: "signing is off by then".into(),
+        risk: Risk::Irreversible,
+    });
+    lowered
+}
+
+/// Step names of the first and second key.
+const STEP_NAMES: [(&str, &str); KSKS_MAX] =
+    [("deactivate", "delete"), ("deactivate-second", "delete-second")];
+
+/// Mutations of a KSK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// CreateKeySigningKey, ACTIVE at once.
+    Create {
+        /// Zone id.
+        zone: Arg,
+        /// Name in the zone.
+        name: String,
+        /// ARN of the KMS key.
+        kms_arn: Arg,
+        /// Which of the stack's KSKs this is; the caller reference is made of it and the zone.
+        number: u32,
+    },
+    /// ActivateKeySigningKey.
+    Activate {
+        /// Zone id.
+        zone: Arg,
+        /// Name in the zone.
+        name: String,
+    },
+    /// DeactivateKeySigningKey.
+    Deactivate {
+        /// Zone id.
+        zone: Arg,
+        /// Name in the zone.
+        name: String,
+    },
+    /// DeleteKeySigningKey.
+    Delete {
+        /// Zone id.
+        zone: Arg,
+        /// Name in the zone.
+        name: String,
+    },
+}
+
+impl Op {
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Create { zone, name, kms_arn, number } => Op::Create {
+                zone: f(zone),
+                name: name.clone(),
+                kms_arn: f(kms_arn),
+                number: *number,
+            },
+            Op::Activate { zone, name } => Op::Activate { zone: f(zone), name: name.clone() },
+            Op::Deactivate { zone, name } => Op::Deactivate { zone: f(zone), name: name.clone() },
+            Op::Delete { zone, name } => Op::Delete { zone: f(zone), name: name.clone() },
+        }
+    }
+
+    pub(super) fn action(&self) -> &'static str {
+        match self {
+            Op::Create { .. } => "route53:CreateKeySigningKey",
+            Op::Activate { .. } => "route53:ActivateKeySigningKey",
+            Op::Deactivate { .. } => "route53:DeactivateKeySigningKey",
+            Op::Delete { .. } => "route53:DeleteKeySigningKey",
+        }
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Op::Create { .. } => "creating",
+            Op::Activate { .. } => "activating",
+            Op::Deactivate { .. } => "deactivating",
+            Op::Delete { .. } => "deleting",
+        }
+    }
+}
+
+/// Reads signing status and keys of a zone.
+pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
+    let answer = match read.route53.get_dnssec().hosted_zone_id(zone_id).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let failure = fail("route53:GetDNSSEC", error);
+            return if failure.class == Class::Gone {
+                Observation::Absent
+            } else {
+                Observation::Unreadable(failure.to_string())
+            };
+        }
+    };
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let status = answer.status();
+    Observation::Present(Live {
+        signing: text(status.and_then(|status| status.serve_signature())),
+        signing_message: text(status.and_then(|status| status.status_message())),
+        keys: answer
+            .key_signing_keys()
+            .iter()
+            .map(|key| Key {
+                name: text(key.name()),
+                kms_arn: text(key.kms_arn()),
+                status: text(key.status()),
+                message: text(key.status_message()),
+                key_tag: key.key_tag(),
+                ds: text(key.ds_record()),
+                dnskey: text(key.dnskey_record()),
+            })
+            .collect(),
+    })
+}
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    let change = match op {
+        Op::Create { zone, name, kms_arn, number } => {
+            let call = write
+                .route53
+                .create_key_signing_key()
+                .hosted_zone_id(zone.value())
+                .name(name)
+                .key_management_service_arn(kms_arn.value())
+                .caller_reference(format!("spore-infra/ksk/{}/{number}", zone.value()))
+                .status("ACTIVE");
+            call.send().await.map_err(|error| fail(action, error))?.change_info
+        }
+        Op::Activate { zone, name } => {
+            let call =
+                write.route53.activate_key_signing_key().hosted_zone_id(zone.value()).name(name);
+            call.send().await.map_err(|error| fail(action, error))?.change_info
+        }
+        Op::Deactivate { zone, name } => {
+            let call =
+                write.route53.deactivate_key_signing_key().hosted_zone_id(zone.value()).name(name);
+            call.send().await.map_err(|error| fail(action, error))?.change_info
+        }
+        Op::Delete { zone, name } => {
+            let call =
+                write.route53.delete_key_signing_key().hosted_zone_id(zone.value()).name(name);
+            call.send().await.map_err(|error| fail(action, error))?.change_info
+        }
+    };
+    Ok(change_id(change))
+}

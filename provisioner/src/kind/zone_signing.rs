@@ -1,0 +1,192 @@
+//! DNSSEC signing of the zone as a whole. Its status is part of GetDNSSEC, so it is observed with the
+//! key-signing keys.
+//!
+//! On only after a KSK is ACTIVE and in sync; off only when no parent server has a DS record and no
+//! resolver can remember one. AWS: EnableHostedZoneDNSSEC, DisableHostedZoneDNSSEC.
+//!
+//! ```text
+//! NOT_SIGNING --Enable--> SIGNING --Disable--> NOT_SIGNING
+//!                 ^  |
+//!                 |  +--(KMS key unusable)--> ACTION_NEEDED     cured at the key and its KSK
+//!                 +------(AWS's fault)------ INTERNAL_FAILURE   cured by Enable again
+//! ```
+
+use std::time::Duration;
+
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output, Outputs};
+use crate::aws::{Clients, change_id, fail};
+use crate::condition::{Condition, Since};
+use crate::desired::Desired;
+use crate::kind::journal_group;
+use crate::plan::{After, Change, Draft, Field, Lowered, Risk, StepId, Symbol, of};
+use crate::retry::{Class, Failure};
+use crate::snapshot::{Observation, Snapshot};
+
+/// The least hold-down of a delegated zone without evidence (design, section 3): one hour, the TTL
+/// that AWS's enabling guide recommends for a DS record.
+pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(3_600);
+
+/// What signing needs.
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let zone = desired.addr(Kind::HostedZone);
+    let ksk = desired.addr(Kind::Ksk);
+    let status = match &snapshot.dnssec {
+        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Absent => "NOT_SIGNING",
+        Observation::Present(live) => live.signing.as_str(),
+    };
+    let why = match status {
+        "SIGNING" => return super::up_to_date(addr, Outputs::new()),
+        "NOT_SIGNING" => "the zone is not signed",
+        "INTERNAL_FAILURE" => "Route 53 reports INTERNAL_FAILURE; enabling again is AWS's cure",
+        // Route 53 cannot use the key; the key's and the KSK's own steps cure that.
+        "ACTION_NEEDED" => {
+            return super::blocked(
+                addr,
+                "Route 53 reports ACTION_NEEDED: it cannot use the KMS key of a key-signing key",
+            );
+        }
+        other => {
+            return super::blocked(addr, format!("signing is in state {other}; wait and plan again"));
+        }
+    };
+    let op = super::Op::ZoneSigning(Op::Enable { zone: of(&zone, Output::ZoneId) });
+    let draft = Draft::new("enable", op)
+        .after(After::AllOf(ksk))
+        .after(After::Settled(StepId::new(&zone, "create")))
+        .done(Condition::ChangeInSync);
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Create,
+            fields: vec![Field::change("status", status, "SIGNING")],
+            why: format!("{why}; a signed zone stays insecure until its parent publishes the DS record"),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![draft],
+        ..Lowered::default()
+    }
+}
+
+/// Turning signing off. That no DS is left is a guard of the whole plan (`safety`); here is the wait
+/// for resolvers that may remember one.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let live = match &snapshot.dnssec {
+        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Absent => return Lowered::default(),
+        Observation::Present(live) if live.signing == "NOT_SIGNING" => return Lowered::default(),
+        Observation::Present(live) => live,
+    };
+    let zone = desired.addr(Kind::HostedZone);
+    let op = super::Op::ZoneSigning(Op::Disable { zone: of(&zone, Output::ZoneId) });
+    let mut draft = Draft::new("disable", op).done(Condition::ChangeInSync);
+    let mut drafts = Vec::new();
+    if let Some((evidence, hold_down)) = hold_down(desired, snapshot) {
+        drafts.extend(evidence);
+        draft = draft.ready(hold_down);
+    }
+    drafts.push(draft);
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Destroy,
+            fields: vec![Field::change("status", &live.signing, "NOT_SIGNING")],
+            why: "no parent server has a DS record of this zone".into(),
+            risk: Risk::Outage,
+        }),
+        drafts,
+        ..Lowered::default()
+    }
+}
+
+/// The hold-down before signing may go off: none for a zone that no parent server delegates;
+/// otherwise from the evidence, or from now and then with evidence written first.
+fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let ns_ttl = answers.iter().map(|a| a.ns_ttl_secs.max(a.ds_ttl_secs)).max().unwrap_or(0);
+    let delegated = answers.iter().any(|answer| !answer.name_servers.is_empty());
+    let seen = snapshot
+        .journal_group
+        .present()
+        .and_then(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE))
+        .and_then(|time| time.parse().ok());
+    if !delegated && seen.is_none() {
+        return None;
+    }
+    let lasts = Duration::from_secs(u64::from(ns_ttl)).max(HOLD_DOWN_MIN);
+    let source = format!(
+        "resolvers may remember a DS record for the parent's TTL of {ns_ttl} s, at least one hour"
+    );
+    Some(match seen {
+        Some(time) => (None, Condition::HoldDown { since: Since::At(time), lasts, source }),
+        None => {
+            let journal = desired.addr(Kind::JournalGroup);
+            let step = StepId { addr: desired.addr(Kind::ZoneSigning), name: "remember-ds-gone" };
+            let op = journal_group::Op::remember(desired, journal_group::EVIDENCE_DS_GONE, Arg::Now);
+            let draft =
+                Draft::new(step.name, op).after(After::Answered(StepId::new(&journal, "create")));
+            let since = Since::Answered(step);
+            (Some(draft), Condition::HoldDown { since, lasts, source })
+        }
+    })
+}
+
+/// Mutations of signing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// EnableHostedZoneDNSSEC.
+    Enable {
+        /// Zone id.
+        zone: Arg,
+    },
+    /// DisableHostedZoneDNSSEC.
+    Disable {
+        /// Zone id.
+        zone: Arg,
+    },
+}
+
+impl Op {
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Enable { zone } => Op::Enable { zone: f(zone) },
+            Op::Disable { zone } => Op::Disable { zone: f(zone) },
+        }
+    }
+
+    pub(super) fn action(&self) -> &'static str {
+        match self {
+            Op::Enable { .. } => "route53:EnableHostedZoneDNSSEC",
+            Op::Disable { .. } => "route53:DisableHostedZoneDNSSEC",
+        }
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Op::Enable { .. } => "turning signing on",
+            Op::Disable { .. } => "turning signing off",
+        }
+    }
+}
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    let change = match op {
+        Op::Enable { zone } => {
+            let call = write.route53.enable_hosted_zone_dnssec().hosted_zone_id(zone.value());
+            call.send().await.map_err(|error| fail(action, error))?.change_info
+        }
+        Op::Disable { zone } => {
+            let call = write.route53.disable_hosted_zone_dnssec().hosted_zone_id(zone.value());
+            match call.send().await.map_err(|error| fail(action, error)) {
+                Ok(answer) => answer.change_info,
+                Err(failure) if failure.code == "DNSSECNotFound" => None,
+                Err(failure) if failure.class == Class::Gone => None,
+                Err(failure) => return Err(failure),
+            }
+        }
+    };
+    Ok(change_id(change))
+}

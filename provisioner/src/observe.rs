@@ -1,0 +1,99 @@
+//! Reading live AWS and DNS into a [`Snapshot`]: two levels of concurrent reads, no decisions.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+
+use crate::aws::{Clients, fail};
+use crate::clock::Clock;
+use crate::desired::{Desired, TAG_STACK};
+use crate::dns::Dns;
+use crate::kind::hosted_zone::Records;
+use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
+use crate::retry::Failure;
+use crate::snapshot::{Caller, LockSeen, Observation, Snapshot};
+
+/// Reads everything a plan is made from.
+///
+/// # Errors
+/// Only when the caller itself cannot be identified: then nothing that was read means anything.
+pub async fn snapshot(
+    read: &Clients,
+    dns: &Dns,
+    clock: &Clock,
+    desired: &Desired,
+    records: Records,
+    lock: Option<LockSeen>,
+) -> Result<Snapshot, Failure> {
+    let taken_at = clock.now();
+    let (caller, zones, journal_group, by_alias, tagged, parent) = tokio::join!(
+        caller(read),
+        hosted_zone::list(read, &desired.domain),
+        journal_group::observe(read, desired),
+        kms_key::by_alias(read, desired),
+        tagged(read, desired),
+        dns.parent(&desired.domain),
+    );
+    let caller = caller?;
+    // The tagging API only saves calls: without it the same tags are read one by one.
+    let tagged = tagged.unwrap_or_default();
+    let remembered = journal_group
+        .present()
+        .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
+        .map(str::to_owned);
+    let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
+    let zone_id = picked.present().map(|zone| zone.id.clone());
+    let (hosted_zone, dnssec, kms_key) = tokio::join!(
+        hosted_zone::detail(read, picked.clone(), records),
+        async {
+            match (&zone_id, &picked) {
+                (Some(id), _) => ksk::observe(read, id).await,
+                (None, Observation::Unreadable(why)) => Observation::Unreadable(why.clone()),
+                (None, _) => Observation::Absent,
+            }
+        },
+        kms_key::detail(read, desired, by_alias, &tagged),
+    );
+    Ok(Snapshot {
+        taken_at,
+        caller,
+        journal_group,
+        hosted_zone,
+        kms_key,
+        dnssec,
+        parent,
+        lock,
+    })
+}
+
+/// Who the credentials belong to.
+pub async fn caller(read: &Clients) -> Result<Caller, Failure> {
+    let answer = read
+        .sts
+        .get_caller_identity()
+        .send()
+        .await
+        .map_err(|error| fail("sts:GetCallerIdentity", error))?;
+    Ok(Caller {
+        account: answer.account.unwrap_or_default(),
+        arn: answer.arn.unwrap_or_default(),
+    })
+}
+
+/// Tags of everything that carries the stack's tag, by ARN.
+async fn tagged(
+    read: &Clients,
+    desired: &Desired,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+    let filter = TagFilter::builder().key(TAG_STACK).values(&desired.domain).build();
+    let mut pages = read.tagging.get_resources().tag_filters(filter).into_paginator().send();
+    let mut found = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| fail("tag:GetResources", error))?;
+        for resource in page.resource_tag_mapping_list() {
+            let tags = resource.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
+            found.insert(resource.resource_arn().unwrap_or_default().to_owned(), tags.collect());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,585 @@
+//! Planning: a pure function of what is wanted, what is live, and when.
+//!
+//! [`converge`] and [`destroy`] ask each kind what it would do, link the steps by the references in
+//! their arguments, apply the rules that references cannot express, and report why things are not
+//! happening. Nothing here reads, writes, sleeps or prints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output, Outputs};
+use crate::condition::Condition;
+use crate::desired::Desired;
+use crate::graph;
+use crate::kind::{self, Op};
+use crate::safety;
+use crate::snapshot::Snapshot;
+
+/// The name of a step: the resource and what is done to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepId {
+    /// The resource.
+    pub addr: Addr,
+    /// What is done, such as `create`.
+    pub name: &'static str,
+}
+
+impl StepId {
+    /// The name of a step.
+    pub fn new(addr: &Addr, name: &'static str) -> Self {
+        Self { addr: addr.clone(), name }
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.addr, self.name)
+    }
+}
+
+/// How much a change can hurt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Nobody notices.
+    Safe,
+    /// Some requests may fail for moments.
+    Brief,
+    /// Names may stop resolving if an assumption is wrong.
+    Outage,
+    /// It cannot be undone.
+    Irreversible,
+}
+
+impl Risk {
+    /// The words shown.
+    pub fn words(self) -> &'static str {
+        match self {
+            Risk::Safe => "safe",
+            Risk::Brief => "brief interruption",
+            Risk::Outage => "outage risk",
+            Risk::Irreversible => "irreversible",
+        }
+    }
+}
+
+/// One AWS mutation, with all it needs to be started.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// The mutation.
+    pub op: Op,
+    /// Steps that must have been answered.
+    pub needs: BTreeSet<StepId>,
+    /// Steps that must have been answered and settled (their own conditions met).
+    pub settled: BTreeSet<StepId>,
+    /// Facts that must hold before it starts.
+    pub ready_when: Vec<Condition>,
+    /// Facts that show it is done.
+    pub done_when: Vec<Condition>,
+}
+
+/// What a kind asks for; [`link`] makes it a [`Step`].
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What is done, such as `create`.
+    pub name: &'static str,
+    /// The mutation.
+    pub op: Op,
+    /// Steps to wait for, if the plan has them.
+    pub after: Vec<After>,
+    /// Facts that must hold before it starts.
+    pub ready_when: Vec<Condition>,
+    /// Facts that show it is done.
+    pub done_when: Vec<Condition>,
+}
+
+/// An order between steps that no reference expresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// The step must have been answered.
+    Answered(StepId),
+    /// The step must have settled.
+    Settled(StepId),
+    /// Every step of the resource must have settled.
+    AllOf(Addr),
+}
+
+impl Draft {
+    /// A mutation without further conditions.
+    pub fn new(name: &'static str, op: Op) -> Self {
+        Self { name, op, after: Vec::new(), ready_when: Vec::new(), done_when: Vec::new() }
+    }
+
+    /// Adds an order.
+    #[must_use]
+    pub fn after(mut self, after: After) -> Self {
+        self.after.push(after);
+        self
+    }
+
+    /// Adds a precondition.
+    #[must_use]
+    pub fn ready(mut self, condition: Condition) -> Self {
+        self.ready_when.push(condition);
+        self
+    }
+
+    /// Adds a postcondition.
+    #[must_use]
+    pub fn done(mut self, condition: Condition) -> Self {
+        self.done_when.push(condition);
+        self
+    }
+}
+
+/// What happens to a resource as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symbol {
+    /// `+`
+    Create,
+    /// `~`
+    Update,
+    /// `-`
+    Destroy,
+}
+
+impl Symbol {
+    /// The sign shown.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Symbol::Create => "+",
+            Symbol::Update => "~",
+            Symbol::Destroy => "-",
+        }
+    }
+}
+
+/// One attribute before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Attribute name, such as `tags.spore:stack`.
+    pub name: String,
+    /// Live value.
+    pub before: Option<String>,
+    /// Value after the change.
+    pub after: Option<String>,
+}
+
+impl Field {
+    /// An attribute that appears.
+    pub fn new(name: impl Into<String>, after: impl Into<String>) -> Self {
+        Self { name: name.into(), before: None, after: Some(after.into()) }
+    }
+
+    /// An attribute that changes.
+    pub fn change(
+        name: impl Into<String>,
+        before: impl Into<String>,
+        after: impl Into<String>,
+    ) -> Self {
+        Self { name: name.into(), before: Some(before.into()), after: Some(after.into()) }
+    }
+
+    /// An attribute that disappears.
+    pub fn gone(name: impl Into<String>, before: impl Into<String>) -> Self {
+        Self { name: name.into(), before: Some(before.into()), after: None }
+    }
+}
+
+/// What a plan does to one resource, for people.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The resource.
+    pub addr: Addr,
+    /// Create, update or destroy.
+    pub symbol: Symbol,
+    /// Attributes before and after.
+    pub fields: Vec<Field>,
+    /// Why.
+    pub why: String,
+    /// How much it can hurt.
+    pub risk: Risk,
+}
+
+/// Who gains or loses which right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RightChange {
+    /// The resource whose policy says so.
+    pub addr: Addr,
+    /// Whether the right is given or taken.
+    pub gained: bool,
+    /// One line.
+    pub sentence: String,
+}
+
+/// Why something is not happening, or what else is worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// As the document wants it.
+    UpToDate(Addr),
+    /// A resource could not be read, or something foreign stands in its place.
+    Blocked {
+        /// The resource.
+        addr: Addr,
+        /// Why.
+        why: String,
+    },
+    /// Held back because another resource is blocked.
+    HeldBack {
+        /// The resource.
+        addr: Addr,
+        /// The blocked one.
+        by: Addr,
+    },
+    /// Left in place on purpose.
+    Left {
+        /// What is left.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// An interrupted run left its lock behind; apply takes it over and removes it.
+    LeftoverLock {
+        /// Who held it.
+        holder: String,
+        /// Its last sign of life.
+        beat: Timestamp,
+    },
+}
+
+/// What a kind answers when it is asked to plan.
+#[derive(Debug, Clone, Default)]
+pub struct Lowered {
+    /// Its change, if there is one.
+    pub change: Option<Change>,
+    /// Its steps.
+    pub drafts: Vec<Draft>,
+    /// Rights given or taken by its policies.
+    pub rights: Vec<RightChange>,
+    /// What it reports instead.
+    pub report: Vec<Report>,
+    /// What somebody outside has to do.
+    pub notices: Vec<String>,
+    /// Values it brings already, because it lives.
+    pub known: Outputs,
+}
+
+/// A plan: reviewed data that leaves no choices.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The zone's name.
+    pub domain: String,
+    /// The account it is for.
+    pub account: String,
+    /// When the snapshot behind it was taken.
+    pub made_at: Timestamp,
+    /// Converge or destroy.
+    pub goal: Goal,
+    /// Steps in a valid order.
+    pub steps: Vec<Step>,
+    /// The same by resource, for people.
+    pub changes: Vec<Change>,
+    /// Rights given or taken.
+    pub rights: Vec<RightChange>,
+    /// Why things are not happening.
+    pub report: Vec<Report>,
+    /// What somebody outside has to do next.
+    pub notices: Vec<String>,
+    /// Rules that forbid carrying the plan out.
+    pub refusals: Vec<safety::Refusal>,
+    /// Values that live resources bring.
+    pub known: BTreeMap<Addr, Outputs>,
+    /// What it was built on: attributes of each resource, by address.
+    pub built_on: BTreeMap<Addr, BTreeMap<String, String>>,
+}
+
+/// What is wanted of the stack as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// Live AWS as the document says.
+    Converge,
+    /// Nothing left.
+    Destroy(DestroyOptions),
+}
+
+/// Choices of `destroy`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DestroyOptions {
+    /// Also delete records that are not ours (they are written to a zone file first).
+    pub include_records: bool,
+}
+
+/// Plans the way from live to desired.
+pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    let lowered = desired
+        .addrs()
+        .into_iter()
+        .map(|addr| {
+            let lowered = kind::converge(&addr, desired, snapshot);
+            (addr, lowered)
+        })
+        .collect();
+    link(desired, snapshot, Goal::Converge, lowered)
+}
+
+/// Plans the way from live to nothing.
+pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions) -> Plan {
+    let lowered = desired
+        .all_addrs()
+        .into_iter()
+        .map(|addr| {
+            let lowered = kind::destroy(&addr, desired, snapshot, options);
+            (addr, lowered)
+        })
+        .collect();
+    link(desired, snapshot, Goal::Destroy(options.clone()), lowered)
+}
+
+/// Turns what the kinds ask for into one ordered plan.
+fn link(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    goal: Goal,
+    lowered: Vec<(Addr, Lowered)>,
+) -> Plan {
+    let mut plan = Plan {
+        domain: desired.domain.clone(),
+        account: desired.account.clone(),
+        made_at: snapshot.taken_at,
+        goal,
+        steps: Vec::new(),
+        changes: Vec::new(),
+        rights: Vec::new(),
+        report: Vec::new(),
+        notices: Vec::new(),
+        refusals: Vec::new(),
+        known: BTreeMap::new(),
+        built_on: kind::attributes(desired, snapshot),
+    };
+    let mut drafts = Vec::new();
+    for (addr, lowered) in lowered {
+        plan.changes.extend(lowered.change);
+        plan.rights.extend(lowered.rights);
+        plan.report.extend(lowered.report);
+        plan.notices.extend(lowered.notices);
+        plan.known.insert(addr.clone(), lowered.known);
+        drafts.extend(lowered.drafts.into_iter().map(|draft| (addr.clone(), draft)));
+    }
+    hold_back(&mut plan, &mut drafts);
+    journal_order(&plan.goal, &mut drafts);
+    let steps = resolve_edges(&plan.known, drafts);
+    plan.steps = graph::order(steps);
+    if let Some(lock) = snapshot.lock.as_ref().filter(|lock| !lock.own) {
+        plan.report.push(Report::LeftoverLock { holder: lock.holder.clone(), beat: lock.beat });
+    }
+    plan.refusals = safety::review(desired, snapshot, &plan);
+    plan
+}
+
+/// Takes out the steps of blocked resources and of everything that refers to them.
+fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
+    let mut blocked: BTreeMap<Addr, Addr> = plan
+        .report
+        .iter()
+        .filter_map(|report| match report {
+            Report::Blocked { addr, .. } => Some((addr.clone(), addr.clone())),
+            Report::UpToDate(_)
+            | Report::HeldBack { .. }
+            | Report::Left { .. }
+            | Report::LeftoverLock { .. } => None,
+        })
+        .collect();
+    if blocked.is_empty() {
+        return;
+    }
+    loop {
+        let next = drafts.iter().find_map(|(addr, draft)| {
+            let mut refs = draft.op.refs().into_iter().map(|(addr, _)| addr);
+            let by = refs.find_map(|target| blocked.get(&target).cloned()).or_else(|| {
+                draft.after.iter().find_map(|after| match after {
+                    After::Answered(step) | After::Settled(step) => blocked.get(&step.addr).cloned(),
+                    After::AllOf(target) => blocked.get(target).cloned(),
+                })
+            });
+            by.filter(|_| !blocked.contains_key(addr)).map(|by| (addr.clone(), by))
+        });
+        let Some((addr, by)) = next else { break };
+        plan.report.push(Report::HeldBack { addr: addr.clone(), by: by.clone() });
+        blocked.insert(addr, by);
+    }
+    drafts.retain(|(addr, _)| !blocked.contains_key(addr));
+    plan.changes.retain(|change| !blocked.contains_key(&change.addr));
+    plan.rights.retain(|right| !blocked.contains_key(&right.addr));
+}
+
+/// The journal group is made before everything else and removed after everything else: whoever
+/// continues an interrupted run finds what it has to know.
+fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
+    let Some(journal) =
+        drafts.iter().map(|(addr, _)| addr.clone()).find(|a| a.kind() == Kind::JournalGroup)
+    else {
+        return;
+    };
+    let others: BTreeSet<Addr> =
+        drafts.iter().map(|(addr, _)| addr.clone()).filter(|addr| *addr != journal).collect();
+    for (addr, draft) in drafts {
+        match goal {
+            Goal::Converge if *addr != journal => {
+                draft.after.push(After::Answered(StepId::new(&journal, "create")));
+            }
+            Goal::Destroy(_) if *addr == journal && draft.name == "delete" => {
+                draft.after.extend(others.iter().cloned().map(After::AllOf));
+            }
+            Goal::Converge | Goal::Destroy(_) => {}
+        }
+    }
+}
+
+/// Makes edges of references and orders. A reference to a value that lives already is no edge.
+fn resolve_edges(known: &BTreeMap<Addr, Outputs>, drafts: Vec<(Addr, Draft)>) -> Vec<Step> {
+    let ids: BTreeSet<StepId> =
+        drafts.iter().map(|(addr, draft)| StepId::new(addr, draft.name)).collect();
+    let mut producers: BTreeMap<(Addr, Output), StepId> = BTreeMap::new();
+    for (addr, draft) in &drafts {
+        for output in draft.op.brings() {
+            producers.insert((addr.clone(), *output), StepId::new(addr, draft.name));
+        }
+    }
+    drafts
+        .into_iter()
+        .map(|(addr, draft)| {
+            let mut needs = BTreeSet::new();
+            let mut settled = BTreeSet::new();
+            for (target, output) in draft.op.refs() {
+                let lives = known.get(&target).is_some_and(|known| known.contains_key(&output));
+                if !lives {
+                    let producer = producers.get(&(target.clone(), output)).unwrap_or_else(|| {
+                        panic!("invariant: a step brings {target}.{}", output.word())
+                    });
+                    needs.insert(producer.clone());
+                }
+            }
+            for after in draft.after {
+                match after {
+                    After::Answered(step) => needs.extend(ids.get(&step).cloned()),
+                    After::Settled(step) => settled.extend(ids.get(&step).cloned()),
+                    After::AllOf(target) => {
+                        settled.extend(ids.iter().filter(|id| id.addr == target).cloned());
+                    }
+                }
+            }
+            Step {
+                id: StepId::new(&addr, draft.name),
+                op: draft.op,
+                needs,
+                settled,
+                ready_when: draft.ready_when,
+                done_when: draft.done_when,
+            }
+        })
+        .collect()
+}
+
+impl Plan {
+    /// Whether applying it would do nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.leftover_lock().is_none()
+    }
+
+    /// Why parts of it cannot be done, if any.
+    pub fn blocked(&self) -> Vec<(&Addr, &str)> {
+        self.report
+            .iter()
+            .filter_map(|report| match report {
+                Report::Blocked { addr, why } => Some((addr, why.as_str())),
+                Report::UpToDate(_)
+                | Report::HeldBack { .. }
+                | Report::Left { .. }
+                | Report::LeftoverLock { .. } => None,
+            })
+            .collect()
+    }
+
+    /// The lock an interrupted run left, if any.
+    pub fn leftover_lock(&self) -> Option<&str> {
+        self.report.iter().find_map(|report| match report {
+            Report::LeftoverLock { holder, .. } => Some(holder.as_str()),
+            Report::Blocked { .. }
+            | Report::UpToDate(_)
+            | Report::HeldBack { .. }
+            | Report::Left { .. } => None,
+        })
+    }
+
+    /// How many resources are added, changed and destroyed.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |symbol| self.changes.iter().filter(|change| change.symbol == symbol).count();
+        (count(Symbol::Create), count(Symbol::Update), count(Symbol::Destroy))
+    }
+
+    /// Digest of each step: what it does and on what it depends, without times and live values.
+    pub fn step_digests(&self) -> BTreeMap<String, String> {
+        self.steps.iter().map(|step| (step.id.to_string(), step.digest())).collect()
+    }
+
+    /// Digest of the whole plan, 64 hex digits.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(env!("CARGO_PKG_VERSION"));
+        hash.update(format!("{} {} {:?}", self.domain, self.account, self.goal));
+        for (id, digest) in self.step_digests() {
+            hash.update(format!("\n{id} {digest}"));
+        }
+        hex(&hash.finalize())
+    }
+}
+
+impl Step {
+    fn digest(&self) -> String {
+        let ready: Vec<String> = self.ready_when.iter().map(without_times).collect();
+        let done: Vec<String> = self.done_when.iter().map(without_times).collect();
+        let text = format!("{:?} {ready:?} {done:?}", self.op);
+        hex(&Sha256::digest(text))
+    }
+}
+
+/// A condition's digest leaves out the times it counts from: they move between runs, the rule does not.
+fn without_times(condition: &Condition) -> String {
+    match condition {
+        Condition::ChangeInSync => "in-sync".to_owned(),
+        Condition::HoldDown { lasts, .. } => format!("hold-down {}", lasts.as_secs()),
+        Condition::ListsSettled { .. } => "lists-settled".to_owned(),
+    }
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A duration as people say it: `45 s`, `10 min`, `2 d 3 h`.
+pub fn span(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut rest = secs;
+    let mut parts = Vec::new();
+    for (size, word) in units {
+        if rest >= size {
+            parts.push(format!("{} {word}", rest / size));
+            rest %= size;
+        }
+    }
+    parts.truncate(2);
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}
+
+/// A reference to a value of a resource, known or not yet.
+pub fn of(addr: &Addr, output: Output) -> Arg {
+    Arg::Of(addr.clone(), output)
+}

@@ -1,0 +1,198 @@
+//! IAM-style policy documents by meaning: what is allowed to whom, never how it is spelled.
+//!
+//! AWS reorders statements, turns one-element lists into single values and account ids into root
+//! ARNs; none of that is a difference. Source: IAM User Guide, "IAM JSON policy elements reference".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// A policy as a set of statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Its statements, without regard to order or `Sid`.
+    pub statements: BTreeSet<Statement>,
+}
+
+/// One statement, normalised.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Statement {
+    /// `Allow` or `Deny`.
+    pub effect: String,
+    /// `type:value` of each principal (`Service:lambda.amazonaws.com`, `AWS:arn:...`), `Not...` kept.
+    pub principals: BTreeSet<String>,
+    /// Actions in lower case; `Not:` in front where the statement says NotAction.
+    pub actions: BTreeSet<String>,
+    /// Resources; `Not:` in front where the statement says NotResource.
+    pub resources: BTreeSet<String>,
+    /// `operator key` in lower case, and the values.
+    pub conditions: BTreeMap<String, BTreeSet<String>>,
+    /// Elements this reader does not know, as text: they can never compare equal by accident.
+    pub unknown: BTreeMap<String, String>,
+}
+
+/// Why a text is not a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Not JSON.
+    #[error("not JSON: {0}")]
+    Json(String),
+    /// JSON, but not of a policy's form.
+    #[error("not a policy document: {0}")]
+    Form(&'static str),
+}
+
+impl Policy {
+    /// Reads a policy document.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| PolicyError::Json(error.to_string()))?;
+        let object = value.as_object().ok_or(PolicyError::Form("an object is expected"))?;
+        let statements = match object.get("Statement") {
+            Some(Value::Array(list)) => list.iter().map(statement).collect::<Result<_, _>>()?,
+            Some(single) => BTreeSet::from([statement(single)?]),
+            None => return Err(PolicyError::Form("Statement is missing")),
+        };
+        Ok(Self { statements })
+    }
+}
+
+fn statement(value: &Value) -> Result<Statement, PolicyError> {
+    let object = value.as_object().ok_or(PolicyError::Form("a statement is an object"))?;
+    let mut read = Statement {
+        effect: String::new(),
+        principals: BTreeSet::new(),
+        actions: BTreeSet::new(),
+        resources: BTreeSet::new(),
+        conditions: BTreeMap::new(),
+        unknown: BTreeMap::new(),
+    };
+    for (element, value) in object {
+        match element.as_str() {
+            "Sid" => {}
+            "Effect" => value.as_str().unwrap_or_default().clone_into(&mut read.effect),
+            "Principal" => read.principals.extend(principals("", value)),
+            "NotPrincipal" => read.principals.extend(principals("Not:", value)),
+            "Action" => read.actions.extend(texts(value).into_iter().map(|a| a.to_lowercase())),
+            "NotAction" => read
+                .actions
+                .extend(texts(value).into_iter().map(|a| format!("Not:{}", a.to_lowercase()))),
+            "Resource" => read.resources.extend(texts(value)),
+            "NotResource" => {
+                read.resources.extend(texts(value).into_iter().map(|r| format!("Not:{r}")));
+            }
+            "Condition" => conditions(value, &mut read.conditions)?,
+            other => {
+                read.unknown.insert(other.to_owned(), value.to_string());
+            }
+        }
+    }
+    Ok(read)
+}
+
+fn principals(prefix: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(by_type) => by_type
+            .iter()
+            .flat_map(|(kind, values)| {
+                texts(values).into_iter().map(move |v| format!("{prefix}{kind}:{}", root_arn(kind, &v)))
+            })
+            .collect(),
+        other => texts(other).into_iter().map(|v| format!("{prefix}AWS:{v}")).collect(),
+    }
+}
+
+/// An account id as principal means that account's root (IAM User Guide, "AWS account principals").
+fn root_arn(kind: &str, value: &str) -> String {
+    let is_account = value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit());
+    if kind == "AWS" && is_account {
+        format!("arn:aws:iam::{value}:root")
+    } else {
+        value.to_owned()
+    }
+}
+
+fn conditions(
+    value: &Value,
+    into: &mut BTreeMap<String, BTreeSet<String>>,
+) -> Result<(), PolicyError> {
+    let operators = value.as_object().ok_or(PolicyError::Form("Condition is an object"))?;
+    for (operator, keys) in operators {
+        let keys = keys.as_object().ok_or(PolicyError::Form("a condition operator is an object"))?;
+        for (key, values) in keys {
+            into.entry(format!("{operator} {}", key.to_lowercase())).or_default().extend(texts(values));
+        }
+    }
+    Ok(())
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(list) => list.iter().map(text).collect(),
+        single => vec![text(single)],
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Statement {
+    /// One line for people: who may (or must not) do what, under which conditions.
+    pub fn sentence(&self) -> String {
+        let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
+        let verb = if self.effect == "Deny" { "must not" } else { "may" };
+        let mut out = format!("{} {verb} {}", list(&self.principals), list(&self.actions));
+        for (index, (key, values)) in self.conditions.iter().enumerate() {
+            let word = if index == 0 { " if" } else { " and" };
+            out.push_str(&format!("{word} {key} = {}", list(values)));
+        }
+        for (element, value) in &self.unknown {
+            out.push_str(&format!(" [{element}: {value}]"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn same(a: &str, b: &str) -> bool {
+        Policy::parse(a).unwrap() == Policy::parse(b).unwrap()
+    }
+
+    #[test]
+    fn spelling_is_not_meaning() {
+        let long = r#"{"Version":"2012-10-17","Statement":[
+            {"Sid":"a","Effect":"Allow","Principal":{"AWS":["123456789012"]},"Action":["kms:Put*"],"Resource":["*"]},
+            {"Effect":"Allow","Principal":{"Service":"s"},"Action":["b","a"],"Resource":"*",
+             "Condition":{"Bool":{"kms:GrantIsForAWSResource":true}}}]}"#;
+        let short = r#"{"Version":"2012-10-17","Statement":[
+            {"Effect":"Allow","Principal":{"Service":["s"]},"Action":["a","b"],"Resource":"*",
+             "Condition":{"Bool":{"kms:grantisforawsresource":"true"}}},
+            {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:put*","Resource":"*"}]}"#;
+        assert!(same(long, short));
+    }
+
+    #[test]
+    fn meaning_is_meaning() {
+        let base = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"a","Resource":"*"}}"#;
+        for other in [
+            r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"a","Resource":"*"}}"#,
+            r#"{"Statement":{"Effect":"Allow","NotPrincipal":"*","Action":"a","Resource":"*"}}"#,
+            r#"{"Statement":{"Effect":"Allow","Principal":"*","NotAction":"a","Resource":"*"}}"#,
+            r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"a","Resource":"*","Condition":{"Bool":{"x":"true"}}}}"#,
+            r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"a","Resource":"*","New":"x"}}"#,
+            r#"{"Statement":[]}"#,
+        ] {
+            assert!(!same(base, other), "{other}");
+        }
+        assert!(Policy::parse("[]").is_err());
+        assert!(Policy::parse("{").is_err());
+    }
+}

@@ -1,0 +1,576 @@
+//! Carrying a plan out, as a state machine: what to do next, given what has happened.
+//!
+//! It owns order, retries, polls and rate limits, and does no I/O: [`Run::next`] says what to do,
+//! [`Run::on`] takes what happened. The driver in `apply` only obeys.
+//!
+//! ```text
+//! Pending --start--> Running --answer--> Looking(done_when) --met--> Settled
+//!    ^                  | no answer        ^
+//!    |                  +--> Looking(was it carried out?) --found--+
+//!    +---- Backoff <----+ throttled, busy                not there: Pending again
+//!                       +--> Failed; whatever needs it is never started
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::addr::Addr;
+use crate::arg::{Arg, Output, Outputs};
+use crate::condition::{Condition, Facts, LIST_LAG, Met, later, met};
+use crate::kind::{Limit, Look, Op, Seen};
+use crate::plan::{Plan, Step, StepId};
+use crate::retry::{self, Class, Failure};
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Carry out this operation.
+    Start(StepId, Box<Op>),
+    /// Look something up.
+    Look(StepId, Look),
+    /// Wait for something under way, or until a time.
+    Wait(Option<Timestamp>),
+    /// The run is over.
+    Stop(Outcome),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An operation was answered.
+    Answered(StepId, Result<Outputs, Failure>),
+    /// A look was answered.
+    Looked(StepId, Result<Seen, Failure>),
+    /// The user asked to stop; calls under way are still awaited.
+    Interrupted,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every step is done.
+    Converged,
+    /// Steps of ours are left that must wait longer than this run may.
+    Waiting {
+        /// When to run again.
+        until: Timestamp,
+        /// What is waited for.
+        why: String,
+    },
+    /// Steps failed; independent ones are done.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// The state of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Pending,
+    Backoff { until: Timestamp },
+    Running,
+    Looking(Looking),
+    Settled,
+    Failed(Failure),
+    Blocked(StepId),
+}
+
+/// A look that is repeated until it shows what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Looking {
+    look: Look,
+    purpose: Purpose,
+    since: Timestamp,
+    at: Timestamp,
+    number: u32,
+    asked: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    /// The step's own change is awaited.
+    Done,
+    /// Was the unanswered create carried out?
+    CarriedOut,
+    /// Is the object whose name is taken visible, or was it deleted long ago?
+    NameTaken,
+}
+
+/// A step and what is known of it.
+#[derive(Debug, Clone)]
+struct Entry {
+    step: Step,
+    op: Op,
+    state: State,
+    attempts: u32,
+    first_failure: Option<Timestamp>,
+    unanswered_before: bool,
+    answered_at: Option<Timestamp>,
+    change: Option<String>,
+}
+
+/// A plan being carried out.
+#[derive(Debug, Clone)]
+pub struct Run {
+    entries: BTreeMap<StepId, Entry>,
+    order: Vec<StepId>,
+    outputs: BTreeMap<Addr, Outputs>,
+    buckets: BTreeMap<Limit, Bucket>,
+    wait_max: Option<Duration>,
+    interrupted: bool,
+    lists_settled: BTreeSet<Addr>,
+}
+
+/// A token bucket: as many calls per second as the limit allows, refilled continuously.
+#[derive(Debug, Clone)]
+struct Bucket {
+    tokens_milli: u64,
+    filled_at: Timestamp,
+}
+
+/// One line about a step, for progress and summaries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The step.
+    pub id: StepId,
+    /// What is known.
+    pub text: StatusText,
+}
+
+/// The kinds of status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusText {
+    /// Waits for its turn or a condition.
+    Waiting(String),
+    /// Done.
+    Done,
+    /// Failed, with the root cause.
+    Failed(Failure),
+    /// Not started because of another step.
+    Blocked(StepId),
+}
+
+struct Known<'a>(&'a BTreeMap<StepId, Entry>);
+
+impl Facts for Known<'_> {
+    fn answered_at(&self, step: &StepId) -> Option<Timestamp> {
+        self.0.get(step).and_then(|entry| entry.answered_at)
+    }
+}
+
+impl Run {
+    /// A run of a plan. `wait_max` bounds a single wait; `None` where time is free.
+    pub fn new(plan: &Plan, wait_max: Option<Duration>) -> Self {
+        let entry = |step: &Step| Entry {
+            step: step.clone(),
+            op: step.op.clone(),
+            state: State::Pending,
+            attempts: 0,
+            first_failure: None,
+            unanswered_before: false,
+            answered_at: None,
+            change: None,
+        };
+        Self {
+            entries: plan.steps.iter().map(|step| (step.id.clone(), entry(step))).collect(),
+            order: plan.steps.iter().map(|step| step.id.clone()).collect(),
+            outputs: plan.known.clone(),
+            buckets: BTreeMap::new(),
+            wait_max,
+            interrupted: false,
+            lists_settled: BTreeSet::new(),
+        }
+    }
+
+    /// What to do now.
+    pub fn next(&mut self, now: Timestamp) -> Decision {
+        self.block_dependents();
+        let busy = self.entries.values().any(|entry| match &entry.state {
+            State::Running => true,
+            State::Looking(looking) => looking.asked,
+            State::Pending
+            | State::Backoff { .. }
+            | State::Settled
+            | State::Failed(_)
+            | State::Blocked(_) => false,
+        });
+        if self.interrupted {
+            return if busy { Decision::Wait(None) } else { Decision::Stop(Outcome::Interrupted) };
+        }
+        let mut wake = Wake::default();
+        for id in self.order.clone() {
+            if let Some(decision) = self.advance(&id, now, &mut wake) {
+                return decision;
+            }
+        }
+        if busy {
+            return Decision::Wait(wake.at);
+        }
+        match (wake.at, self.wait_max) {
+            (Some(at), Some(max)) if wake.long && at > later(now, max) => {
+                Decision::Stop(Outcome::Waiting { until: at, why: wake.why })
+            }
+            (Some(at), _) => Decision::Wait(Some(at)),
+            (None, _) => Decision::Stop(self.outcome()),
+        }
+    }
+
+    /// Takes what happened.
+    pub fn on(&mut self, event: Event, now: Timestamp) {
+        match event {
+            Event::Answered(id, Ok(outputs)) => self.answered(&id, outputs, now),
+            Event::Answered(id, Err(failure)) => self.failed(&id, failure, now),
+            Event::Looked(id, result) => self.looked(&id, result, now),
+            Event::Interrupted => self.interrupted = true,
+        }
+    }
+
+    /// The state of every step, in order.
+    pub fn statuses(&self, now: Timestamp) -> Vec<Status> {
+        self.order
+            .iter()
+            .filter_map(|id| Some((id, self.entries.get(id)?)))
+            .map(|(id, entry)| Status { id: id.clone(), text: self.status(entry, now) })
+            .collect()
+    }
+
+    fn status(&self, entry: &Entry, now: Timestamp) -> StatusText {
+        match &entry.state {
+            State::Settled => StatusText::Done,
+            State::Failed(failure) => StatusText::Failed(failure.clone()),
+            State::Blocked(by) => StatusText::Blocked(by.clone()),
+            State::Running => StatusText::Waiting("AWS's answer".into()),
+            State::Backoff { .. } => StatusText::Waiting("another attempt".into()),
+            State::Looking(looking) => StatusText::Waiting(match looking.purpose {
+                Purpose::Done => {
+                    "Route 53's name servers (in sync, usually within 60 s: GetChange)".into()
+                }
+                Purpose::CarriedOut => {
+                    "AWS's lists, to see whether the unanswered call was carried out".into()
+                }
+                Purpose::NameTaken => "AWS's lists, to see whether the zone of this caller \
+                                       reference still exists (they lag up to 150 s)"
+                    .into(),
+            }),
+            State::Pending => {
+                let waits = entry.step.ready_when.iter().find_map(|condition| {
+                    match met(condition, &Known(&self.entries), now) {
+                        Met::At { why, .. } => Some(why),
+                        Met::Met | Met::Look | Met::NotYet => None,
+                    }
+                });
+                StatusText::Waiting(waits.unwrap_or_else(|| "other steps".into()))
+            }
+        }
+    }
+
+    /// Failures, root causes only.
+    pub fn failures(&self) -> Vec<(&StepId, &Failure)> {
+        self.entries
+            .iter()
+            .filter_map(|(id, entry)| match &entry.state {
+                State::Failed(failure) => Some((id, failure)),
+                State::Pending
+                | State::Backoff { .. }
+                | State::Running
+                | State::Looking(_)
+                | State::Settled
+                | State::Blocked(_) => None,
+            })
+            .collect()
+    }
+
+    /// A value that a finished step or a live resource brought.
+    pub fn output(&self, addr: &Addr, output: Output) -> Option<&str> {
+        self.outputs.get(addr)?.get(&output).map(String::as_str)
+    }
+
+    fn outcome(&self) -> Outcome {
+        let all = self.entries.values().all(|entry| entry.state == State::Settled);
+        if all { Outcome::Converged } else { Outcome::Failed }
+    }
+
+    /// What one step allows now; otherwise when to come back to it.
+    fn advance(&mut self, id: &StepId, now: Timestamp, wake: &mut Wake) -> Option<Decision> {
+        let entry = self.entries.get(id)?;
+        match &entry.state {
+            State::Running | State::Settled | State::Failed(_) | State::Blocked(_) => None,
+            State::Backoff { until } if *until > now => {
+                wake.no_later(*until);
+                None
+            }
+            State::Backoff { .. } => self.start(id, now, wake),
+            State::Pending => {
+                if self.is_ready(id, now, wake) { self.start(id, now, wake) } else { None }
+            }
+            State::Looking(looking) if looking.asked => None,
+            State::Looking(looking) if looking.at > now => {
+                wake.no_later(looking.at);
+                None
+            }
+            State::Looking(looking) => {
+                let look = looking.look.clone();
+                let limit = match look {
+                    Look::Change(_) | Look::Zone { .. } => Limit::Route53,
+                    Look::Key => Limit::Kms,
+                };
+                self.take(limit, now).map_or_else(
+                    |at| {
+                        wake.no_later(at);
+                        None
+                    },
+                    |()| {
+                        if let Some(entry) = self.entries.get_mut(id)
+                            && let State::Looking(looking) = &mut entry.state
+                        {
+                            looking.asked = true;
+                        }
+                        Some(Decision::Look(id.clone(), look))
+                    },
+                )
+            }
+        }
+    }
+
+    fn is_ready(&self, id: &StepId, now: Timestamp, wake: &mut Wake) -> bool {
+        let Some(entry) = self.entries.get(id) else { return false };
+        let is = |step: &StepId, wanted: fn(&Entry) -> bool| {
+            self.entries.get(step).is_none_or(wanted)
+        };
+        let order_holds = entry.step.needs.iter().all(|s| is(s, |e| e.answered_at.is_some()))
+            && entry.step.settled.iter().all(|s| is(s, |e| e.state == State::Settled));
+        order_holds
+            && entry.step.ready_when.iter().all(|condition| {
+                match met(condition, &Known(&self.entries), now) {
+                    Met::Met => true,
+                    Met::At { until, why } => {
+                        wake.long_wait(until, &format!("{id}: {why}"));
+                        false
+                    }
+                    Met::Look | Met::NotYet => false,
+                }
+            })
+    }
+
+    fn start(&mut self, id: &StepId, now: Timestamp, wake: &mut Wake) -> Option<Decision> {
+        let limit = self.entries.get(id)?.op.limit();
+        if let Err(at) = self.take(limit, now) {
+            wake.no_later(at);
+            return None;
+        }
+        let outputs = self.outputs.clone();
+        let entry = self.entries.get_mut(id)?;
+        entry.state = State::Running;
+        entry.attempts += 1;
+        let resolved = entry.op.map(&mut |arg| match arg {
+            Arg::Known(_) => arg.clone(),
+            Arg::Now => Arg::Known(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            Arg::Of(addr, output) => outputs
+                .get(addr)
+                .and_then(|brought| brought.get(output))
+                .map_or_else(|| arg.clone(), |value| Arg::Known(value.clone())),
+        });
+        Some(Decision::Start(id.clone(), Box::new(resolved)))
+    }
+
+    fn answered(&mut self, id: &StepId, mut outputs: Outputs, now: Timestamp) {
+        let change = outputs.remove(&Output::ChangeId);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        self.outputs.entry(id.addr.clone()).or_default().extend(outputs);
+        entry.answered_at = Some(now);
+        entry.change.clone_from(&change);
+        let waits_for_sync =
+            entry.step.done_when.iter().any(|condition| *condition == Condition::ChangeInSync);
+        entry.state = match change {
+            Some(change) if waits_for_sync => State::Looking(Looking {
+                look: Look::Change(change),
+                purpose: Purpose::Done,
+                since: now,
+                at: later(now, retry::poll(0)),
+                number: 0,
+                asked: false,
+            }),
+            // Without a change there is nothing that could still be on its way.
+            Some(_) | None => State::Settled,
+        };
+    }
+
+    fn failed(&mut self, id: &StepId, failure: Failure, now: Timestamp) {
+        let lists_settled = self.lists_settled.contains(&id.addr);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let first = *entry.first_failure.get_or_insert(now);
+        let patient = retry::patience(failure.class).is_some_and(|max| now < later(first, max));
+        let look = |purpose, look| {
+            State::Looking(Looking { look, purpose, since: now, at: now, number: 0, asked: false })
+        };
+        let again = |attempts| State::Backoff { until: later(now, retry::pause(attempts)) };
+        let succeeded = match failure.class {
+            Class::Gone => entry.op.is_removal(),
+            // Our own earlier attempt, whose answer was lost, made it.
+            Class::AlreadyThere => entry.unanswered_before && entry.op.look().is_none(),
+            Class::Throttled
+            | Class::Busy
+            | Class::Propagating
+            | Class::Unanswered
+            | Class::Denied
+            | Class::Credentials
+            | Class::Quota
+            | Class::StillTrusted
+            | Class::Refused
+            | Class::Unknown => false,
+        };
+        if succeeded {
+            entry.answered_at = Some(now);
+            entry.state = State::Settled;
+            return;
+        }
+        entry.state = match (failure.class, entry.op.look()) {
+            (Class::Unanswered, Some(what)) => {
+                entry.unanswered_before = true;
+                look(Purpose::CarriedOut, what)
+            }
+            (Class::Unanswered, None) if patient => {
+                entry.unanswered_before = true;
+                again(entry.attempts)
+            }
+            (Class::AlreadyThere, Some(_)) if lists_settled => next_name(entry, failure),
+            (Class::AlreadyThere, Some(what)) => look(Purpose::NameTaken, what),
+            (_, _) if patient => again(entry.attempts),
+            (_, _) => State::Failed(failure),
+        };
+    }
+
+    fn looked(&mut self, id: &StepId, result: Result<Seen, Failure>, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let State::Looking(looking) = &mut entry.state else { return };
+        looking.asked = false;
+        looking.number += 1;
+        looking.at = later(now, retry::poll(looking.number));
+        let over = now >= later(looking.since, LIST_LAG);
+        match (result, looking.purpose.clone()) {
+            (Ok(Seen::InSync), _) => entry.state = State::Settled,
+            (Ok(Seen::Found(outputs)), _) => {
+                entry.answered_at = Some(now);
+                entry.state = State::Settled;
+                self.outputs.entry(id.addr.clone()).or_default().extend(outputs);
+            }
+            (Ok(Seen::Pending), _) => {}
+            (Ok(Seen::NotListed), Purpose::CarriedOut) if over => entry.state = State::Pending,
+            (Ok(Seen::NotListed), Purpose::NameTaken) if over => {
+                // Lists are complete now, as nobody else creates: further numbers need no wait.
+                self.lists_settled.insert(id.addr.clone());
+                entry.state = next_name(
+                    entry,
+                    Failure {
+                        operation: entry.op.action().into(),
+                        class: Class::AlreadyThere,
+                        code: String::new(),
+                        message: "the name is taken".into(),
+                    },
+                );
+            }
+            (Ok(Seen::NotListed), _) => {}
+            (Err(failure), _) => {
+                let first = *entry.first_failure.get_or_insert(now);
+                let max = retry::patience(failure.class);
+                if !max.is_some_and(|max| now < later(first, max)) {
+                    entry.state = State::Failed(failure);
+                }
+            }
+        }
+    }
+
+    /// A step that waits for a failed one is never started; the root cause is named once.
+    fn block_dependents(&mut self) {
+        loop {
+            let found = self.entries.iter().find_map(|(id, entry)| {
+                if !matches!(entry.state, State::Pending) {
+                    return None;
+                }
+                let mut waits_for = entry.step.needs.iter().chain(&entry.step.settled);
+                let root = waits_for.find_map(|dependency| {
+                    let dependency_entry = self.entries.get(dependency)?;
+                    match &dependency_entry.state {
+                        State::Failed(_) if dependency_entry.answered_at.is_none() => {
+                            Some(dependency.clone())
+                        }
+                        // Answered, but its change never came in sync.
+                        State::Failed(_) if entry.step.settled.contains(dependency) => {
+                            Some(dependency.clone())
+                        }
+                        State::Blocked(root) => Some(root.clone()),
+                        State::Failed(_)
+                        | State::Pending
+                        | State::Backoff { .. }
+                        | State::Running
+                        | State::Looking(_)
+                        | State::Settled => None,
+                    }
+                })?;
+                Some((id.clone(), root))
+            });
+            let Some((id, root)) = found else { return };
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.state = State::Blocked(root);
+            }
+        }
+    }
+
+    /// Takes a token, or says when there will be one.
+    fn take(&mut self, limit: Limit, now: Timestamp) -> Result<(), Timestamp> {
+        const CALL_MILLI: u64 = 1_000;
+        let per_second = u64::from(limit.per_second());
+        let full = per_second * CALL_MILLI;
+        let bucket =
+            self.buckets.entry(limit).or_insert(Bucket { tokens_milli: full, filled_at: now });
+        let since = u64::try_from(now.duration_since(bucket.filled_at).as_millis()).unwrap_or(0);
+        bucket.tokens_milli =
+            bucket.tokens_milli.saturating_add(since.saturating_mul(per_second)).min(full);
+        bucket.filled_at = now;
+        if bucket.tokens_milli >= CALL_MILLI {
+            bucket.tokens_milli -= CALL_MILLI;
+            return Ok(());
+        }
+        let missing = (CALL_MILLI - bucket.tokens_milli).div_ceil(per_second);
+        let pause = SignedDuration::from_millis(i64::try_from(missing).unwrap_or(1_000));
+        Err(now.checked_add(pause).unwrap_or(Timestamp::MAX))
+    }
+}
+
+fn next_name(entry: &mut Entry, failure: Failure) -> State {
+    match entry.op.next_name() {
+        Some(op) => {
+            entry.op = op;
+            State::Pending
+        }
+        None => State::Failed(failure),
+    }
+}
+
+/// The earliest time at which something can be done.
+#[derive(Debug, Default)]
+struct Wake {
+    at: Option<Timestamp>,
+    /// Whether that is a hold-down rather than a poll.
+    long: bool,
+    why: String,
+}
+
+impl Wake {
+    fn no_later(&mut self, at: Timestamp) {
+        if self.at.is_none_or(|earliest| at < earliest) {
+            self.at = Some(at);
+            self.long = false;
+        }
+    }
+
+    fn long_wait(&mut self, at: Timestamp, why: &str) {
+        if self.at.is_none_or(|earliest| at < earliest) {
+            self.at = Some(at);
+            self.long = true;
+            why.clone_into(&mut self.why);
+        }
+    }
+}

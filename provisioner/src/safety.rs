@@ -1,0 +1,161 @@
+//! Rules that forbid a plan, whatever else it says. Each is a named function; nothing lifts them all.
+//!
+//! A refusal names the rule, what it found, and what to do first. All rules run before the first call.
+
+use crate::addr::{Addr, Kind};
+use crate::desired::{Desired, TAG_VERSION};
+use crate::plan::{Goal, Plan};
+use crate::snapshot::{Observation, Snapshot};
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Id of the rule.
+    pub rule: &'static str,
+    /// The resource it is about.
+    pub addr: Addr,
+    /// What was found, and what to do.
+    pub message: String,
+}
+
+/// Every rule, on one plan.
+pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    refusals.extend(newer_tool(desired, snapshot));
+    match &plan.goal {
+        Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
+        Goal::Destroy(options) => {
+            refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(foreign_records(desired, snapshot, options.include_records));
+            refusals.extend(nothing_unreadable(plan));
+        }
+    }
+    refusals
+}
+
+/// A stack that a newer tool wrote may hold what this one does not understand.
+fn newer_tool(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let live = snapshot.journal_group.present()?.evidence(TAG_VERSION)?;
+    let ours = env!("CARGO_PKG_VERSION");
+    let numbers = |version: &str| -> Option<Vec<u64>> {
+        version.split('.').map(|part| part.parse().ok()).collect()
+    };
+    if numbers(live)? <= numbers(ours)? {
+        return None;
+    }
+    Some(Refusal {
+        rule: "newer-tool",
+        addr: desired.addr(Kind::JournalGroup),
+        message: format!(
+            "the stack was last written by spore-infra {live}, this is {ours}; use {live} or later"
+        ),
+    })
+}
+
+/// Turning signing off is its own command: a line lost from a document must not unsign a zone.
+fn signing_off_by_document(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let signing = &snapshot.dnssec.present()?.signing;
+    if desired.dnssec || signing == "NOT_SIGNING" {
+        return None;
+    }
+    Some(Refusal {
+        rule: "signing-off",
+        addr: desired.addr(Kind::ZoneSigning),
+        message: "the document says `[dnssec] enabled = false`, but the zone is signed; \
+                  `spore-infra dnssec disable` turns signing off in the safe order"
+            .into(),
+    })
+}
+
+/// While any parent server has a DS record, resolvers insist on signatures: taking the zone or its
+/// keys away makes every name in it fail (RFC 4035, section 5). Terraform had deleted 21 of 25
+/// resources before it noticed (peers' lessons, report 2).
+fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    if matches!(snapshot.hosted_zone, Observation::Absent | Observation::Foreign(_)) {
+        return None;
+    }
+    let addr = desired.addr(Kind::ZoneSigning);
+    let answers = match snapshot.parent.all() {
+        Ok(answers) => answers,
+        Err(why) => {
+            return Some(Refusal {
+                rule: "parent-unknown",
+                addr,
+                message: format!(
+                    "cannot tell whether the parent zone still has a DS record of {}: {why}; \
+                     nothing was deleted; try again when the parent's servers answer",
+                    desired.domain
+                ),
+            });
+        }
+    };
+    let mut records: Vec<&str> =
+        answers.iter().flat_map(|answer| answer.ds.iter().map(String::as_str)).collect();
+    records.sort_unstable();
+    records.dedup();
+    if records.is_empty() {
+        return None;
+    }
+    let lines: Vec<_> =
+        records.iter().map(|ds| format!("{}. IN DS {ds}", desired.domain)).collect();
+    Some(Refusal {
+        rule: "ds-at-parent",
+        addr,
+        message: format!(
+            "the parent zone still has: {}; have it removed there first, then run destroy again \
+             (nothing was deleted)",
+            lines.join("; ")
+        ),
+    })
+}
+
+/// Records that somebody else made are somebody else's.
+fn foreign_records(desired: &Desired, snapshot: &Snapshot, include: bool) -> Option<Refusal> {
+    let zone = snapshot.hosted_zone.present()?;
+    let foreign = zone.foreign_records(&desired.domain);
+    let addr = desired.addr(Kind::HostedZone);
+    let name = |set: &&crate::kind::hosted_zone::RecordSet| format!("{} {}", set.name, set.rtype);
+    if !include && !foreign.is_empty() {
+        let shown: Vec<_> = foreign.iter().take(20).map(name).collect();
+        let more = foreign.len().saturating_sub(shown.len());
+        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return Some(Refusal {
+            rule: "foreign-records",
+            addr,
+            message: format!(
+                "the zone holds {} record sets besides its own NS and SOA: {}{tail}; \
+                 `--include-records` writes them to a zone file and deletes them",
+                foreign.len(),
+                shown.join(", ")
+            ),
+        });
+    }
+    let special: Vec<_> = foreign
+        .iter()
+        .filter_map(|set| set.policy.as_ref().map(|policy| format!("{} ({policy})", name(set))))
+        .collect();
+    if special.is_empty() {
+        return None;
+    }
+    Some(Refusal {
+        rule: "routing-records",
+        addr,
+        message: format!(
+            "these record sets have routing policies or health checks, which a zone file cannot \
+             hold: {}; delete them by hand first",
+            special.join(", ")
+        ),
+    })
+}
+
+/// A destroy that cannot see everything would leave orphans, or stop in the middle.
+fn nothing_unreadable(plan: &Plan) -> Vec<Refusal> {
+    plan.blocked()
+        .into_iter()
+        .map(|(addr, why)| Refusal {
+            rule: "unreadable",
+            addr: addr.clone(),
+            message: format!("{why} (nothing was deleted)"),
+        })
+        .collect()
+}

@@ -1,0 +1,139 @@
+//! Live AWS and DNS at one instant, as plain data.
+//!
+//! It says what was seen and what could not be seen. Unreadable is never absent.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
+
+/// What reading one resource gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation<L> {
+    /// AWS answered, and there is none.
+    Absent,
+    /// It exists and is ours.
+    Present(L),
+    /// Something that is not ours stands where ours would stand; the text says what.
+    Foreign(String),
+    /// It could not be read; the text says why. It blocks, and never causes a write.
+    Unreadable(String),
+}
+
+impl<L> Observation<L> {
+    /// The live object, when it is ours.
+    pub fn present(&self) -> Option<&L> {
+        match self {
+            Observation::Present(live) => Some(live),
+            Observation::Absent | Observation::Foreign(_) | Observation::Unreadable(_) => None,
+        }
+    }
+
+    /// Why it could not be read.
+    pub fn unreadable(&self) -> Option<&str> {
+        match self {
+            Observation::Unreadable(why) => Some(why),
+            Observation::Absent | Observation::Foreign(_) | Observation::Present(_) => None,
+        }
+    }
+}
+
+/// Who the tool is to AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Account id.
+    pub account: String,
+    /// ARN of the user or session.
+    pub arn: String,
+}
+
+/// Everything a plan is made from, besides the document.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When the first read started.
+    pub taken_at: Timestamp,
+    /// Who read.
+    pub caller: Caller,
+    /// The journal group, with the evidence in its tags.
+    pub journal_group: Observation<journal_group::Live>,
+    /// The hosted zone.
+    pub hosted_zone: Observation<hosted_zone::Live>,
+    /// The KMS key.
+    pub kms_key: Observation<kms_key::Live>,
+    /// Route 53's view of the zone's DNSSEC: signing status and key-signing keys.
+    pub dnssec: Observation<ksk::Live>,
+    /// What the parent zone's servers say about the zone.
+    pub parent: ParentView,
+    /// A lock that somebody holds or left behind.
+    pub lock: Option<LockSeen>,
+}
+
+/// The apply lock as seen in AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockSeen {
+    /// Who took it.
+    pub holder: String,
+    /// Whether it is the lock of this very run.
+    pub own: bool,
+    /// When it was taken or last renewed.
+    pub beat: Timestamp,
+    /// Creations that were begun and not known to be answered: address word and time.
+    pub intents: BTreeMap<String, Timestamp>,
+}
+
+/// The parent zone as its own servers show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParentView {
+    /// The walk from the root reached the parent's servers.
+    Seen {
+        /// Name of the parent zone, such as `example.edu`.
+        zone: String,
+        /// Each server asked, and what it said.
+        servers: Vec<ServerView>,
+    },
+    /// The walk did not reach it.
+    Unknown(String),
+}
+
+/// One server of the parent zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerView {
+    /// Its name.
+    pub name: String,
+    /// The address asked.
+    pub address: IpAddr,
+    /// Its answer about the zone.
+    pub answer: Result<Delegated, String>,
+}
+
+/// What one parent server answers about the zone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delegated {
+    /// Name servers it refers to; empty when it does not delegate the zone.
+    pub name_servers: Vec<String>,
+    /// TTL of those, in seconds.
+    pub ns_ttl_secs: u32,
+    /// DS records, as `tag algorithm digest-type DIGEST`.
+    pub ds: Vec<String>,
+    /// TTL of those, in seconds.
+    pub ds_ttl_secs: u32,
+}
+
+impl ParentView {
+    /// Every server's answer, or why there is not one from each.
+    pub fn all(&self) -> Result<Vec<&Delegated>, String> {
+        match self {
+            ParentView::Unknown(why) => Err(why.clone()),
+            ParentView::Seen { zone, servers } => servers
+                .iter()
+                .map(|server| {
+                    server.answer.as_ref().map_err(|why| {
+                        format!("{zone} server {} ({}): {why}", server.name, server.address)
+                    })
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One call: from a request to its effect on the world and the answer.
+//!
+//! The order is AWS's: who calls, which operation, is the input well formed, how often, is it
+//! allowed, then the operation itself. A call that fails leaves nothing behind but spent tokens and
+//! drawn random numbers.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::profile::Profile;
+use crate::wire::model::Protocol;
+use crate::wire::{self, Call, Unrouted};
+use crate::world::{AwsError, Caller, Effect, Operation, Request, Response, Via, World};
+use crate::{auth, kms, limits, logs, route53, sts, tagging};
+
+/// A request, read as far as it can be without the world.
+#[derive(Debug)]
+pub struct Arrived<'a> {
+    request: &'a Request,
+    claim: Result<auth::Claim, auth::Problem>,
+    routed: Result<Call, Unrouted>,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The answer.
+    pub response: Response,
+    /// Who called, if it was found out.
+    pub caller: Option<Caller>,
+    /// The input as it was decoded; null if it was not.
+    pub input: Value,
+    /// The error, if the call failed.
+    pub error: Option<AwsError>,
+    /// Whether the world may have changed, so that it must be stored before the answer is given.
+    pub wrote: bool,
+}
+
+impl Answered {
+    /// An answer that did not come from the world.
+    pub fn refused(response: Response, error: AwsError) -> Self {
+        Self {
+            response,
+            caller: None,
+            input: Value::Null,
+            error: Some(error),
+            wrote: false,
+        }
+    }
+}
+
+impl<'a> Arrived<'a> {
+    /// Reads a request.
+    pub fn new(request: &'a Request) -> Self {
+        let claim = auth::claim(request);
+        let service = claim.as_ref().ok().map(|claim| claim.service.as_str());
+        let routed = wire::route(request, service);
+        Self {
+            request,
+            claim,
+            routed,
+        }
+    }
+
+    /// Name of the service, `?` if the request names none that is known.
+    pub fn service(&self) -> &str {
+        let model = match &self.routed {
+            Ok(call) => Some(call.model),
+            Err(unrouted) => unrouted.model,
+        };
+        model.map_or("?", |model| model.service.as_str())
+    }
+
+    /// Name of the operation, or what stands for it in a request that names none.
+    pub fn operation(&self) -> &str {
+        match &self.routed {
+            Ok(call) => call.name,
+            Err(unrouted) => unrouted
+                .what
+                .split_once(':')
+                .map_or(&unrouted.what, |(_, name)| name),
+        }
+    }
+
+    /// Region of the credential scope.
+    pub fn region(&self) -> Option<&str> {
+        self.claim.as_ref().ok().map(|claim| claim.region.as_str())
+    }
+
+    /// The protocol to answer in.
+    pub fn protocol(&self) -> Protocol {
+        match &self.routed {
+            Ok(call) => call.protocol,
+            Err(unrouted) => unrouted.protocol,
+        }
+    }
+
+    /// The error by which the service refuses who asks too often.
+    pub fn throttled(&self) -> AwsError {
+        match &self.routed {
+            Ok(call) => limits::throttled(call.model, call.protocol),
+            Err(_) => AwsError::new("Throttling", "Rate exceeded"),
+        }
+    }
+
+    /// Writes an error that does not come from the world.
+    pub fn refuse(&self, error: &AwsError, request_id: &str) -> Response {
+        let model = match &self.routed {
+            Ok(call) => Some(call.model),
+            Err(unrouted) => unrouted.model,
+        };
+        wire::error::write(model, self.protocol(), error, request_id)
+    }
+
+    /// Whether carrying it out may change the world.
+    pub fn writes(&self) -> bool {
+        self.routed.as_ref().is_ok_and(|call| !is_read(call.name))
+    }
+}
+
+/// Whether an operation only reads. Signing and its like draw random numbers at most, which need not
+/// outlive the process.
+fn is_read(name: &str) -> bool {
+    const READS: [&str; 8] = [
+        "Get", "List", "Describe", "Test", "Filter", "Simulate", "Verify", "Sign",
+    ];
+    name != "GetSessionToken" && READS.iter().any(|verb| name.starts_with(verb))
+}
+
+fn operation(service: &str, name: &str) -> Option<&'static Operation> {
+    match service {
+        "kms" => kms::operation(name),
+        "logs" => logs::operation(name),
+        "resourcegroupstaggingapi" => tagging::operation(name),
+        "route53" => route53::operation(name),
+        "sts" => sts::operation(name),
+        _ => None,
+    }
+}
+
+impl World {
+    /// Carries out one call. The doors use [`World::answer`], which tells more.
+    pub fn call(&mut self, now: Timestamp, via: Via, request: &Request) -> Effect {
+        Effect::Answer(self.answer(now, via, &Arrived::new(request)).response)
+    }
+
+    /// Carries out one call and says what became of it.
+    pub fn answer(&mut self, now: Timestamp, via: Via, arrived: &Arrived<'_>) -> Answered {
+        let Via::Host = via;
+        let request_id = self.random.uuid();
+        let mut answered = Answered {
+            response: Response {
+                status: 500,
+                headers: Vec::new(),
+                body: Vec::new(),
+            },
+            caller: None,
+            input: Value::Null,
+            error: None,
+            wrote: false,
+        };
+        match self.carry_out(now, arrived, &request_id, &mut answered) {
+            Ok(response) => answered.response = response,
+            Err(error) => {
+                answered.response = arrived.refuse(&error, &request_id);
+                answered.error = Some(error);
+            }
+        }
+        answered
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Timestamp,
+        arrived: &Arrived<'_>,
+        request_id: &str,
+        answered: &mut Answered,
+    ) -> Result<Response, AwsError> {
+        let claim = arrived
+            .claim
+            .as_ref()
+            .map_err(|why| why.error(arrived.protocol()))?;
+        let caller = auth::authenticate(self, now, claim, arrived.request)
+            .map_err(|why| why.error(arrived.protocol()))?;
+        answered.caller = Some(caller.clone());
+        let call = arrived
+            .routed
+            .as_ref()
+            .map_err(|unrouted| unrouted.error.clone())?;
+        let name = format!("{}:{}", call.model.service, call.name);
+        let operation = operation(&call.model.service, call.name)
+            .ok_or_else(|| AwsError::not_modelled(&name))?;
+        let input = wire::decode(call, arrived.request)?;
+        answered.input = input.clone();
+        wire::validate(call, &input)?;
+        if self.profile == Profile::Aws {
+            let place = (caller.account.as_str(), caller.region.as_str());
+            self.limits
+                .take(now, place, (call.model, call.protocol), call.name)?;
+        }
+        let needs = (operation.needs)(self, &caller, &input);
+        auth::authorize(self, &caller, &needs)?;
+        let before = arrived.writes().then(|| self.clone());
+        let outcome = (operation.run)(self, &caller, input).and_then(|output| {
+            wire::encode(call, &output, request_id).map_err(|why| {
+                AwsError::new(
+                    "InternalFailure",
+                    format!("the sandbox's {name} is at fault: {why}"),
+                )
+            })
+        });
+        match (&outcome, before) {
+            (Ok(_), before) => answered.wrote = before.is_some(),
+            (Err(_), Some(before)) => self.restore(before),
+            (Err(_), None) => {}
+        }
+        outcome
+    }
+
+    /// Takes back what a call did. What it drew and spent stays drawn and spent.
+    fn restore(&mut self, before: Self) {
+        let random = self.random.clone();
+        let limits = std::mem::take(&mut self.limits);
+        *self = Self {
+            random,
+            limits,
+            ..before
+        };
+    }
+}

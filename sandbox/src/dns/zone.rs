@@ -1,0 +1,344 @@
+//! Which zone a server answers a question from, and what that zone holds.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use domain::base::Rtype;
+use jiff::Timestamp;
+
+use super::data::{self, RrSet};
+use super::registrar::{Broken, Delegation};
+use super::{DnsName, State, address};
+use crate::route53::Served;
+use crate::world::World;
+
+/// TTL of NS and address records of the root and of TLDs, as the real ones have it.
+const REGISTRY_TTL_SECS: u32 = 172_800;
+/// TTL of an external zone's own records.
+const EXTERNAL_TTL_SECS: u32 = 3600;
+/// SOA numbers of the zones that exist by rule: serial, refresh, retry, expire, minimum.
+const SOA_NUMBERS: [u32; 5] = [1, 1800, 900, 604_800, 900];
+/// TTL of a zone's DNSKEY set as Route 53 serves it.
+const DNSKEY_TTL_SECS: u32 = 3600;
+
+/// One zone as one server has it.
+pub(super) enum Zone<'a> {
+    /// The root: every name of one label is delegated.
+    Root,
+    /// A TLD, with the delegations its server knows.
+    Tld { name: DnsName, parents: Parents<'a> },
+    /// An external zone.
+    External { name: DnsName, parents: Parents<'a> },
+    /// A hosted zone.
+    Hosted(Served<'a>),
+}
+
+/// The delegations that exist above hosted zones, as one server knows them.
+#[derive(Clone, Copy)]
+pub(super) struct Parents<'a> {
+    state: &'a State,
+    delegations: &'a BTreeMap<DnsName, Delegation>,
+}
+
+/// Whether a name server is at an address at all.
+pub(super) fn is_server(world: &World, server: IpAddr) -> bool {
+    let invented = match server {
+        IpAddr::V4(v4) => matches!(v4.octets(), [198, 18 | 19, ..]),
+        IpAddr::V6(v6) => matches!(v6.octets(), [0x20, 0x01, 0x0d, 0xb8, 0, 18 | 19, ..]),
+    };
+    // Any address of the TLDs' range may be that of some TLD; those of external zones are known.
+    address::is_root(server)
+        || address::aws_number(server).is_some()
+        || invented && !(is_of_zones(server) && !serves_external(world, server))
+}
+
+/// Whether the address is of the range of external zones' servers.
+fn is_of_zones(server: IpAddr) -> bool {
+    match server {
+        IpAddr::V4(v4) => v4.octets()[1] == 19,
+        IpAddr::V6(v6) => v6.octets()[5] == 19,
+    }
+}
+
+fn serves_external(world: &World, server: IpAddr) -> bool {
+    let mut externals = world.dns.externals.iter();
+    externals.any(|zone| address::any_at(&address::external_names(zone), server))
+}
+
+/// The zone a server answers a question from: the closest one that encloses the name. A DS is the
+/// parent's, so for a zone's own name the next one above is taken if the server has it too
+/// (RFC 4035 section 3.1.4.1).
+pub(super) fn select<'a>(
+    world: &'a World,
+    now: Timestamp,
+    server: IpAddr,
+    name: &DnsName,
+    rtype: Rtype,
+) -> Option<Zone<'a>> {
+    let mut zones = all(world, now, server, name);
+    zones.sort_by_key(|zone| zone.apex().depth());
+    let closest = zones.pop()?;
+    if rtype == Rtype::DS && closest.apex() == *name {
+        return Some(zones.pop().unwrap_or(closest));
+    }
+    Some(closest)
+}
+
+/// Every zone of a server that encloses a name.
+fn all<'a>(world: &'a World, now: Timestamp, server: IpAddr, name: &DnsName) -> Vec<Zone<'a>> {
+    let state = &world.dns;
+    let delegations = match state.faults.get(&server) {
+        Some(Broken::Frozen(delegations)) => delegations,
+        Some(Broken::Silent | Broken::ServFail) | None => &state.delegations,
+    };
+    let parents = Parents { state, delegations };
+    let mut zones = Vec::new();
+    if address::is_root(server) {
+        zones.push(Zone::Root);
+    }
+    let tld = name.ancestor(1);
+    if tld.depth() == 1 && address::any_at(&address::tld_names(&tld), server) {
+        zones.push(Zone::Tld { name: tld, parents });
+    }
+    zones.extend(
+        state
+            .externals
+            .iter()
+            .filter(|zone| name.is_within(zone))
+            .filter(|zone| address::any_at(&address::external_names(zone), server))
+            .map(|zone| Zone::External {
+                name: zone.clone(),
+                parents,
+            }),
+    );
+    if let Some(number) = address::aws_number(server) {
+        let hosted = world.route53.served_by(number, now);
+        zones.extend(
+            hosted
+                .filter(|zone| name.is_within(zone.apex()))
+                .map(Zone::Hosted),
+        );
+    }
+    zones
+}
+
+impl Zone<'_> {
+    /// The zone's name.
+    pub(super) fn apex(&self) -> DnsName {
+        match self {
+            Self::Root => DnsName::root(),
+            Self::Tld { name, .. } | Self::External { name, .. } => name.clone(),
+            Self::Hosted(served) => served.apex().clone(),
+        }
+    }
+
+    /// All record sets of a name.
+    pub(super) fn sets(&self, name: &DnsName) -> Vec<RrSet> {
+        match self {
+            Self::Root => root_sets(name),
+            Self::Tld { name: tld, parents } => tld_sets(tld, *parents, name),
+            Self::External {
+                name: zone,
+                parents,
+            } => external_sets(zone, *parents, name),
+            Self::Hosted(served) => hosted_sets(*served, name),
+        }
+    }
+
+    /// Whether a name exists: it or something below it has records (RFC 8020).
+    pub(super) fn exists(&self, name: &DnsName) -> bool {
+        match self {
+            Self::Root => name.depth() <= 1,
+            Self::Tld { name: tld, parents } => {
+                name == tld
+                    || address::tld_names(tld)
+                        .iter()
+                        .any(|server| server.is_within(name))
+                    || parents
+                        .children(tld)
+                        .iter()
+                        .any(|child| child.is_within(name))
+                    || infrastructure(tld)
+                        .iter()
+                        .any(|server| server.is_within(name))
+            }
+            Self::External {
+                name: zone,
+                parents,
+            } => {
+                name == zone
+                    || address::external_names(zone)
+                        .iter()
+                        .any(|server| server.is_within(name))
+                    || parents
+                        .children(zone)
+                        .iter()
+                        .any(|child| child.is_within(name))
+            }
+            Self::Hosted(served) => served.any_within(name),
+        }
+    }
+}
+
+impl Parents<'_> {
+    /// The parent a registrar or hostmaster would put a child's records into.
+    pub(super) fn of(&self, child: &DnsName) -> DnsName {
+        parent_of(self.state, child)
+    }
+
+    /// Names delegated from a TLD or external zone.
+    fn children(&self, zone: &DnsName) -> Vec<DnsName> {
+        let delegated = self.delegations.keys().filter(|child| child.is_below(zone));
+        let externals = self
+            .state
+            .externals
+            .iter()
+            .filter(|child| child.is_below(zone));
+        delegated
+            .chain(externals)
+            .filter(|child| self.of(child) == *zone)
+            .cloned()
+            .collect()
+    }
+
+    /// NS and DS sets that `zone` holds for `child`: a registrar's entry, else that of the external
+    /// zone itself.
+    fn sets(&self, zone: &DnsName, child: &DnsName) -> Vec<RrSet> {
+        if !child.is_below(zone) || self.of(child) != *zone {
+            return Vec::new();
+        }
+        match self.delegations.get(child) {
+            Some(delegation) => delegation.sets(),
+            None if self.state.externals.contains(child) => {
+                vec![servers(&address::external_names(child), REGISTRY_TTL_SECS)]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// The closest external zone above a name, or its TLD.
+pub(super) fn parent_of(state: &State, child: &DnsName) -> DnsName {
+    (1..child.depth())
+        .rev()
+        .map(|depth| child.ancestor(depth))
+        .find(|ancestor| ancestor.depth() == 1 || state.externals.contains(ancestor))
+        .unwrap_or_else(DnsName::root)
+}
+
+/// Every other server whose name is in a TLD: they have no zone of their own here.
+fn infrastructure(tld: &DnsName) -> Vec<DnsName> {
+    let aws = (0..address::AWS_SERVERS).filter_map(|n| DnsName::parse(&address::aws_name(n)).ok());
+    aws.chain(address::root_names())
+        .filter(|server| server.is_below(tld))
+        .collect()
+}
+
+fn root_sets(name: &DnsName) -> Vec<RrSet> {
+    match name.depth() {
+        0 => {
+            let soa = data::soa("a.root-servers.net", "nstld.verisign-grs.com", SOA_NUMBERS);
+            vec![
+                servers(&address::root_names(), 518_400),
+                RrSet {
+                    rtype: Rtype::SOA,
+                    ttl: 86_400,
+                    data: vec![soa],
+                },
+            ]
+        }
+        1 => vec![servers(&address::tld_names(name), REGISTRY_TTL_SECS)],
+        _ => Vec::new(),
+    }
+}
+
+fn tld_sets(tld: &DnsName, parents: Parents<'_>, name: &DnsName) -> Vec<RrSet> {
+    if name == tld {
+        let own = address::tld_names(tld);
+        return vec![servers(&own, REGISTRY_TTL_SECS), rule_soa(&own, tld, 900)];
+    }
+    let is_server = address::tld_names(tld).contains(name) || infrastructure_name(name);
+    if is_server {
+        addresses(name)
+    } else {
+        parents.sets(tld, name)
+    }
+}
+
+/// Whether a name is a server of Route 53 or of the root.
+fn infrastructure_name(name: &DnsName) -> bool {
+    address::of(name).is_some_and(|(v4, _)| {
+        address::aws_number(v4.into()).is_some() || address::is_root(v4.into())
+    })
+}
+
+fn external_sets(zone: &DnsName, parents: Parents<'_>, name: &DnsName) -> Vec<RrSet> {
+    let own = address::external_names(zone);
+    if name == zone {
+        let ttl = EXTERNAL_TTL_SECS;
+        return vec![servers(&own, ttl), rule_soa(&own, zone, ttl)];
+    }
+    if own.contains(name) {
+        addresses(name)
+    } else {
+        parents.sets(zone, name)
+    }
+}
+
+fn hosted_sets(served: Served<'_>, name: &DnsName) -> Vec<RrSet> {
+    let keys = served.keys();
+    let mut sets: Vec<RrSet> = served
+        .sets(name)
+        .into_iter()
+        .map(|(record_type, set)| set.wire(record_type, keys.is_some()))
+        .collect();
+    if let Some(keys) = keys.filter(|_| name == served.apex()) {
+        let data = keys.dnskeys().iter().map(|key| key.rdata()).collect();
+        sets.push(RrSet {
+            rtype: Rtype::DNSKEY,
+            ttl: DNSKEY_TTL_SECS,
+            data,
+        });
+    }
+    sets
+}
+
+/// An NS set.
+pub(super) fn servers(names: &[DnsName], ttl: u32) -> RrSet {
+    RrSet {
+        rtype: Rtype::NS,
+        ttl,
+        data: names.iter().map(data::target).collect(),
+    }
+}
+
+/// The SOA of a TLD or external zone.
+fn rule_soa(servers: &[DnsName], zone: &DnsName, ttl: u32) -> RrSet {
+    let mailbox = zone.child("hostmaster").text();
+    let primary = servers.first().map(DnsName::text).unwrap_or_default();
+    RrSet {
+        rtype: Rtype::SOA,
+        ttl,
+        data: vec![data::soa(&primary, &mailbox, SOA_NUMBERS)],
+    }
+}
+
+/// Address records of a server of this world; none for other names.
+pub(super) fn addresses(server: &DnsName) -> Vec<RrSet> {
+    let Some((v4, v6)) = address::of(server) else {
+        return Vec::new();
+    };
+    let ttl = REGISTRY_TTL_SECS;
+    vec![
+        RrSet {
+            rtype: Rtype::A,
+            ttl,
+            data: vec![v4.octets().to_vec()],
+        },
+        RrSet {
+            rtype: Rtype::AAAA,
+            ttl,
+            data: vec![v6.octets().to_vec()],
+        },
+    ]
+}

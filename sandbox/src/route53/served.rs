@@ -1,0 +1,236 @@
+//! What each name server of a zone serves while changes are on their way.
+//!
+//! A change counts for the API at once and for each of the four servers at its own time. Every change
+//! that some server has not got yet keeps what was there before it, so a server's view is the zone
+//! with the changes it has not got taken back.
+
+use jiff::Timestamp;
+use p256::ecdsa::SigningKey;
+use serde::{Deserialize, Serialize};
+
+use super::{HostedZone, RecordSet, RecordType, State};
+use crate::dns::{DnsName, Dnskey};
+use crate::world::Random;
+
+/// A change that is not in sync yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Pending {
+    /// When each of the zone's servers begins to serve it.
+    pub current_at: [Timestamp; 4],
+    /// What it changed, as it was before.
+    pub before: Before,
+}
+
+/// What was there before a change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Before {
+    /// The zone did not exist.
+    pub absent: bool,
+    /// Each record set it touched.
+    pub sets: Vec<BeforeSet>,
+    /// The keys, if it touched them: none means the zone was not signed.
+    pub keys: Option<Option<ServedKeys>>,
+}
+
+/// One record set as it was; none if there was none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct BeforeSet {
+    pub name: DnsName,
+    pub record_type: RecordType,
+    pub set: Option<RecordSet>,
+}
+
+/// The keys of a signed zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedKeys {
+    /// Every active KSK: KMS signs with it.
+    pub ksks: Vec<ServedKey>,
+    /// The zone-signing key.
+    pub(super) zsk: Zsk,
+}
+
+/// A KSK a zone is served with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedKey {
+    /// ARN of the KMS key.
+    pub kms_arn: String,
+    /// Base64 of the public key.
+    pub(super) public_key: super::signing_keys::PublicKey,
+}
+
+/// The secret of a zone-signing key in hex. It signs simulated zones only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Zsk(String);
+
+impl Zsk {
+    /// A new key from the world's generator.
+    pub(super) fn draw(random: &mut Random) -> Self {
+        loop {
+            let secret: [u8; 32] = random.bytes();
+            // All but about 2^-32 of the values are secrets of P-256.
+            if SigningKey::from_slice(&secret).is_ok() {
+                return Self(secret.iter().map(|octet| format!("{octet:02x}")).collect());
+            }
+        }
+    }
+
+    /// The secret scalar.
+    fn secret(&self) -> Option<SigningKey> {
+        let octets: Option<Vec<u8>> = (0..self.0.len())
+            .step_by(2)
+            .map(|at| {
+                self.0
+                    .get(at..at + 2)
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            })
+            .collect();
+        SigningKey::from_slice(&octets?).ok()
+    }
+
+    /// The DNSKEY.
+    fn dnskey(&self) -> Option<Dnskey> {
+        let point = self.secret()?.verifying_key().to_sec1_point(false);
+        let public_key = point.as_bytes().get(1..65)?.try_into().ok()?;
+        Some(Dnskey {
+            flags: 256,
+            public_key,
+        })
+    }
+}
+
+impl ServedKeys {
+    /// The DNSKEY set, KSKs first.
+    pub fn dnskeys(&self) -> Vec<Dnskey> {
+        let ksks = self.ksks.iter().map(|key| key.public_key.dnskey());
+        ksks.chain(self.zsk.dnskey()).collect()
+    }
+}
+
+/// One zone as one of its servers serves it at one time.
+#[derive(Debug, Clone, Copy)]
+pub struct Served<'a> {
+    zone: &'a HostedZone,
+    /// Which of the zone's four servers.
+    server: usize,
+    now: Timestamp,
+}
+
+impl State {
+    /// Zones that the server of a number answers for.
+    pub fn served_by(&self, number: u16, now: Timestamp) -> impl Iterator<Item = Served<'_>> {
+        let position = move |zone: &HostedZone| {
+            zone.name_servers
+                .iter()
+                .position(|n| *n == number)
+                .filter(|_| !zone.is_private())
+        };
+        let live = self.zones.values().filter_map(move |zone| {
+            let served = Served {
+                zone,
+                server: position(zone)?,
+                now,
+            };
+            served
+                .unseen()
+                .all(|before| !before.absent)
+                .then_some(served)
+        });
+        let departed = self.departed.iter().filter_map(move |departed| {
+            let server = position(&departed.zone)?;
+            (now < departed.gone_at[server]).then_some(Served {
+                zone: &departed.zone,
+                server,
+                now,
+            })
+        });
+        live.chain(departed)
+    }
+}
+
+impl<'a> Served<'a> {
+    /// Domain name of the zone.
+    pub fn apex(&self) -> &'a DnsName {
+        &self.zone.name
+    }
+
+    /// What changes that this server has not got replaced, oldest first.
+    fn unseen(&self) -> impl Iterator<Item = &'a Before> + use<'a> {
+        let Self { server, now, .. } = *self;
+        self.zone
+            .pending
+            .iter()
+            .filter(move |pending| pending.current_at[server] > now)
+            .map(|pending| &pending.before)
+    }
+
+    /// One record set.
+    pub fn set(&self, name: &DnsName, record_type: RecordType) -> Option<&'a RecordSet> {
+        let mut replaced = self.unseen().flat_map(|before| &before.sets);
+        match replaced.find(|set| set.name == *name && set.record_type == record_type) {
+            Some(before) => before.set.as_ref(),
+            None => self.zone.sets.get(name)?.get(&record_type),
+        }
+    }
+
+    /// All record sets of a name.
+    pub fn sets(&self, name: &DnsName) -> Vec<(RecordType, &'a RecordSet)> {
+        let current = self
+            .zone
+            .sets
+            .get(name)
+            .into_iter()
+            .flat_map(|sets| sets.keys().copied());
+        let replaced = self
+            .unseen()
+            .flat_map(|before| &before.sets)
+            .filter(|set| set.name == *name)
+            .map(|set| set.record_type);
+        let types: std::collections::BTreeSet<RecordType> = current.chain(replaced).collect();
+        types
+            .into_iter()
+            .filter_map(|t| self.set(name, t).map(|set| (t, set)))
+            .collect()
+    }
+
+    /// Whether there is any record at or below a name.
+    pub fn any_within(&self, name: &DnsName) -> bool {
+        let current = self
+            .zone
+            .sets
+            .range(name..)
+            .take_while(|(owner, _)| owner.is_within(name))
+            .map(|(owner, _)| owner);
+        let replaced = self
+            .unseen()
+            .flat_map(|before| &before.sets)
+            .map(|set| &set.name)
+            .filter(|owner| owner.is_within(name));
+        current
+            .chain(replaced)
+            .any(|owner| !self.sets(owner).is_empty())
+    }
+
+    /// The keys of the zone; none if it is not signed.
+    pub fn keys(&self) -> Option<ServedKeys> {
+        match self.unseen().find_map(|before| before.keys.as_ref()) {
+            Some(before) => before.clone(),
+            None => self.zone.served_keys(),
+        }
+    }
+}
+
+impl HostedZone {
+    /// The keys the zone is served with once everything is in sync; none if it is not signed.
+    pub fn served_keys(&self) -> Option<ServedKeys> {
+        let zsk = self.zsk.clone().filter(|_| self.signing)?;
+        let ksks = self
+            .active_ksks()
+            .map(|ksk| ServedKey {
+                kms_arn: ksk.kms_arn.clone(),
+                public_key: ksk.public_key.clone(),
+            })
+            .collect();
+        Some(ServedKeys { ksks, zsk })
+    }
+}
