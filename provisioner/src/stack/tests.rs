@@ -476,13 +476,12 @@ fn roles_and_their_proof_go_together() {
     assert_eq!(updater.roles.len(), 1);
     refused(
         &format!("[updater]\n{proofs}"),
-        "5:1 updater.roles: missing, the proof iam-role needs them; \
-         add `roles = [\"arn:aws:iam::123456789012:role/NAME\"]`",
+        "5:1 updater.roles: the proof iam-role needs at least one; \
+         write `roles = [\"arn:aws:iam::123456789012:role/NAME\"]`",
     );
     refused(
         &format!("[updater]\nroles = [\"{role}\"]\n"),
-        "6:9 updater.roles: only the proof iam-role uses them, and `proofs` has \
-         \"instance-role\"; add \"iam-role\" to `proofs`",
+        "6:9 updater.roles: only the proof iam-role uses them; add \"iam-role\" to `proofs`",
     );
     refused(
         &format!("[updater]\n{proofs}roles = [\"arn:aws:iam::999999999999:role/ci\"]\n"),
