@@ -103,6 +103,13 @@ fn committed_plans_are_valid() {
 }
 
 #[test]
+fn editors_of_windows_are_understood() {
+    let text = format!("\u{feff}{}", TOP.replace('\n', "\r\n"));
+    assert!(parsed(&text).is_ok());
+    assert_eq!(said(&format!("{text}x = 1\r\n")), ["5:1 unknown key `x`"]);
+}
+
+#[test]
 fn five_errors_are_reported_at_once_each_at_its_place() {
     let text = "version = 1\n\
                 domain = \"spore..edu\"\n\
@@ -179,6 +186,10 @@ fn unknown_keys_say_where_they_belong() {
     refused(
         "burst = 7\n",
         "5:1 unknown key `burst`; `burst` belongs in [api.throttle]",
+    );
+    refused(
+        "[names]\nreason = \"x\"\n",
+        "6:1 names: unknown key `reason`; `reason` belongs in [[accepted]]",
     );
     refused("[x]\n\"\\u001b[31m\" = 1\n", "5:2 unknown key `x`");
 }

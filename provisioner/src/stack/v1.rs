@@ -96,24 +96,19 @@ const TAGS_MAX: usize = 20;
 /// The tables that have a key of this name, each with its preposition.
 pub(super) fn homes_of(name: &str) -> Vec<String> {
     fn search(name: &str, path: &str, keys: &[Asked], homes: &mut Vec<String>) {
+        let dot = if path.is_empty() { "" } else { "." };
         for key in keys {
-            if key.name == name {
-                homes.push(if path.is_empty() {
-                    "at the top, before the first [table]".to_owned()
-                } else {
-                    format!("in {path}")
-                });
+            if key.name == name && path.is_empty() {
+                homes.push("at the top, before the first [table]".to_owned());
+            } else if key.name == name {
+                homes.push(format!("in [{path}]"));
             }
             match &key.holds {
-                // Tables are at most two deep, and the outer one is never a list.
-                Holds::Table(inner) if path.is_empty() => {
-                    search(name, &format!("[{}]", key.name), inner, homes);
-                }
                 Holds::Table(inner) => {
-                    let outer = path.trim_matches(['[', ']']);
-                    search(name, &format!("[{outer}.{}]", key.name), inner, homes);
+                    search(name, &format!("{path}{dot}{}", key.name), inner, homes);
                 }
-                Holds::Tables(inner) => search(name, &format!("[[{}]]", key.name), inner, homes),
+                // With the brackets above that is `[[name]]`; no such list is in another table.
+                Holds::Tables(inner) => search(name, &format!("[{}]", key.name), inner, homes),
                 Holds::Value(_) | Holds::Pairs(..) => {}
             }
         }
