@@ -251,4 +251,4 @@ fn seconds(at: Timestamp) -> Value {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -215,18 +215,18 @@ impl World {
             return Err(format!("{zone} is a top-level domain and has no registrar"));
         }
         let parent = zone::parent_of(&self.dns, zone);
-        let between = (parent.depth()..zone.depth()).map(|depth| zone.ancestor(depth));
-        for ancestor in between.filter(|ancestor| self.dns.delegations.contains_key(ancestor)) {
-            if self.route53.public_zones_named(&ancestor).next().is_some() {
-                return Err(format!(
-                    "the parent {ancestor} is a hosted zone of this world: put the records there"
-                ));
+        let mut between = (parent.depth()..zone.depth()).map(|depth| zone.ancestor(depth));
+        match between.find(|ancestor| self.dns.delegations.contains_key(ancestor)) {
+            None => Ok(parent),
+            Some(hosted) if self.route53.public_zones_named(&hosted).next().is_some() => {
+                Err(format!(
+                    "the parent {hosted} is a hosted zone of this world: put the records there"
+                ))
             }
-            return Err(format!(
-                "the parent {ancestor} is delegated to servers outside this world"
-            ));
+            Some(foreign) => Err(format!(
+                "the parent {foreign} is delegated to servers outside this world"
+            )),
         }
-        Ok(parent)
     }
 
     fn delegate(

@@ -49,7 +49,7 @@ pub(super) fn is_server(world: &World, server: IpAddr) -> bool {
     // Any address of the TLDs' range may be that of some TLD; those of external zones are known.
     address::is_root(server)
         || address::aws_number(server).is_some()
-        || invented && !(is_of_zones(server) && !serves_external(world, server))
+        || invented && (!is_of_zones(server) || serves_external(world, server))
 }
 
 /// Whether the address is of the range of external zones' servers.
