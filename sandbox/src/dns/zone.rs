@@ -158,9 +158,7 @@ impl Zone<'_> {
                         .children(tld)
                         .iter()
                         .any(|child| child.is_within(name))
-                    || infrastructure(tld)
-                        .iter()
-                        .any(|server| server.is_within(name))
+                    || above_infrastructure(name)
             }
             Self::External {
                 name: zone,
