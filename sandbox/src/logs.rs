@@ -1,12 +1,132 @@
-//! (being written)
+//! Amazon CloudWatch Logs: log groups, their tags, streams and events.
+//!
+//! Decides what each operation on groups, streams and events does. Log groups live per account and
+//! region; only the STANDARD class is modelled. Metric filters, query definitions, resource policies
+//! and subscriptions are not, and are refused by name because [`operation`] does not know them.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// State.
+use crate::tagging::TagSet;
+use crate::world::{AwsError, Caller, Operation};
+
+mod encryption;
+mod events;
+mod filter;
+mod group;
+mod needs;
+mod read_events;
+mod stream;
+mod tags;
+
+use group::Group;
+
+/// All log groups of the world.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct State {}
-
-/// The operation of a name.
-pub fn operation(_name: &str) -> Option<&'static crate::world::Operation> {
-    None
+pub struct State {
+    /// By account, then by region, then by name.
+    accounts: BTreeMap<String, BTreeMap<String, BTreeMap<String, Group>>>,
 }
+
+/// The operation of this name, if it is modelled.
+pub fn operation(name: &str) -> Option<&'static Operation> {
+    [
+        group::OPERATIONS,
+        encryption::OPERATIONS,
+        tags::OPERATIONS,
+        stream::OPERATIONS,
+        events::OPERATIONS,
+        read_events::OPERATIONS,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|operation| operation.name == name)
+}
+
+impl State {
+    fn groups(&self, account: &str, region: &str) -> Option<&BTreeMap<String, Group>> {
+        self.accounts.get(account)?.get(region)
+    }
+
+    fn groups_mut(&mut self, caller: &Caller) -> &mut BTreeMap<String, Group> {
+        let regions = self.accounts.entry(caller.account.clone()).or_default();
+        regions.entry(caller.region.clone()).or_default()
+    }
+
+    /// A group of the caller, without the events whose retention is over.
+    fn group_mut(&mut self, caller: &Caller, name: &str) -> Result<&mut Group, AwsError> {
+        let group = self.groups_mut(caller).get_mut(name).ok_or_else(|| {
+            AwsError::new(
+                "ResourceNotFoundException",
+                "The specified log group does not exist.",
+            )
+        })?;
+        group.expire(caller.now);
+        Ok(group)
+    }
+
+    /// ARN and tags of each log group of an account in a region, for the tagging API.
+    pub(crate) fn tagged(
+        &self,
+        account: &str,
+        region: &str,
+    ) -> impl Iterator<Item = (String, &TagSet)> {
+        let groups = self.groups(account, region).into_iter().flatten();
+        groups.map(move |(name, group)| (arn_of(account, region, name), &group.tags))
+    }
+}
+
+/// The ARN of a log group, as tags and `logGroupArn` have it. `arn` of DescribeLogGroups has `:*`
+/// at its end.
+fn arn_of(account: &str, region: &str, name: &str) -> String {
+    format!("arn:aws:logs:{region}:{account}:log-group:{name}")
+}
+
+/// The name in the ARN of a log group of the caller; with or without `:*`.
+fn name_in_arn<'a>(caller: &Caller, arn: &'a str) -> Option<&'a str> {
+    let name = arn.strip_prefix(&arn_of(&caller.account, &caller.region, ""))?;
+    let name = name.strip_suffix(":*").unwrap_or(name);
+    (!name.is_empty() && !name.contains(':')).then_some(name)
+}
+
+/// Exactly one of `logGroupName` and `logGroupIdentifier`, which is a name or an ARN.
+fn name_or_identifier(
+    caller: &Caller,
+    name: Option<String>,
+    identifier: Option<String>,
+) -> Result<String, AwsError> {
+    match (name, identifier) {
+        (Some(name), None) => Ok(name),
+        (None, Some(arn)) if arn.starts_with("arn:") => match name_in_arn(caller, &arn) {
+            Some(name) => Ok(name.to_owned()),
+            None => Err(invalid(format!("Invalid log group ARN '{arn}'"))),
+        },
+        (None, Some(name)) => Ok(name),
+        (None, None) | (Some(_), Some(_)) => Err(invalid(
+            "Exactly one of logGroupName and logGroupIdentifier must be given",
+        )),
+    }
+}
+
+/// Reads an operation's input. The codec has checked its shape, so that a failure here is a member
+/// that shape and structure disagree on.
+fn read<T: DeserializeOwned>(input: Value) -> Result<T, AwsError> {
+    serde_json::from_value(input).map_err(|error| invalid(error.to_string()))
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}
+
+/// Times are milliseconds since 1970.
+fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
