@@ -23,8 +23,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in reading order.
-    pub const ALL: [Kind; 5] =
-        [Kind::JournalGroup, Kind::HostedZone, Kind::KmsKey, Kind::Ksk, Kind::ZoneSigning];
+    pub const ALL: [Kind; 5] = [
+        Kind::JournalGroup,
+        Kind::HostedZone,
+        Kind::KmsKey,
+        Kind::Ksk,
+        Kind::ZoneSigning,
+    ];
 
     /// The word used in addresses.
     pub fn word(self) -> &'static str {
@@ -48,7 +53,10 @@ pub struct Addr {
 impl Addr {
     /// An address of a kind.
     pub fn new(kind: Kind, name: &str) -> Self {
-        Self { kind, name: Arc::from(name) }
+        Self {
+            kind,
+            name: Arc::from(name),
+        }
     }
 
     /// Its kind.
@@ -70,7 +78,10 @@ impl fmt::Display for Addr {
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an address; expected kind/name with a kind of {}", words())]
+#[error(
+    "{text:?} is not an address; expected kind/name with a kind of {}",
+    words()
+)]
 pub struct AddrError {
     text: String,
 }
@@ -83,10 +94,19 @@ impl FromStr for Addr {
     type Err = AddrError;
 
     fn from_str(text: &str) -> Result<Self, AddrError> {
-        let refuse = || AddrError { text: text.to_owned() };
+        let refuse = || AddrError {
+            text: text.to_owned(),
+        };
         let (word, name) = text.split_once('/').ok_or_else(refuse)?;
-        let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(refuse)?;
-        if name.is_empty() { Err(refuse()) } else { Ok(Addr::new(kind, name)) }
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| kind.word() == word)
+            .ok_or_else(refuse)?;
+        if name.is_empty() {
+            Err(refuse())
+        } else {
+            Ok(Addr::new(kind, name))
+        }
     }
 }
 

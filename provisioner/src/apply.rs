@@ -98,7 +98,10 @@ impl Driver<'_> {
                         continue;
                     }
                     started.entry(id.clone()).or_insert(now);
-                    (self.tell)(Progress::Started { id: id.clone(), verb: op.verb() });
+                    (self.tell)(Progress::Started {
+                        id: id.clone(),
+                        verb: op.verb(),
+                    });
                     let write = self.write.clone();
                     under_way.push(Box::pin(async move {
                         let result = op.perform(&write).await;
@@ -144,7 +147,9 @@ impl Driver<'_> {
             && let Err(failure) =
                 journal::record(self.write, self.desired, started_at, history).await
         {
-            (self.tell)(Progress::Note(format!("the history of this run was not written: {failure}")));
+            (self.tell)(Progress::Note(format!(
+                "the history of this run was not written: {failure}"
+            )));
         }
         (outcome, run)
     }
@@ -177,7 +182,9 @@ impl Driver<'_> {
             return;
         }
         if let Err(failure) = lock.renew(self.write, now).await {
-            (self.tell)(Progress::Note(format!("the lock was not renewed: {failure}")));
+            (self.tell)(Progress::Note(format!(
+                "the lock was not renewed: {failure}"
+            )));
             if lock.is_lost(now) {
                 run.on(Event::Interrupted, now);
             }
@@ -211,14 +218,15 @@ impl Driver<'_> {
             now,
         );
         let status = run.statuses(now).into_iter().find(|status| status.id == id);
-        let settled = status.as_ref().is_some_and(|status| status.text == StatusText::Done);
+        let settled = status
+            .as_ref()
+            .is_some_and(|status| status.text == StatusText::Done);
         if settled {
             let since = started.get(&id).copied().unwrap_or(now);
             let took = Duration::try_from(now.duration_since(since)).unwrap_or_default();
             (self.tell)(Progress::Done { id, took });
         } else if let Some(failure) = failure {
-            let again =
-                !status.is_some_and(|status| matches!(status.text, StatusText::Failed(_)));
+            let again = !status.is_some_and(|status| matches!(status.text, StatusText::Failed(_)));
             (self.tell)(Progress::Trouble { id, failure, again });
         }
     }

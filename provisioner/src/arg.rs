@@ -54,7 +54,9 @@ impl Arg {
     pub fn value(&self) -> &str {
         match self {
             Arg::Known(value) => value,
-            Arg::Of(addr, output) => panic!("invariant: {addr}.{} is resolved before use", output.word()),
+            Arg::Of(addr, output) => {
+                panic!("invariant: {addr}.{} is resolved before use", output.word())
+            }
             Arg::Now => panic!("invariant: the time is resolved before use"),
         }
     }

@@ -1,7 +1,6 @@
 //! The edge to AWS: building clients, and turning the SDK's errors into [`Failure`]s. Nothing here
 //! decides, retries or prints.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ use aws_types::region::Region;
 use spore_sandbox::door::Sandbox;
 
 use crate::arg::{Output, Outputs};
-use crate::clock::{Clock, SdkSleep, SigningTime};
+use crate::clock::{SdkSleep, SigningTime};
 use crate::retry::{Class, Failure, classify};
 use crate::target::Target;
 
@@ -140,7 +139,9 @@ async fn shared_config(target: &Target, region: &str, account: &str, access: &Ac
 
 fn https() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
         .build_https()
 }
 
@@ -165,8 +166,9 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let sandbox = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let request =
-                request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let request = request
+                .try_into_http1x()
+                .map_err(|error| ConnectorError::user(error.into()))?;
             let (parts, body) = request.into_parts();
             let bytes = body.bytes().map(<[u8]>::to_vec).unwrap_or_default();
             let answer = sandbox
@@ -174,7 +176,8 @@ impl HttpConnector for InProcess {
                 .await
                 .map_err(|error| ConnectorError::io(error.to_string().into()))?;
             let answer = answer.map(SdkBody::from);
-            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
+            HttpResponse::try_from(answer)
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
@@ -194,7 +197,10 @@ impl Intercept for ReadOnly {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let operation = config.load::<Metadata>().map(Metadata::name).unwrap_or_default();
+        let operation = config
+            .load::<Metadata>()
+            .map(Metadata::name)
+            .unwrap_or_default();
         let reads = ["Get", "List", "Describe", "Filter"];
         if reads.iter().any(|verb| operation.starts_with(verb)) {
             Ok(())
@@ -208,7 +214,12 @@ impl Intercept for ReadOnly {
 pub fn change_id(change: Option<ChangeInfo>) -> Outputs {
     change
         .map(|change| {
-            let id = change.id().rsplit('/').next().unwrap_or_default().to_owned();
+            let id = change
+                .id()
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             Outputs::from([(Output::ChangeId, id)])
         })
         .unwrap_or_default()
@@ -230,14 +241,18 @@ where
             let status = context.raw().status().as_u16();
             let code = context.err().code().unwrap_or_default();
             let message = context.err().message().unwrap_or("(no message)");
-            failure(classify(operation, code, message, status), code, message.to_owned())
+            failure(
+                classify(operation, code, message, status),
+                code,
+                message.to_owned(),
+            )
         }
-        SdkError::TimeoutError(_) => {
-            failure(Class::Unanswered, "", "no answer in time".to_owned())
-        }
-        SdkError::ResponseError(_) => {
-            failure(Class::Unanswered, "", format!("unreadable answer: {}", chain(&error)))
-        }
+        SdkError::TimeoutError(_) => failure(Class::Unanswered, "", "no answer in time".to_owned()),
+        SdkError::ResponseError(_) => failure(
+            Class::Unanswered,
+            "",
+            format!("unreadable answer: {}", chain(&error)),
+        ),
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
             let credentials = causes(&error).any(|cause| cause.is::<CredentialsError>());
             if credentials {
@@ -253,7 +268,10 @@ where
 fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(
+        Some(error),
+        |error: &&'a (dyn std::error::Error + 'static)| (*error).source(),
+    )
 }
 
 /// The causes of an error in one line, without those that only repeat.
@@ -264,5 +282,9 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
             texts.push(text);
         }
     }
-    if texts.is_empty() { error.source().unwrap_or(error).to_string() } else { texts.join(": ") }
+    if texts.is_empty() {
+        error.source().unwrap_or(error).to_string()
+    } else {
+        texts.join(": ")
+    }
 }

@@ -71,7 +71,11 @@ pub trait Facts {
 pub fn met(condition: &Condition, facts: &impl Facts, now: Timestamp) -> Met {
     match condition {
         Condition::ChangeInSync => Met::Look,
-        Condition::HoldDown { since, lasts, source } => {
+        Condition::HoldDown {
+            since,
+            lasts,
+            source,
+        } => {
             let since = match since {
                 Since::At(time) => Some(*time),
                 Since::Answered(step) => facts.answered_at(step),
@@ -92,7 +96,14 @@ pub fn met(condition: &Condition, facts: &impl Facts, now: Timestamp) -> Met {
 
 fn passed(since: Timestamp, lasts: Duration, now: Timestamp, why: &str) -> Met {
     let until = later(since, lasts);
-    if now >= until { Met::Met } else { Met::At { until, why: why.to_owned() } }
+    if now >= until {
+        Met::Met
+    } else {
+        Met::At {
+            until,
+            why: why.to_owned(),
+        }
+    }
 }
 
 /// `time` plus `span`, at most the end of time.
@@ -127,7 +138,10 @@ mod tests {
         let before = later(since, Duration::from_secs(59));
         assert_eq!(
             met(&condition, &None_, before),
-            Met::At { until: end, why: "ttl".into() }
+            Met::At {
+                until: end,
+                why: "ttl".into()
+            }
         );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::addr::{Addr, Kind};
 use crate::name::{self, Charset};
+use crate::stack::Stack;
 
 /// The settings that planning needs. Made from a valid stack document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub struct Desired {
     pub region: String,
     /// Whether the zone is to be signed.
     pub dnssec: bool,
+    /// Alias of the key, with `alias/`.
+    pub key_alias: String,
+    /// What names of key-signing keys begin with; a number follows.
+    pub ksk_base: String,
     /// ARNs of those who administer the key; the account's root when empty.
     pub key_admins: Vec<String>,
     /// The document's own tags.
@@ -31,7 +36,58 @@ pub const TAG_STACK: &str = "spore:stack";
 /// Tag that names the version which wrote last.
 pub const TAG_VERSION: &str = "spore:tool-version";
 
+/// Room for KSK names: 128 characters (Route 53 API, CreateKeySigningKey), less `_` and a number.
+const KSK_CHARS_MAX: usize = 120;
+/// Room for the alias: 256 characters with `alias/` (KMS API, CreateAlias).
+const ALIAS_CHARS_MAX: usize = 200;
+
 impl Desired {
+    /// The settings of a document.
+    pub fn of(stack: &Stack) -> Self {
+        let prefix = stack.names.prefix.as_str();
+        // No dots in an alias: KMS allows letters, digits and `/_-`.
+        let alias = stack.names.key_alias.as_ref().map_or_else(
+            || {
+                format!(
+                    "{prefix}-{}",
+                    name::derived(
+                        &stack.domain,
+                        Charset::Hyphenated,
+                        ALIAS_CHARS_MAX - prefix.len()
+                    )
+                )
+            },
+            |alias| alias.as_str().to_owned(),
+        );
+        let room = KSK_CHARS_MAX - 2 * prefix.len();
+        let ksk_base = stack.names.ksk.as_ref().map_or_else(
+            || {
+                let derived = name::derived(&stack.domain, Charset::Underscored, room);
+                format!("{}_{derived}", prefix.replace('-', "__"))
+            },
+            |ksk| ksk.as_str().to_owned(),
+        );
+        Self {
+            domain: stack.domain.as_str().to_owned(),
+            account: stack.account.as_str().to_owned(),
+            region: stack.region.as_str().to_owned(),
+            dnssec: stack.dnssec.enabled,
+            key_alias: format!("alias/{alias}"),
+            ksk_base,
+            key_admins: stack
+                .dnssec
+                .key_admins
+                .iter()
+                .map(|arn| arn.as_str().to_owned())
+                .collect(),
+            extra_tags: stack
+                .tags
+                .iter()
+                .map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
+                .collect(),
+        }
+    }
+
     /// Addresses of the resources the document wants.
     pub fn addrs(&self) -> Vec<Addr> {
         Kind::ALL
@@ -72,17 +128,15 @@ impl Desired {
 
     /// ARN of a log group of this stack.
     pub fn log_group_arn(&self, name: &str) -> String {
-        format!("arn:aws:logs:{}:{}:log-group:{name}", self.region, self.account)
+        format!(
+            "arn:aws:logs:{}:{}:log-group:{name}",
+            self.region, self.account
+        )
     }
 
-    /// Alias of the key: no dots, so that it is valid (KMS allows letters, digits and `/_-`).
-    pub fn key_alias(&self) -> String {
-        format!("alias/spore-infra/{}", name::derived(&self.domain, Charset::Hyphen, 200))
-    }
-
-    /// Name of the `number`th key-signing key (Route 53 allows letters, digits and underscore, 128).
+    /// Name of the `number`th key-signing key.
     pub fn ksk_name(&self, number: u32) -> String {
-        format!("{}_{number}", name::derived(&self.domain, Charset::NoHyphen, 120))
+        format!("{}_{number}", self.ksk_base)
     }
 
     /// The tags every object of the stack carries.
@@ -96,6 +150,9 @@ impl Desired {
 
     /// The tags of `live` that have to be set, with their wanted values.
     pub fn tags_to_set(&self, live: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        self.tags().into_iter().filter(|(key, value)| live.get(key) != Some(value)).collect()
+        self.tags()
+            .into_iter()
+            .filter(|(key, value)| live.get(key) != Some(value))
+            .collect()
     }
 }

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use hickory_proto::dnssec::PublicKey as _;
 use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
-use crate::ds::{Ds, DnsKey};
+use crate::ds::{DnsKey, Ds};
 use crate::snapshot::{Delegated, ParentView, ServerView};
 use crate::target::{self, Target};
 
@@ -57,7 +58,9 @@ struct Server {
 impl Dns {
     /// Name servers of the target: the simulated ones, or those of the internet.
     pub fn new(target: &Target) -> Self {
-        Self { target: target.clone() }
+        Self {
+            target: target.clone(),
+        }
     }
 
     /// Asks one server one question.
@@ -76,10 +79,13 @@ impl Dns {
         query.set_edns(edns);
         let bytes = query.to_vec().map_err(|error| error.to_string())?;
         let answer = match &self.target {
-            Target::Local(sandbox) => {
-                sandbox.dns(server, &bytes).ok_or_else(|| "no answer".to_owned())?
-            }
-            Target::Served { dns, .. } | Target::Aws { simulated: Some((dns, _)) } => {
+            Target::Local(sandbox) => sandbox
+                .dns(server, &bytes)
+                .ok_or_else(|| "no answer".to_owned())?,
+            Target::Served { dns, .. }
+            | Target::Aws {
+                simulated: Some((dns, _)),
+            } => {
                 let url = format!("{}/{server}", dns.trim_end_matches('/'));
                 target::request("POST", &url, "application/dns-message", bytes.into())
                     .await?
@@ -111,10 +117,17 @@ impl Dns {
             let name = name.clone();
             async move {
                 let answer = self.delegation(&server, &name).await;
-                ServerView { name: server.name, address: server.address, answer }
+                ServerView {
+                    name: server.name,
+                    address: server.address,
+                    answer,
+                }
             }
         });
-        ParentView::Seen { zone: text(&zone), servers: futures_util::future::join_all(views).await }
+        ParentView::Seen {
+            zone: text(&zone),
+            servers: futures_util::future::join_all(views).await,
+        }
     }
 
     /// Whether every given name server of `domain` serves this DNSKEY; the error says which does not.
@@ -128,7 +141,9 @@ impl Dns {
         if name_servers.is_empty() {
             return Err("the zone shows no name servers".into());
         }
-        let checks = name_servers.iter().map(|server| self.serves(server, &apex, key));
+        let checks = name_servers
+            .iter()
+            .map(|server| self.serves(server, &apex, key));
         for check in futures_util::future::join_all(checks).await {
             check?;
         }
@@ -147,12 +162,15 @@ impl Dns {
             RData::DNSSEC(DNSSECRData::DNSKEY(found)) => {
                 found.flags() == key.flags()
                     && u8::from(found.public_key().algorithm()) == key.algorithm()
-                    && hickory_proto::dnssec::PublicKey::public_bytes(found.public_key())
-                        == key.bytes()
+                    && found.public_key().public_bytes() == key.bytes()
             }
             _ => false,
         });
-        if shown { Ok(()) } else { Err(format!("{server} does not serve the DNSKEY yet")) }
+        if shown {
+            Ok(())
+        } else {
+            Err(format!("{server} does not serve the DNSKEY yet"))
+        }
     }
 
     async fn delegation(&self, server: &Server, domain: &Name) -> Result<Delegated, String> {
@@ -198,16 +216,27 @@ impl Dns {
         let mut zone = Name::root();
         let mut servers: Vec<Server> = ROOT_HINTS
             .iter()
-            .map(|(name, address)| Server { name: (*name).to_owned(), address: IpAddr::from(*address) })
+            .map(|(name, address)| Server {
+                name: (*name).to_owned(),
+                address: IpAddr::from(*address),
+            })
             .collect();
         for _ in 0..DEPTH_MAX {
             let answer = self.ask_any(&servers, name, rtype).await?;
             let Some(child) = referral(&answer, &zone, name) else {
-                return Ok(Reached { zone, servers, answer });
+                return Ok(Reached {
+                    zone,
+                    servers,
+                    answer,
+                });
             };
             // A referral to the name itself: an old server that does not know DS; it is the parent.
             if rtype == RecordType::DS && child == *name {
-                return Ok(Reached { zone, servers, answer });
+                return Ok(Reached {
+                    zone,
+                    servers,
+                    answer,
+                });
             }
             servers = self.servers_of(&answer, &child, depth).await?;
             zone = child;
@@ -240,9 +269,18 @@ impl Dns {
     ) -> Result<Vec<Server>, String> {
         let mut servers = Vec::new();
         let mut why = format!("no name server of {child} has an address");
-        for record in referral.authorities.iter().filter(|record| record.name == *child) {
-            let RData::NS(target) = &record.data else { continue };
-            let glue = referral.additionals.iter().filter(|glue| glue.name == target.0);
+        for record in referral
+            .authorities
+            .iter()
+            .filter(|record| record.name == *child)
+        {
+            let RData::NS(target) = &record.data else {
+                continue;
+            };
+            let glue = referral
+                .additionals
+                .iter()
+                .filter(|glue| glue.name == target.0);
             let mut addresses: Vec<IpAddr> = glue.filter_map(address).collect();
             if addresses.is_empty() && depth < DEPTH_MAX {
                 match Box::pin(self.addresses(&target.0, depth + 1)).await {
@@ -253,10 +291,17 @@ impl Dns {
             // One address each: the question is what the server says, not how it is reached.
             addresses.sort_by_key(IpAddr::is_ipv6);
             if let Some(address) = addresses.first() {
-                servers.push(Server { name: text(&target.0), address: *address });
+                servers.push(Server {
+                    name: text(&target.0),
+                    address: *address,
+                });
             }
         }
-        if servers.is_empty() { Err(why) } else { Ok(servers) }
+        if servers.is_empty() {
+            Err(why)
+        } else {
+            Ok(servers)
+        }
     }
 
     async fn addresses(&self, name: &Name, depth: usize) -> Result<Vec<IpAddr>, String> {
@@ -295,14 +340,21 @@ fn address(record: &Record) -> Option<IpAddr> {
 /// Lower case, without the trailing dot; the root is `.`.
 fn text(name: &Name) -> String {
     let text = name.to_ascii().to_ascii_lowercase();
-    if text == "." { text } else { text.trim_end_matches('.').to_owned() }
+    if text == "." {
+        text
+    } else {
+        text.trim_end_matches('.').to_owned()
+    }
 }
 
 async fn over_network(server: IpAddr, query: &[u8]) -> Result<Vec<u8>, String> {
     let timed_out = |_| "no answer in time".to_owned();
     let mut last = String::new();
     for _ in 0..2 {
-        match tokio::time::timeout(TIMEOUT, udp(server, query)).await.map_err(timed_out) {
+        match tokio::time::timeout(TIMEOUT, udp(server, query))
+            .await
+            .map_err(timed_out)
+        {
             Ok(Ok(answer)) => {
                 // TC, bit 1 of the third octet (RFC 1035, section 4.1.1): ask again over TCP.
                 if answer.get(2).is_some_and(|flags| flags & 0x02 != 0) {
@@ -321,8 +373,11 @@ async fn over_network(server: IpAddr, query: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 async fn udp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
-    let local: SocketAddr =
-        if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let local: SocketAddr = if server.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0_u16; 8], 0).into()
+    };
     let socket = UdpSocket::bind(local).await?;
     socket.connect((server, 53)).await?;
     socket.send(query).await?;

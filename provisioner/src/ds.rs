@@ -51,9 +51,11 @@ impl DnsKey {
     /// From DER as `kms:GetPublicKey` answers it.
     pub fn from_spki(der: &[u8]) -> Result<Self, DsError> {
         match der.strip_prefix(&SPKI_P256) {
-            Some(point) if point.len() == 64 => {
-                Ok(Self { flags: KSK_FLAGS, algorithm: ALGORITHM, key: point.to_vec() })
-            }
+            Some(point) if point.len() == 64 => Ok(Self {
+                flags: KSK_FLAGS,
+                algorithm: ALGORITHM,
+                key: point.to_vec(),
+            }),
             Some(_) | None => Err(DsError::NotP256(der.len())),
         }
     }
@@ -65,14 +67,29 @@ impl DnsKey {
             expected: "DNSKEY (flags, protocol 3, algorithm, base64)",
         };
         let mut fields = text.split_whitespace();
-        let flags = fields.next().and_then(|f| f.parse().ok()).ok_or_else(refuse)?;
-        let protocol: u8 = fields.next().and_then(|f| f.parse().ok()).ok_or_else(refuse)?;
-        let algorithm = fields.next().and_then(|f| f.parse().ok()).ok_or_else(refuse)?;
-        let key = STANDARD.decode(fields.collect::<String>()).map_err(|_| refuse())?;
+        let flags = fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .ok_or_else(refuse)?;
+        let protocol: u8 = fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .ok_or_else(refuse)?;
+        let algorithm = fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .ok_or_else(refuse)?;
+        let key = STANDARD
+            .decode(fields.collect::<String>())
+            .map_err(|_| refuse())?;
         if protocol != PROTOCOL || key.is_empty() {
             return Err(refuse());
         }
-        Ok(Self { flags, algorithm, key })
+        Ok(Self {
+            flags,
+            algorithm,
+            key,
+        })
     }
 
     /// RDATA in wire form.
@@ -90,7 +107,11 @@ impl DnsKey {
             .iter()
             .enumerate()
             .map(|(index, byte)| {
-                if index % 2 == 0 { u32::from(*byte) << 8 } else { u32::from(*byte) }
+                if index % 2 == 0 {
+                    u32::from(*byte) << 8
+                } else {
+                    u32::from(*byte)
+                }
             })
             .sum();
         let folded = sum + (sum >> 16);
@@ -101,7 +122,11 @@ impl DnsKey {
     /// RDATA (RFC 4034, section 5.1.4).
     pub fn ds(&self, owner: &str, digest_type: DigestType) -> Ds {
         let mut input = Vec::new();
-        for label in owner.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
+        for label in owner
+            .trim_end_matches('.')
+            .split('.')
+            .filter(|label| !label.is_empty())
+        {
             let label = label.to_ascii_lowercase();
             input.push(u8::try_from(label.len()).expect("a label has at most 63 octets"));
             input.extend(label.into_bytes());
@@ -143,7 +168,13 @@ impl DnsKey {
 
 impl fmt::Display for DnsKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {PROTOCOL} {} {}", self.flags, self.algorithm, self.base64())
+        write!(
+            f,
+            "{} {PROTOCOL} {} {}",
+            self.flags,
+            self.algorithm,
+            self.base64()
+        )
     }
 }
 
@@ -187,9 +218,18 @@ impl Ds {
             expected: "DS record (key tag, algorithm, digest type, hex digest)",
         };
         let mut fields = text.split_whitespace();
-        let key_tag = fields.next().and_then(|f| f.parse().ok()).ok_or_else(refuse)?;
-        let algorithm = fields.next().and_then(|f| f.parse().ok()).ok_or_else(refuse)?;
-        let digest_type = fields.next().and_then(|f| f.parse().ok()).ok_or_else(refuse)?;
+        let key_tag = fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .ok_or_else(refuse)?;
+        let algorithm = fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .ok_or_else(refuse)?;
+        let digest_type = fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .ok_or_else(refuse)?;
         let digest = unhex(&fields.collect::<String>()).ok_or_else(refuse)?;
         let expected = match digest_type {
             1 => Some(20),
@@ -200,7 +240,12 @@ impl Ds {
         if digest.is_empty() || expected.is_some_and(|len| len != digest.len()) {
             return Err(refuse());
         }
-        Ok(Self { key_tag, algorithm, digest_type, digest })
+        Ok(Self {
+            key_tag,
+            algorithm,
+            digest_type,
+            digest,
+        })
     }
 
     /// Whether this is a DS of the key at `owner`. Unknown digest types never match.
@@ -212,13 +257,23 @@ impl Ds {
 
     /// The digest in upper-case hex.
     pub fn hex(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02X}")).collect()
+        self.digest
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect()
     }
 }
 
 impl fmt::Display for Ds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.key_tag, self.algorithm, self.digest_type, self.hex())
+        write!(
+            f,
+            "{} {} {} {}",
+            self.key_tag,
+            self.algorithm,
+            self.digest_type,
+            self.hex()
+        )
     }
 }
 
@@ -226,5 +281,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
+        .collect()
 }

@@ -19,7 +19,10 @@ pub fn order(mut steps: Vec<Step>) -> Vec<Step> {
             .position(|step| step.needs.is_subset(&placed) && step.settled.is_subset(&placed))
             .unwrap_or_else(|| {
                 let names: Vec<_> = steps.iter().map(|step| step.id.to_string()).collect();
-                panic!("invariant: steps form no circle, but these do: {}", names.join(", "))
+                panic!(
+                    "invariant: steps form no circle, but these do: {}",
+                    names.join(", ")
+                )
             });
         let step = steps.remove(ready);
         placed.insert(step.id.clone());

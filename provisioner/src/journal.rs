@@ -69,50 +69,86 @@ pub async fn take(
     let mut tags = desired.tags();
     tags.insert(TAG_HOLDER.into(), me.clone());
     tags.insert(TAG_BEAT.into(), stamp(now));
-    tags.insert(TAG_PLAN.into(), digest.get(..16).unwrap_or(digest).to_owned());
+    tags.insert(
+        TAG_PLAN.into(),
+        digest.get(..16).unwrap_or(digest).to_owned(),
+    );
     let lock = |intents| Lock {
         name: name.clone(),
         arn: arn.clone(),
-        seen: LockSeen { holder: me.clone(), own: true, beat: now, intents },
+        seen: LockSeen {
+            holder: me.clone(),
+            own: true,
+            beat: now,
+            intents,
+        },
         beat: now,
     };
     let call = write.logs.create_log_group().log_group_name(&name);
     let call = call.set_tags(Some(tags.clone().into_iter().collect()));
-    match call.send().await.map_err(|error| fail("logs:CreateLogGroup", error)) {
+    match call
+        .send()
+        .await
+        .map_err(|error| fail("logs:CreateLogGroup", error))
+    {
         Ok(_) => return Ok(Taken::Ours(Box::new(lock(BTreeMap::new())))),
         Err(failure) if failure.class == Class::AlreadyThere => {}
         Err(failure) => return Err(failure),
     }
     let Some(seen) = look(write, desired).await? else {
         // Released in between: the next attempt takes it.
-        return Ok(Taken::Held { holder: "another run, which just ended".into(), until: now });
+        return Ok(Taken::Held {
+            holder: "another run, which just ended".into(),
+            until: now,
+        });
     };
     let (takeovers, newest) = takeovers(write, &name).await?;
     let alive_at = newest.map_or(seen.beat, |newest| newest.max(seen.beat));
     let until = later(alive_at, STALE);
     let dead = is_dead_here(&seen.holder) && newest.is_none_or(|newest| newest <= seen.beat);
     if now < until && !dead {
-        return Ok(Taken::Held { holder: seen.holder, until });
+        return Ok(Taken::Held {
+            holder: seen.holder,
+            until,
+        });
     }
     let stream = format!("takeover-{:06}", takeovers + 1);
-    let call = write.logs.create_log_stream().log_group_name(&name).log_stream_name(stream);
-    match call.send().await.map_err(|error| fail("logs:CreateLogStream", error)) {
+    let call = write
+        .logs
+        .create_log_stream()
+        .log_group_name(&name)
+        .log_stream_name(stream);
+    match call
+        .send()
+        .await
+        .map_err(|error| fail("logs:CreateLogStream", error))
+    {
         Ok(_) => {}
         Err(failure) if failure.class == Class::AlreadyThere => {
-            return Ok(Taken::Held { holder: "another run, which took over first".into(), until });
+            return Ok(Taken::Held {
+                holder: "another run, which took over first".into(),
+                until,
+            });
         }
         Err(failure) => return Err(failure),
     }
     let call = write.logs.tag_resource().resource_arn(&arn);
     let call = call.set_tags(Some(tags.into_iter().collect()));
-    call.send().await.map_err(|error| fail("logs:TagResource", error))?;
+    call.send()
+        .await
+        .map_err(|error| fail("logs:TagResource", error))?;
     Ok(Taken::Ours(Box::new(lock(seen.intents))))
 }
 
 /// The lock as it is, without taking it.
 pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>, Failure> {
     let arn = desired.log_group_arn(&desired.lock_group());
-    let answer = read.logs.list_tags_for_resource().resource_arn(arn).send().await;
+    let answer = read
+        .logs
+        .list_tags_for_resource()
+        .resource_arn(arn)
+        .send()
+        .await;
     let tags: BTreeMap<String, String> =
         match answer.map_err(|error| fail("logs:ListTagsForResource", error)) {
             Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect(),
@@ -121,26 +157,40 @@ pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>,
         };
     let time = |text: &String| text.parse::<Timestamp>().ok();
     Ok(Some(LockSeen {
-        holder: tags.get(TAG_HOLDER).cloned().unwrap_or_else(|| "unknown".into()),
+        holder: tags
+            .get(TAG_HOLDER)
+            .cloned()
+            .unwrap_or_else(|| "unknown".into()),
         own: false,
         // A lock without a readable time is as old as can be: its holder never wrote one.
-        beat: tags.get(TAG_BEAT).and_then(time).unwrap_or(Timestamp::UNIX_EPOCH),
+        beat: tags
+            .get(TAG_BEAT)
+            .and_then(time)
+            .unwrap_or(Timestamp::UNIX_EPOCH),
         intents: tags
             .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix(TAG_INTENT)?.to_owned(), time(value)?)))
+            .filter_map(|(key, value)| {
+                Some((key.strip_prefix(TAG_INTENT)?.to_owned(), time(value)?))
+            })
             .collect(),
     }))
 }
 
 async fn takeovers(read: &Clients, group: &str) -> Result<(usize, Option<Timestamp>), Failure> {
-    let mut pages =
-        read.logs.describe_log_streams().log_group_name(group).into_paginator().send();
+    let mut pages = read
+        .logs
+        .describe_log_streams()
+        .log_group_name(group)
+        .into_paginator()
+        .send();
     let (mut count, mut newest) = (0, None);
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| fail("logs:DescribeLogStreams", error))?;
         for stream in page.log_streams() {
             count += 1;
-            let made = stream.creation_time().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            let made = stream
+                .creation_time()
+                .and_then(|ms| Timestamp::from_millisecond(ms).ok());
             newest = newest.max(made);
         }
     }
@@ -160,8 +210,14 @@ impl Lock {
 
     /// Shows that the holder lives.
     pub async fn renew(&mut self, write: &Clients, now: Timestamp) -> Result<(), Failure> {
-        let call = write.logs.tag_resource().resource_arn(&self.arn).tags(TAG_BEAT, stamp(now));
-        call.send().await.map_err(|error| fail("logs:TagResource", error))?;
+        let call = write
+            .logs
+            .tag_resource()
+            .resource_arn(&self.arn)
+            .tags(TAG_BEAT, stamp(now));
+        call.send()
+            .await
+            .map_err(|error| fail("logs:TagResource", error))?;
         self.beat = now;
         Ok(())
     }
@@ -175,7 +231,11 @@ impl Lock {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let key = format!("{TAG_INTENT}{}", addr.kind().word());
-        let call = write.logs.tag_resource().resource_arn(&self.arn).tags(key, stamp(now));
+        let call = write
+            .logs
+            .tag_resource()
+            .resource_arn(&self.arn)
+            .tags(key, stamp(now));
         call.tags(TAG_BEAT, stamp(now))
             .send()
             .await
@@ -187,7 +247,11 @@ impl Lock {
     /// Gives the lock back.
     pub async fn release(self, write: &Clients) -> Result<(), Failure> {
         let call = write.logs.delete_log_group().log_group_name(&self.name);
-        match call.send().await.map_err(|error| fail("logs:DeleteLogGroup", error)) {
+        match call
+            .send()
+            .await
+            .map_err(|error| fail("logs:DeleteLogGroup", error))
+        {
             Ok(_) => Ok(()),
             Err(failure) if failure.class == Class::Gone => Ok(()),
             Err(failure) => Err(failure),
@@ -203,19 +267,37 @@ pub async fn record(
     lines: Vec<(Timestamp, String)>,
 ) -> Result<(), Failure> {
     let group = desired.journal_group();
-    let stream = format!("{}-{}", stamp(started).replace(':', ""), process_here().replace(':', ""));
-    let call = write.logs.create_log_stream().log_group_name(&group).log_stream_name(&stream);
-    match call.send().await.map_err(|error| fail("logs:CreateLogStream", error)) {
+    let stream = format!(
+        "{}-{}",
+        stamp(started).replace(':', ""),
+        process_here().replace(':', "")
+    );
+    let call = write
+        .logs
+        .create_log_stream()
+        .log_group_name(&group)
+        .log_stream_name(&stream);
+    match call
+        .send()
+        .await
+        .map_err(|error| fail("logs:CreateLogStream", error))
+    {
         Ok(_) => {}
         Err(failure) if failure.class == Class::AlreadyThere => {}
         Err(failure) => return Err(failure),
     }
     let mut events = Vec::new();
     for (time, line) in lines {
-        let event = InputLogEvent::builder().timestamp(time.as_millisecond()).message(line);
+        let event = InputLogEvent::builder()
+            .timestamp(time.as_millisecond())
+            .message(line);
         events.extend(event.build());
     }
-    let call = write.logs.put_log_events().log_group_name(group).log_stream_name(stream);
+    let call = write
+        .logs
+        .put_log_events()
+        .log_group_name(group)
+        .log_stream_name(stream);
     call.set_log_events(Some(events))
         .send()
         .await
@@ -255,7 +337,13 @@ fn is_dead_here(holder: &str) -> bool {
 fn host_and_boot() -> (String, String) {
     let uname = rustix::system::uname();
     let name = uname.nodename().to_string_lossy();
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
+    let allowed = |c: char| {
+        if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let host = name.chars().map(allowed).collect();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     (host, boot.trim().to_owned())

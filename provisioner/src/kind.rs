@@ -89,7 +89,7 @@ impl Op {
     /// The values of other resources that the operation refers to.
     pub fn refs(&self) -> Vec<(Addr, Output)> {
         let mut refs = Vec::new();
-        self.map(&mut |arg| {
+        let _ = self.map(&mut |arg| {
             if let Arg::Of(addr, output) = arg {
                 refs.push((addr.clone(), *output));
             }
@@ -156,7 +156,10 @@ impl Op {
             Op::JournalGroup(op) => matches!(op, journal_group::Op::Delete { .. }),
             Op::HostedZone(op) => matches!(op, hosted_zone::Op::Delete { .. }),
             Op::KmsKey(op) => {
-                matches!(op, kms_key::Op::ScheduleDeletion { .. } | kms_key::Op::DeleteAlias { .. })
+                matches!(
+                    op,
+                    kms_key::Op::ScheduleDeletion { .. } | kms_key::Op::DeleteAlias { .. }
+                )
             }
             Op::Ksk(op) => matches!(op, ksk::Op::Delete { .. }),
             Op::ZoneSigning(_) => false,
@@ -182,13 +185,15 @@ impl Op {
     /// The operation to try when its name is used up: the next caller reference.
     pub fn next_name(&self) -> Option<Op> {
         match self {
-            Op::HostedZone(hosted_zone::Op::Create { domain, number, comment }) => {
-                Some(Op::HostedZone(hosted_zone::Op::Create {
-                    domain: domain.clone(),
-                    number: number + 1,
-                    comment: comment.clone(),
-                }))
-            }
+            Op::HostedZone(hosted_zone::Op::Create {
+                domain,
+                number,
+                comment,
+            }) => Some(Op::HostedZone(hosted_zone::Op::Create {
+                domain: domain.clone(),
+                number: number + 1,
+                comment: comment.clone(),
+            })),
             Op::HostedZone(_)
             | Op::KmsKey(_)
             | Op::JournalGroup(_)
@@ -274,14 +279,21 @@ fn seen<L>(
 /// The answer of a kind whose resource cannot be judged.
 fn blocked(addr: &Addr, why: impl Into<String>) -> Lowered {
     Lowered {
-        report: vec![Report::Blocked { addr: addr.clone(), why: why.into() }],
+        report: vec![Report::Blocked {
+            addr: addr.clone(),
+            why: why.into(),
+        }],
         ..Lowered::default()
     }
 }
 
 /// The answer of a kind that has nothing to do.
 fn up_to_date(addr: &Addr, known: Outputs) -> Lowered {
-    Lowered { report: vec![Report::UpToDate(addr.clone())], known, ..Lowered::default() }
+    Lowered {
+        report: vec![Report::UpToDate(addr.clone())],
+        known,
+        ..Lowered::default()
+    }
 }
 
 /// One field per tag that changes.
@@ -297,5 +309,10 @@ fn tag_fields(set: &BTreeMap<String, String>, live: &BTreeMap<String, String>) -
 
 /// When an unanswered creation of the resource was begun, if the lock an interrupted run left says so.
 fn intent(snapshot: &Snapshot, addr: &Addr) -> Option<Timestamp> {
-    snapshot.lock.as_ref()?.intents.get(addr.kind().word()).copied()
+    snapshot
+        .lock
+        .as_ref()?
+        .intents
+        .get(addr.kind().word())
+        .copied()
 }

@@ -85,14 +85,28 @@ async fn tagged(
     read: &Clients,
     desired: &Desired,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
-    let filter = TagFilter::builder().key(TAG_STACK).values(&desired.domain).build();
-    let mut pages = read.tagging.get_resources().tag_filters(filter).into_paginator().send();
+    let filter = TagFilter::builder()
+        .key(TAG_STACK)
+        .values(&desired.domain)
+        .build();
+    let mut pages = read
+        .tagging
+        .get_resources()
+        .tag_filters(filter)
+        .into_paginator()
+        .send();
     let mut found = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| fail("tag:GetResources", error))?;
         for resource in page.resource_tag_mapping_list() {
-            let tags = resource.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
-            found.insert(resource.resource_arn().unwrap_or_default().to_owned(), tags.collect());
+            let tags = resource
+                .tags()
+                .iter()
+                .map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
+            found.insert(
+                resource.resource_arn().unwrap_or_default().to_owned(),
+                tags.collect(),
+            );
         }
     }
     Ok(found)

@@ -18,7 +18,7 @@ use crate::desired::Desired;
 use crate::graph;
 use crate::kind::{self, Op};
 use crate::safety;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ParentView, Snapshot};
 
 /// The name of a step: the resource and what is done to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,10 @@ pub struct StepId {
 impl StepId {
     /// The name of a step.
     pub fn new(addr: &Addr, name: &'static str) -> Self {
-        Self { addr: addr.clone(), name }
+        Self {
+            addr: addr.clone(),
+            name,
+        }
     }
 }
 
@@ -113,7 +116,13 @@ pub enum After {
 impl Draft {
     /// A mutation without further conditions.
     pub fn new(name: &'static str, op: Op) -> Self {
-        Self { name, op, after: Vec::new(), ready_when: Vec::new(), done_when: Vec::new() }
+        Self {
+            name,
+            op,
+            after: Vec::new(),
+            ready_when: Vec::new(),
+            done_when: Vec::new(),
+        }
     }
 
     /// Adds an order.
@@ -174,7 +183,11 @@ pub struct Field {
 impl Field {
     /// An attribute that appears.
     pub fn new(name: impl Into<String>, after: impl Into<String>) -> Self {
-        Self { name: name.into(), before: None, after: Some(after.into()) }
+        Self {
+            name: name.into(),
+            before: None,
+            after: Some(after.into()),
+        }
     }
 
     /// An attribute that changes.
@@ -183,12 +196,20 @@ impl Field {
         before: impl Into<String>,
         after: impl Into<String>,
     ) -> Self {
-        Self { name: name.into(), before: Some(before.into()), after: Some(after.into()) }
+        Self {
+            name: name.into(),
+            before: Some(before.into()),
+            after: Some(after.into()),
+        }
     }
 
     /// An attribute that disappears.
     pub fn gone(name: impl Into<String>, before: impl Into<String>) -> Self {
-        Self { name: name.into(), before: Some(before.into()), after: None }
+        Self {
+            name: name.into(),
+            before: Some(before.into()),
+            after: None,
+        }
     }
 }
 
@@ -342,12 +363,7 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
 }
 
 /// Turns what the kinds ask for into one ordered plan.
-fn link(
-    desired: &Desired,
-    snapshot: &Snapshot,
-    goal: Goal,
-    lowered: Vec<(Addr, Lowered)>,
-) -> Plan {
+fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, Lowered)>) -> Plan {
     let mut plan = Plan {
         domain: desired.domain.clone(),
         account: desired.account.clone(),
@@ -369,17 +385,70 @@ fn link(
         plan.report.extend(lowered.report);
         plan.notices.extend(lowered.notices);
         plan.known.insert(addr.clone(), lowered.known);
-        drafts.extend(lowered.drafts.into_iter().map(|draft| (addr.clone(), draft)));
+        drafts.extend(
+            lowered
+                .drafts
+                .into_iter()
+                .map(|draft| (addr.clone(), draft)),
+        );
     }
     hold_back(&mut plan, &mut drafts);
     journal_order(&plan.goal, &mut drafts);
     let steps = resolve_edges(&plan.known, drafts);
     plan.steps = graph::order(steps);
     if let Some(lock) = snapshot.lock.as_ref().filter(|lock| !lock.own) {
-        plan.report.push(Report::LeftoverLock { holder: lock.holder.clone(), beat: lock.beat });
+        plan.report.push(Report::LeftoverLock {
+            holder: lock.holder.clone(),
+            beat: lock.beat,
+        });
+    }
+    if plan.goal == Goal::Converge {
+        plan.notices.extend(outside(desired, snapshot));
     }
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan
+}
+
+/// What the people of the parent zone still have to do. A notice, never a change of ours.
+fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    let domain = &desired.domain;
+    let (parent, answers) = match (&snapshot.parent, snapshot.parent.all()) {
+        (ParentView::Seen { zone, .. }, Ok(answers)) => (zone, answers),
+        (_, Err(why)) => {
+            return Some(format!(
+                "the parent zone of {domain} could not be asked: {why}"
+            ));
+        }
+        (ParentView::Unknown(why), Ok(_)) => return Some(why.clone()),
+    };
+    let zone = snapshot.hosted_zone.present();
+    let servers = zone
+        .map(|zone| zone.name_servers(domain))
+        .unwrap_or_default();
+    if answers.iter().any(|answer| answer.name_servers.is_empty()) {
+        return Some(if servers.is_empty() {
+            format!("once applied, have {parent} delegate {domain} to the zone's name servers")
+        } else {
+            format!("have {parent} delegate {domain} to {}", servers.join(", "))
+        });
+    }
+    let differs = answers.iter().find(|answer| {
+        let delegated: BTreeSet<&String> = answer.name_servers.iter().collect();
+        !servers.is_empty() && delegated != servers.iter().collect()
+    });
+    if let Some(answer) = differs {
+        return Some(format!(
+            "{parent} delegates {domain} to {}, but the zone's name servers are {}: have it corrected",
+            answer.name_servers.join(", "),
+            servers.join(", ")
+        ));
+    }
+    let without = answers.iter().any(|answer| answer.ds.is_empty());
+    (desired.dnssec && without).then(|| {
+        format!(
+            "have {parent} publish the DS record that `spore-infra ds` prints; until then {domain} is insecure"
+        )
+    })
 }
 
 /// Takes out the steps of blocked resources and of everything that refers to them.
@@ -401,37 +470,54 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
     loop {
         let next = drafts.iter().find_map(|(addr, draft)| {
             let mut refs = draft.op.refs().into_iter().map(|(addr, _)| addr);
-            let by = refs.find_map(|target| blocked.get(&target).cloned()).or_else(|| {
-                draft.after.iter().find_map(|after| match after {
-                    After::Answered(step) | After::Settled(step) => blocked.get(&step.addr).cloned(),
-                    After::AllOf(target) => blocked.get(target).cloned(),
-                })
-            });
-            by.filter(|_| !blocked.contains_key(addr)).map(|by| (addr.clone(), by))
+            let by = refs
+                .find_map(|target| blocked.get(&target).cloned())
+                .or_else(|| {
+                    draft.after.iter().find_map(|after| match after {
+                        After::Answered(step) | After::Settled(step) => {
+                            blocked.get(&step.addr).cloned()
+                        }
+                        After::AllOf(target) => blocked.get(target).cloned(),
+                    })
+                });
+            by.filter(|_| !blocked.contains_key(addr))
+                .map(|by| (addr.clone(), by))
         });
         let Some((addr, by)) = next else { break };
-        plan.report.push(Report::HeldBack { addr: addr.clone(), by: by.clone() });
+        plan.report.push(Report::HeldBack {
+            addr: addr.clone(),
+            by: by.clone(),
+        });
         blocked.insert(addr, by);
     }
     drafts.retain(|(addr, _)| !blocked.contains_key(addr));
-    plan.changes.retain(|change| !blocked.contains_key(&change.addr));
-    plan.rights.retain(|right| !blocked.contains_key(&right.addr));
+    plan.changes
+        .retain(|change| !blocked.contains_key(&change.addr));
+    plan.rights
+        .retain(|right| !blocked.contains_key(&right.addr));
 }
 
 /// The journal group is made before everything else and removed after everything else: whoever
 /// continues an interrupted run finds what it has to know.
 fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
-    let Some(journal) =
-        drafts.iter().map(|(addr, _)| addr.clone()).find(|a| a.kind() == Kind::JournalGroup)
+    let Some(journal) = drafts
+        .iter()
+        .map(|(addr, _)| addr.clone())
+        .find(|a| a.kind() == Kind::JournalGroup)
     else {
         return;
     };
-    let others: BTreeSet<Addr> =
-        drafts.iter().map(|(addr, _)| addr.clone()).filter(|addr| *addr != journal).collect();
+    let others: BTreeSet<Addr> = drafts
+        .iter()
+        .map(|(addr, _)| addr.clone())
+        .filter(|addr| *addr != journal)
+        .collect();
     for (addr, draft) in drafts {
         match goal {
             Goal::Converge if *addr != journal => {
-                draft.after.push(After::Answered(StepId::new(&journal, "create")));
+                draft
+                    .after
+                    .push(After::Answered(StepId::new(&journal, "create")));
             }
             Goal::Destroy(_) if *addr == journal && draft.name == "delete" => {
                 draft.after.extend(others.iter().cloned().map(After::AllOf));
@@ -443,8 +529,10 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
 
 /// Makes edges of references and orders. A reference to a value that lives already is no edge.
 fn resolve_edges(known: &BTreeMap<Addr, Outputs>, drafts: Vec<(Addr, Draft)>) -> Vec<Step> {
-    let ids: BTreeSet<StepId> =
-        drafts.iter().map(|(addr, draft)| StepId::new(addr, draft.name)).collect();
+    let ids: BTreeSet<StepId> = drafts
+        .iter()
+        .map(|(addr, draft)| StepId::new(addr, draft.name))
+        .collect();
     let mut producers: BTreeMap<(Addr, Output), StepId> = BTreeMap::new();
     for (addr, draft) in &drafts {
         for output in draft.op.brings() {
@@ -457,7 +545,9 @@ fn resolve_edges(known: &BTreeMap<Addr, Outputs>, drafts: Vec<(Addr, Draft)>) ->
             let mut needs = BTreeSet::new();
             let mut settled = BTreeSet::new();
             for (target, output) in draft.op.refs() {
-                let lives = known.get(&target).is_some_and(|known| known.contains_key(&output));
+                let lives = known
+                    .get(&target)
+                    .is_some_and(|known| known.contains_key(&output));
                 if !lives {
                     let producer = producers.get(&(target.clone(), output)).unwrap_or_else(|| {
                         panic!("invariant: a step brings {target}.{}", output.word())
@@ -519,13 +609,25 @@ impl Plan {
 
     /// How many resources are added, changed and destroyed.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let count = |symbol| self.changes.iter().filter(|change| change.symbol == symbol).count();
-        (count(Symbol::Create), count(Symbol::Update), count(Symbol::Destroy))
+        let count = |symbol| {
+            self.changes
+                .iter()
+                .filter(|change| change.symbol == symbol)
+                .count()
+        };
+        (
+            count(Symbol::Create),
+            count(Symbol::Update),
+            count(Symbol::Destroy),
+        )
     }
 
     /// Digest of each step: what it does and on what it depends, without times and live values.
     pub fn step_digests(&self) -> BTreeMap<String, String> {
-        self.steps.iter().map(|step| (step.id.to_string(), step.digest())).collect()
+        self.steps
+            .iter()
+            .map(|step| (step.id.to_string(), step.digest()))
+            .collect()
     }
 
     /// Digest of the whole plan, 64 hex digits.
@@ -576,7 +678,11 @@ pub fn span(duration: Duration) -> String {
         }
     }
     parts.truncate(2);
-    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+    if parts.is_empty() {
+        "0 s".to_owned()
+    } else {
+        parts.join(" ")
+    }
 }
 
 /// A reference to a value of a resource, known or not yet.

@@ -47,7 +47,9 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| PolicyError::Json(error.to_string()))?;
-        let object = value.as_object().ok_or(PolicyError::Form("an object is expected"))?;
+        let object = value
+            .as_object()
+            .ok_or(PolicyError::Form("an object is expected"))?;
         let statements = match object.get("Statement") {
             Some(Value::Array(list)) => list.iter().map(statement).collect::<Result<_, _>>()?,
             Some(single) => BTreeSet::from([statement(single)?]),
@@ -58,7 +60,9 @@ impl Policy {
 }
 
 fn statement(value: &Value) -> Result<Statement, PolicyError> {
-    let object = value.as_object().ok_or(PolicyError::Form("a statement is an object"))?;
+    let object = value
+        .as_object()
+        .ok_or(PolicyError::Form("a statement is an object"))?;
     let mut read = Statement {
         effect: String::new(),
         principals: BTreeSet::new(),
@@ -70,16 +74,24 @@ fn statement(value: &Value) -> Result<Statement, PolicyError> {
     for (element, value) in object {
         match element.as_str() {
             "Sid" => {}
-            "Effect" => value.as_str().unwrap_or_default().clone_into(&mut read.effect),
+            "Effect" => value
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut read.effect),
             "Principal" => read.principals.extend(principals("", value)),
             "NotPrincipal" => read.principals.extend(principals("Not:", value)),
-            "Action" => read.actions.extend(texts(value).into_iter().map(|a| a.to_lowercase())),
-            "NotAction" => read
+            "Action" => read
                 .actions
-                .extend(texts(value).into_iter().map(|a| format!("Not:{}", a.to_lowercase()))),
+                .extend(texts(value).into_iter().map(|a| a.to_lowercase())),
+            "NotAction" => read.actions.extend(
+                texts(value)
+                    .into_iter()
+                    .map(|a| format!("Not:{}", a.to_lowercase())),
+            ),
             "Resource" => read.resources.extend(texts(value)),
             "NotResource" => {
-                read.resources.extend(texts(value).into_iter().map(|r| format!("Not:{r}")));
+                read.resources
+                    .extend(texts(value).into_iter().map(|r| format!("Not:{r}")));
             }
             "Condition" => conditions(value, &mut read.conditions)?,
             other => {
@@ -95,10 +107,15 @@ fn principals(prefix: &str, value: &Value) -> Vec<String> {
         Value::Object(by_type) => by_type
             .iter()
             .flat_map(|(kind, values)| {
-                texts(values).into_iter().map(move |v| format!("{prefix}{kind}:{}", root_arn(kind, &v)))
+                texts(values)
+                    .into_iter()
+                    .map(move |v| format!("{prefix}{kind}:{}", root_arn(kind, &v)))
             })
             .collect(),
-        other => texts(other).into_iter().map(|v| format!("{prefix}AWS:{v}")).collect(),
+        other => texts(other)
+            .into_iter()
+            .map(|v| format!("{prefix}AWS:{v}"))
+            .collect(),
     }
 }
 
@@ -116,11 +133,17 @@ fn conditions(
     value: &Value,
     into: &mut BTreeMap<String, BTreeSet<String>>,
 ) -> Result<(), PolicyError> {
-    let operators = value.as_object().ok_or(PolicyError::Form("Condition is an object"))?;
+    let operators = value
+        .as_object()
+        .ok_or(PolicyError::Form("Condition is an object"))?;
     for (operator, keys) in operators {
-        let keys = keys.as_object().ok_or(PolicyError::Form("a condition operator is an object"))?;
+        let keys = keys
+            .as_object()
+            .ok_or(PolicyError::Form("a condition operator is an object"))?;
         for (key, values) in keys {
-            into.entry(format!("{operator} {}", key.to_lowercase())).or_default().extend(texts(values));
+            into.entry(format!("{operator} {}", key.to_lowercase()))
+                .or_default()
+                .extend(texts(values));
         }
     }
     Ok(())
@@ -144,7 +167,11 @@ impl Statement {
     /// One line for people: who may (or must not) do what, under which conditions.
     pub fn sentence(&self) -> String {
         let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
-        let verb = if self.effect == "Deny" { "must not" } else { "may" };
+        let verb = if self.effect == "Deny" {
+            "must not"
+        } else {
+            "may"
+        };
         let mut out = format!("{} {verb} {}", list(&self.principals), list(&self.actions));
         for (index, (key, values)) in self.conditions.iter().enumerate() {
             let word = if index == 0 { " if" } else { " and" };
@@ -181,7 +208,8 @@ mod tests {
 
     #[test]
     fn meaning_is_meaning() {
-        let base = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"a","Resource":"*"}}"#;
+        let base =
+            r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"a","Resource":"*"}}"#;
         for other in [
             r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"a","Resource":"*"}}"#,
             r#"{"Statement":{"Effect":"Allow","NotPrincipal":"*","Action":"a","Resource":"*"}}"#,

@@ -49,14 +49,21 @@ pub struct Failure {
 }
 
 fn code_prefix(code: &str) -> String {
-    if code.is_empty() { String::new() } else { format!("{code}: ") }
+    if code.is_empty() {
+        String::new()
+    } else {
+        format!("{code}: ")
+    }
 }
 
 /// The class of an error answer. `code` is AWS's error code, `status` the HTTP status.
 pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Class {
     match code {
-        "Throttling" | "ThrottlingException" | "TooManyRequestsException"
-        | "RequestLimitExceeded" | "ThrottledException" => Class::Throttled,
+        "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "ThrottledException" => Class::Throttled,
         "PriorRequestNotComplete" | "ConcurrentModification" | "OperationAbortedException" => {
             Class::Busy
         }
@@ -72,17 +79,31 @@ pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Clas
                 Class::StillTrusted
             }
         }
-        "HostedZoneAlreadyExists" | "KeySigningKeyAlreadyExists" | "AlreadyExistsException"
+        "HostedZoneAlreadyExists"
+        | "KeySigningKeyAlreadyExists"
+        | "AlreadyExistsException"
         | "ResourceAlreadyExistsException" => Class::AlreadyThere,
-        "NoSuchHostedZone" | "NoSuchKeySigningKey" | "ResourceNotFoundException"
-        | "NotFoundException" | "NoSuchChange" => Class::Gone,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"
-        | "NotAuthorized" => Class::Denied,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "SignatureDoesNotMatch"
-        | "InvalidSignatureException" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "IncompleteSignature" => Class::Credentials,
-        "TooManyHostedZones" | "TooManyKeySigningKeys" | "LimitExceededException"
+        "NoSuchHostedZone"
+        | "NoSuchKeySigningKey"
+        | "ResourceNotFoundException"
+        | "NotFoundException"
+        | "NoSuchChange" => Class::Gone,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
+            Class::Denied
+        }
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature" => Class::Credentials,
+        "TooManyHostedZones"
+        | "TooManyKeySigningKeys"
+        | "LimitExceededException"
         | "LimitsExceeded" => Class::Quota,
         // A key that is scheduled for deletion already is what ScheduleKeyDeletion is asked for.
         "KMSInvalidStateException"
@@ -133,7 +154,11 @@ mod tests {
     #[test]
     fn codes_have_the_documented_meaning() {
         let check = |operation, code, message, status, class| {
-            assert_eq!(classify(operation, code, message, status), class, "{code} {message}");
+            assert_eq!(
+                classify(operation, code, message, status),
+                class,
+                "{code} {message}"
+            );
         };
         let r53 = "route53:ChangeResourceRecordSets";
         check(r53, "Throttling", "Rate exceeded", 400, Class::Throttled);
@@ -144,11 +169,41 @@ mod tests {
         check(r53, "", "", 0, Class::Unknown);
         let disable = "route53:DisableHostedZoneDNSSEC";
         let code = "KeySigningKeyInParentDSRecord";
-        check(disable, code, "the parent has a DS", 400, Class::StillTrusted);
-        check(disable, code, "Due to DNS lookup failure, we cannot", 400, Class::Busy);
-        check("kms:CreateKey", "LimitExceededException", "", 400, Class::Quota);
-        check("kms:CreateKey", "MalformedPolicyDocumentException", "", 400, Class::Refused);
-        check("sts:GetCallerIdentity", "ExpiredToken", "", 403, Class::Credentials);
+        check(
+            disable,
+            code,
+            "the parent has a DS",
+            400,
+            Class::StillTrusted,
+        );
+        check(
+            disable,
+            code,
+            "Due to DNS lookup failure, we cannot",
+            400,
+            Class::Busy,
+        );
+        check(
+            "kms:CreateKey",
+            "LimitExceededException",
+            "",
+            400,
+            Class::Quota,
+        );
+        check(
+            "kms:CreateKey",
+            "MalformedPolicyDocumentException",
+            "",
+            400,
+            Class::Refused,
+        );
+        check(
+            "sts:GetCallerIdentity",
+            "ExpiredToken",
+            "",
+            403,
+            Class::Credentials,
+        );
     }
 
     #[test]

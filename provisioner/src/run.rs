@@ -174,7 +174,11 @@ impl Run {
             change: None,
         };
         Self {
-            entries: plan.steps.iter().map(|step| (step.id.clone(), entry(step))).collect(),
+            entries: plan
+                .steps
+                .iter()
+                .map(|step| (step.id.clone(), entry(step)))
+                .collect(),
             order: plan.steps.iter().map(|step| step.id.clone()).collect(),
             outputs: plan.known.clone(),
             buckets: BTreeMap::new(),
@@ -197,7 +201,11 @@ impl Run {
             | State::Blocked(_) => false,
         });
         if self.interrupted {
-            return if busy { Decision::Wait(None) } else { Decision::Stop(Outcome::Interrupted) };
+            return if busy {
+                Decision::Wait(None)
+            } else {
+                Decision::Stop(Outcome::Interrupted)
+            };
         }
         let mut wake = Wake::default();
         for id in self.order.clone() {
@@ -210,7 +218,10 @@ impl Run {
         }
         match (wake.at, self.wait_max) {
             (Some(at), Some(max)) if wake.long && at > later(now, max) => {
-                Decision::Stop(Outcome::Waiting { until: at, why: wake.why })
+                Decision::Stop(Outcome::Waiting {
+                    until: at,
+                    why: wake.why,
+                })
             }
             (Some(at), _) => Decision::Wait(Some(at)),
             (None, _) => Decision::Stop(self.outcome()),
@@ -232,7 +243,10 @@ impl Run {
         self.order
             .iter()
             .filter_map(|id| Some((id, self.entries.get(id)?)))
-            .map(|(id, entry)| Status { id: id.clone(), text: self.status(entry, now) })
+            .map(|(id, entry)| Status {
+                id: id.clone(),
+                text: self.status(entry, now),
+            })
             .collect()
     }
 
@@ -288,8 +302,15 @@ impl Run {
     }
 
     fn outcome(&self) -> Outcome {
-        let all = self.entries.values().all(|entry| entry.state == State::Settled);
-        if all { Outcome::Converged } else { Outcome::Failed }
+        let all = self
+            .entries
+            .values()
+            .all(|entry| entry.state == State::Settled);
+        if all {
+            Outcome::Converged
+        } else {
+            Outcome::Failed
+        }
     }
 
     /// What one step allows now; otherwise when to come back to it.
@@ -303,7 +324,11 @@ impl Run {
             }
             State::Backoff { .. } => self.start(id, now, wake),
             State::Pending => {
-                if self.is_ready(id, now, wake) { self.start(id, now, wake) } else { None }
+                if self.is_ready(id, now, wake) {
+                    self.start(id, now, wake)
+                } else {
+                    None
+                }
             }
             State::Looking(looking) if looking.asked => None,
             State::Looking(looking) if looking.at > now => {
@@ -335,12 +360,21 @@ impl Run {
     }
 
     fn is_ready(&self, id: &StepId, now: Timestamp, wake: &mut Wake) -> bool {
-        let Some(entry) = self.entries.get(id) else { return false };
-        let is = |step: &StepId, wanted: fn(&Entry) -> bool| {
-            self.entries.get(step).is_none_or(wanted)
+        let Some(entry) = self.entries.get(id) else {
+            return false;
         };
-        let order_holds = entry.step.needs.iter().all(|s| is(s, |e| e.answered_at.is_some()))
-            && entry.step.settled.iter().all(|s| is(s, |e| e.state == State::Settled));
+        let is =
+            |step: &StepId, wanted: fn(&Entry) -> bool| self.entries.get(step).is_none_or(wanted);
+        let order_holds = entry
+            .step
+            .needs
+            .iter()
+            .all(|s| is(s, |e| e.answered_at.is_some()))
+            && entry
+                .step
+                .settled
+                .iter()
+                .all(|s| is(s, |e| e.state == State::Settled));
         order_holds
             && entry.step.ready_when.iter().all(|condition| {
                 match met(condition, &Known(&self.entries), now) {
@@ -377,12 +411,20 @@ impl Run {
 
     fn answered(&mut self, id: &StepId, mut outputs: Outputs, now: Timestamp) {
         let change = outputs.remove(&Output::ChangeId);
-        let Some(entry) = self.entries.get_mut(id) else { return };
-        self.outputs.entry(id.addr.clone()).or_default().extend(outputs);
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        self.outputs
+            .entry(id.addr.clone())
+            .or_default()
+            .extend(outputs);
         entry.answered_at = Some(now);
         entry.change.clone_from(&change);
-        let waits_for_sync =
-            entry.step.done_when.iter().any(|condition| *condition == Condition::ChangeInSync);
+        let waits_for_sync = entry
+            .step
+            .done_when
+            .iter()
+            .any(|condition| *condition == Condition::ChangeInSync);
         entry.state = match change {
             Some(change) if waits_for_sync => State::Looking(Looking {
                 look: Look::Change(change),
@@ -399,13 +441,24 @@ impl Run {
 
     fn failed(&mut self, id: &StepId, failure: Failure, now: Timestamp) {
         let lists_settled = self.lists_settled.contains(&id.addr);
-        let Some(entry) = self.entries.get_mut(id) else { return };
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
         let first = *entry.first_failure.get_or_insert(now);
         let patient = retry::patience(failure.class).is_some_and(|max| now < later(first, max));
         let look = |purpose, look| {
-            State::Looking(Looking { look, purpose, since: now, at: now, number: 0, asked: false })
+            State::Looking(Looking {
+                look,
+                purpose,
+                since: now,
+                at: now,
+                number: 0,
+                asked: false,
+            })
         };
-        let again = |attempts| State::Backoff { until: later(now, retry::pause(attempts)) };
+        let again = |attempts| State::Backoff {
+            until: later(now, retry::pause(attempts)),
+        };
         let succeeded = match failure.class {
             Class::Gone => entry.op.is_removal(),
             // Our own earlier attempt, whose answer was lost, made it.
@@ -443,8 +496,12 @@ impl Run {
     }
 
     fn looked(&mut self, id: &StepId, result: Result<Seen, Failure>, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
-        let State::Looking(looking) = &mut entry.state else { return };
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let State::Looking(looking) = &mut entry.state else {
+            return;
+        };
         looking.asked = false;
         looking.number += 1;
         looking.at = later(now, retry::poll(looking.number));
@@ -454,7 +511,10 @@ impl Run {
             (Ok(Seen::Found(outputs)), _) => {
                 entry.answered_at = Some(now);
                 entry.state = State::Settled;
-                self.outputs.entry(id.addr.clone()).or_default().extend(outputs);
+                self.outputs
+                    .entry(id.addr.clone())
+                    .or_default()
+                    .extend(outputs);
             }
             (Ok(Seen::Pending), _) => {}
             (Ok(Seen::NotListed), Purpose::CarriedOut) if over => entry.state = State::Pending,
@@ -523,11 +583,15 @@ impl Run {
         const CALL_MILLI: u64 = 1_000;
         let per_second = u64::from(limit.per_second());
         let full = per_second * CALL_MILLI;
-        let bucket =
-            self.buckets.entry(limit).or_insert(Bucket { tokens_milli: full, filled_at: now });
+        let bucket = self.buckets.entry(limit).or_insert(Bucket {
+            tokens_milli: full,
+            filled_at: now,
+        });
         let since = u64::try_from(now.duration_since(bucket.filled_at).as_millis()).unwrap_or(0);
-        bucket.tokens_milli =
-            bucket.tokens_milli.saturating_add(since.saturating_mul(per_second)).min(full);
+        bucket.tokens_milli = bucket
+            .tokens_milli
+            .saturating_add(since.saturating_mul(per_second))
+            .min(full);
         bucket.filled_at = now;
         if bucket.tokens_milli >= CALL_MILLI {
             bucket.tokens_milli -= CALL_MILLI;

@@ -71,7 +71,10 @@ fn signing_off_by_document(desired: &Desired, snapshot: &Snapshot) -> Option<Ref
 /// keys away makes every name in it fail (RFC 4035, section 5). Terraform had deleted 21 of 25
 /// resources before it noticed (peers' lessons, report 2).
 fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    if matches!(snapshot.hosted_zone, Observation::Absent | Observation::Foreign(_)) {
+    if matches!(
+        snapshot.hosted_zone,
+        Observation::Absent | Observation::Foreign(_)
+    ) {
         return None;
     }
     let addr = desired.addr(Kind::ZoneSigning);
@@ -89,15 +92,19 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             });
         }
     };
-    let mut records: Vec<&str> =
-        answers.iter().flat_map(|answer| answer.ds.iter().map(String::as_str)).collect();
+    let mut records: Vec<&str> = answers
+        .iter()
+        .flat_map(|answer| answer.ds.iter().map(String::as_str))
+        .collect();
     records.sort_unstable();
     records.dedup();
     if records.is_empty() {
         return None;
     }
-    let lines: Vec<_> =
-        records.iter().map(|ds| format!("{}. IN DS {ds}", desired.domain)).collect();
+    let lines: Vec<_> = records
+        .iter()
+        .map(|ds| format!("{}. IN DS {ds}", desired.domain))
+        .collect();
     Some(Refusal {
         rule: "ds-at-parent",
         addr,
@@ -118,7 +125,11 @@ fn foreign_records(desired: &Desired, snapshot: &Snapshot, include: bool) -> Opt
     if !include && !foreign.is_empty() {
         let shown: Vec<_> = foreign.iter().take(20).map(name).collect();
         let more = foreign.len().saturating_sub(shown.len());
-        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let tail = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         return Some(Refusal {
             rule: "foreign-records",
             addr,
@@ -132,7 +143,11 @@ fn foreign_records(desired: &Desired, snapshot: &Snapshot, include: bool) -> Opt
     }
     let special: Vec<_> = foreign
         .iter()
-        .filter_map(|set| set.policy.as_ref().map(|policy| format!("{} ({policy})", name(set))))
+        .filter_map(|set| {
+            set.policy
+                .as_ref()
+                .map(|policy| format!("{} ({policy})", name(set)))
+        })
         .collect();
     if special.is_empty() {
         return None;

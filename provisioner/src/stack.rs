@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 mod account;
+mod arn;
 mod diagnostics;
 mod domain;
 mod form;
@@ -29,7 +30,8 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use account::{AccountId, Arn, ArnSort, Certificate, Person, Policy, Region, Role, Topic};
+pub use account::{AccountId, Region};
+pub use arn::{Arn, ArnSort, Certificate, Policy, Principal, Role, Topic};
 pub use diagnostics::{Position, Problem, report};
 pub use domain::{DomainName, Label};
 pub use form::Refused;
@@ -99,7 +101,7 @@ pub struct Dnssec {
     /// Whether the zone is to be signed.
     pub enabled: bool,
     /// Who may administer the KSK's key besides the account's own policies.
-    pub key_admins: BTreeSet<Arn<Person>>,
+    pub key_admins: BTreeSet<Arn<Principal>>,
     /// The age from which a KSK is reported as due for rotation.
     pub rotate_after: Option<Duration>,
 }

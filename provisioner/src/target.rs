@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use jiff::SignedDuration;
-use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::door::{OpenError, Options, Sandbox};
 use spore_sandbox::store::StoreError;
 
 use crate::clock::Clock;
@@ -45,7 +45,9 @@ impl Target {
             Target::Local(sandbox) => Clock::World(sandbox.clone()),
             Target::Served { offset, .. } => Clock::Host { offset: *offset },
             Target::Aws { simulated } => Clock::Host {
-                offset: simulated.as_ref().map_or(SignedDuration::ZERO, |(_, offset)| *offset),
+                offset: simulated
+                    .as_ref()
+                    .map_or(SignedDuration::ZERO, |(_, offset)| *offset),
             },
         }
     }
@@ -62,13 +64,15 @@ impl Target {
 }
 
 /// A sandbox folder: the process's own, or a server's.
-pub async fn sandbox(dir: &Path, options: Options) -> Result<Target, StoreError> {
-    let started = Clock::Host { offset: SignedDuration::ZERO };
+pub async fn sandbox(dir: &Path, options: Options) -> Result<Target, OpenError> {
+    let started = Clock::Host {
+        offset: SignedDuration::ZERO,
+    };
     let give_up = crate::condition::later(started.now(), FOLDER_WAIT);
     loop {
         match Sandbox::open(Some(PathBuf::from(dir)), options.clone()) {
             Ok(sandbox) => return Ok(Target::Local(sandbox)),
-            Err(StoreError::Held { dir, pid, serve }) => {
+            Err(OpenError::Store(StoreError::Held { dir, pid, serve })) => {
                 if let Some(serve) = &serve
                     && let Some(info) = info(&serve.url).await
                 {
@@ -79,7 +83,7 @@ pub async fn sandbox(dir: &Path, options: Options) -> Result<Target, StoreError>
                     });
                 }
                 if started.now() >= give_up {
-                    return Err(StoreError::Held { dir, pid, serve });
+                    return Err(OpenError::Store(StoreError::Held { dir, pid, serve }));
                 }
                 let soon = crate::condition::later(started.now(), Duration::from_millis(100));
                 started.sleep_until(soon).await;
@@ -100,13 +104,16 @@ pub async fn from_environment(endpoint: Option<&str>) -> Target {
 }
 
 fn is_loopback(url: &str) -> bool {
-    url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).is_some_and(
-        |host| {
+    url.parse::<http::Uri>()
+        .ok()
+        .and_then(|uri| uri.host().map(str::to_owned))
+        .is_some_and(|host| {
             let host = host.trim_matches(['[', ']']);
             host == "localhost"
-                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        },
-    )
+                || host
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        })
 }
 
 struct Info {
@@ -115,9 +122,14 @@ struct Info {
 }
 
 async fn info(url: &str) -> Option<Info> {
-    let body = request("GET", &format!("{}/_spore/info", url.trim_end_matches('/')), "", Bytes::new())
-        .await
-        .ok()?;
+    let body = request(
+        "GET",
+        &format!("{}/_spore/info", url.trim_end_matches('/')),
+        "",
+        Bytes::new(),
+    )
+    .await
+    .ok()?;
     let info: serde_json::Value = serde_json::from_slice(&body).ok()?;
     Some(Info {
         dns: info.get("dns")?.as_str()?.to_owned(),
@@ -140,9 +152,17 @@ pub async fn request(
         .map_err(|error| error.to_string())?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let exchange = async {
-        let answer = client.request(request).await.map_err(|error| error.to_string())?;
+        let answer = client
+            .request(request)
+            .await
+            .map_err(|error| error.to_string())?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| error.to_string())?
+            .to_bytes();
         if status.is_success() {
             Ok(body)
         } else {

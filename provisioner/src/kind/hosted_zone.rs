@@ -15,8 +15,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Clients, change_id, fail};
 use crate::condition::Condition;
 use crate::desired::Desired;
-use crate::kind::{Look, Seen};
-use crate::name::{self, Charset};
+use crate::kind::Seen;
 use crate::plan::{
     After, Change, DestroyOptions, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of,
 };
@@ -67,8 +66,11 @@ pub struct RecordSet {
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        let mut attributes: BTreeMap<String, String> =
-            self.tags.iter().map(|(key, value)| (format!("tags.{key}"), value.clone())).collect();
+        let mut attributes: BTreeMap<String, String> = self
+            .tags
+            .iter()
+            .map(|(key, value)| (format!("tags.{key}"), value.clone()))
+            .collect();
         attributes.insert("id".into(), self.id.clone());
         attributes.insert("caller-reference".into(), self.reference.clone());
         if let Some(soa) = self.soa() {
@@ -83,15 +85,28 @@ impl Live {
         self.records
             .iter()
             .filter(|set| set.name == apex && set.rtype == "NS")
-            .flat_map(|set| set.values.iter().map(|v| v.trim_end_matches('.').to_lowercase()))
+            .flat_map(|set| {
+                set.values
+                    .iter()
+                    .map(|v| v.trim_end_matches('.').to_lowercase())
+            })
             .collect()
     }
 
     /// TTL and minimum of the SOA record.
     pub fn soa(&self) -> Option<Soa> {
         let set = self.records.iter().find(|set| set.rtype == "SOA")?;
-        let minimum = set.values.first()?.split_whitespace().nth(6)?.parse().ok()?;
-        Some(Soa { ttl_secs: set.ttl_secs?, minimum_secs: minimum })
+        let minimum = set
+            .values
+            .first()?
+            .split_whitespace()
+            .nth(6)?
+            .parse()
+            .ok()?;
+        Some(Soa {
+            ttl_secs: set.ttl_secs?,
+            minimum_secs: minimum,
+        })
     }
 
     /// Record sets that are not the apex's own NS and SOA.
@@ -111,17 +126,14 @@ pub struct Soa {
     pub minimum_secs: u32,
 }
 
-/// The caller reference of the `number`th zone of a domain (at most 128 characters).
+/// The caller reference of the `number`th zone of a domain: at most 128 characters, as the document
+/// bounds the domain.
 pub fn reference(domain: &str, number: u32) -> String {
     format!("{}{number}", reference_prefix(domain))
 }
 
 fn reference_prefix(domain: &str) -> String {
-    if domain.len() <= 90 {
-        format!("spore-infra/{domain}/")
-    } else {
-        format!("spore-infra/{}/", name::derived(domain, Charset::Hyphen, 90))
-    }
+    format!("spore-infra/{domain}/")
 }
 
 /// What the zone needs.
@@ -162,7 +174,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 }),
                 drafts: vec![
                     create,
-                    Draft::new("tag", super::Op::HostedZone(Op::Tag { zone: zone.clone(), tags })),
+                    Draft::new(
+                        "tag",
+                        super::Op::HostedZone(Op::Tag {
+                            zone: zone.clone(),
+                            tags,
+                        }),
+                    ),
                     Draft::new("soa", super::Op::HostedZone(Op::SetSoa { zone }))
                         .done(Condition::ChangeInSync),
                 ],
@@ -173,7 +191,10 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             let mut lowered = Lowered {
                 known: Outputs::from([
                     (Output::ZoneId, live.id.clone()),
-                    (Output::NameServers, live.name_servers(&desired.domain).join(" ")),
+                    (
+                        Output::NameServers,
+                        live.name_servers(&desired.domain).join(" "),
+                    ),
                 ]),
                 ..Lowered::default()
             };
@@ -181,18 +202,28 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             let tags = desired.tags_to_set(&live.tags);
             if !tags.is_empty() {
                 fields.extend(super::tag_fields(&tags, &live.tags));
-                let op = Op::Tag { zone: zone.clone(), tags };
-                lowered.drafts.push(Draft::new("tag", super::Op::HostedZone(op)));
+                let op = Op::Tag {
+                    zone: zone.clone(),
+                    tags,
+                };
+                lowered
+                    .drafts
+                    .push(Draft::new("tag", super::Op::HostedZone(op)));
             }
             if let Some(soa) = live.soa() {
-                let wanted = Soa { ttl_secs: SOA_TTL_SECS, minimum_secs: SOA_MINIMUM_SECS };
+                let wanted = Soa {
+                    ttl_secs: SOA_TTL_SECS,
+                    minimum_secs: SOA_MINIMUM_SECS,
+                };
                 if soa.ttl_secs != wanted.ttl_secs {
                     let (before, after) = (soa.ttl_secs.to_string(), wanted.ttl_secs.to_string());
                     fields.push(Field::change("soa.ttl", before, after));
                 }
                 if soa.minimum_secs != wanted.minimum_secs {
-                    let (before, after) =
-                        (soa.minimum_secs.to_string(), wanted.minimum_secs.to_string());
+                    let (before, after) = (
+                        soa.minimum_secs.to_string(),
+                        wanted.minimum_secs.to_string(),
+                    );
                     fields.push(Field::change("soa.minimum", before, after));
                 }
                 if soa != wanted {
@@ -229,7 +260,10 @@ pub fn destroy(
         Observation::Unreadable(why) => return super::blocked(addr, why),
         Observation::Foreign(what) => {
             return Lowered {
-                report: vec![Report::Left { what: addr.to_string(), why: what.clone() }],
+                report: vec![Report::Left {
+                    what: addr.to_string(),
+                    why: what.clone(),
+                }],
                 ..Lowered::default()
             };
         }
@@ -238,18 +272,29 @@ pub fn destroy(
     let zone = of(addr, Output::ZoneId);
     let ksk = desired.addr(Kind::Ksk);
     let signing = desired.addr(Kind::ZoneSigning);
-    let mut lowered =
-        Lowered { known: Outputs::from([(Output::ZoneId, live.id.clone())]), ..Lowered::default() };
+    let mut lowered = Lowered {
+        known: Outputs::from([(Output::ZoneId, live.id.clone())]),
+        ..Lowered::default()
+    };
     let mut fields = vec![Field::gone("id", &live.id)];
     let foreign = live.foreign_records(&desired.domain);
-    let mut delete = Draft::new("delete", super::Op::HostedZone(Op::Delete { zone: zone.clone() }))
-        .after(After::AllOf(ksk.clone()))
-        .after(After::AllOf(signing.clone()));
+    let mut delete = Draft::new(
+        "delete",
+        super::Op::HostedZone(Op::Delete { zone: zone.clone() }),
+    )
+    .after(After::AllOf(ksk.clone()))
+    .after(After::AllOf(signing.clone()));
     if options.include_records && !foreign.is_empty() {
         for set in &foreign {
-            fields.push(Field::gone(format!("{} {}", set.name, set.rtype), set.values.join(" | ")));
+            fields.push(Field::gone(
+                format!("{} {}", set.name, set.rtype),
+                set.values.join(" | "),
+            ));
         }
-        let op = Op::DeleteRecords { zone, sets: foreign.into_iter().cloned().collect() };
+        let op = Op::DeleteRecords {
+            zone,
+            sets: foreign.into_iter().cloned().collect(),
+        };
         lowered.drafts.push(
             Draft::new("delete-records", super::Op::HostedZone(op))
                 .after(After::AllOf(ksk))
@@ -311,11 +356,15 @@ impl Op {
     pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
         match self {
             Op::Create { .. } => self.clone(),
-            Op::Tag { zone, tags } => Op::Tag { zone: f(zone), tags: tags.clone() },
+            Op::Tag { zone, tags } => Op::Tag {
+                zone: f(zone),
+                tags: tags.clone(),
+            },
             Op::SetSoa { zone } => Op::SetSoa { zone: f(zone) },
-            Op::DeleteRecords { zone, sets } => {
-                Op::DeleteRecords { zone: f(zone), sets: sets.clone() }
-            }
+            Op::DeleteRecords { zone, sets } => Op::DeleteRecords {
+                zone: f(zone),
+                sets: sets.clone(),
+            },
             Op::Delete { zone } => Op::Delete { zone: f(zone) },
         }
     }
@@ -323,7 +372,9 @@ impl Op {
     pub(super) fn brings(&self) -> &'static [Output] {
         match self {
             Op::Create { .. } => &[Output::ZoneId, Output::NameServers],
-            Op::Tag { .. } | Op::SetSoa { .. } | Op::DeleteRecords { .. } | Op::Delete { .. } => &[],
+            Op::Tag { .. } | Op::SetSoa { .. } | Op::DeleteRecords { .. } | Op::Delete { .. } => {
+                &[]
+            }
         }
     }
 
@@ -353,8 +404,13 @@ pub async fn list(read: &Clients, domain: &str) -> Result<Vec<Live>, Failure> {
     let mut found = Vec::new();
     let mut start: Option<(String, String)> = None;
     loop {
-        let (start_name, start_id) = start.clone().map_or((name.clone(), None), |(n, i)| (n, Some(i)));
-        let call = read.route53.list_hosted_zones_by_name().dns_name(start_name);
+        let (start_name, start_id) = start
+            .clone()
+            .map_or((name.clone(), None), |(n, i)| (n, Some(i)));
+        let call = read
+            .route53
+            .list_hosted_zones_by_name()
+            .dns_name(start_name);
         let page = call
             .set_hosted_zone_id(start_id)
             .send()
@@ -415,7 +471,11 @@ pub async fn pick(
 fn choose(domain: &str, zones: Vec<Live>) -> Observation<Live> {
     let prefix = reference_prefix(domain);
     let names = |zones: &[Live]| {
-        zones.iter().map(|z| format!("{} (caller reference {})", z.id, z.reference)).collect::<Vec<_>>().join(", ")
+        zones
+            .iter()
+            .map(|z| format!("{} (caller reference {})", z.id, z.reference))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     match zones.len() {
         0 => Observation::Absent,
@@ -454,9 +514,10 @@ pub async fn detail(
     picked: Observation<Live>,
     records: Records,
 ) -> Observation<Live> {
-    let Observation::Present(mut live) = picked else { return picked };
-    let (tags, sets) =
-        tokio::join!(tags(read, &live.id), record_sets(read, &live.id, records));
+    let Observation::Present(mut live) = picked else {
+        return picked;
+    };
+    let (tags, sets) = tokio::join!(tags(read, &live.id), record_sets(read, &live.id, records));
     match (tags, sets) {
         (Ok(tags), Ok((sets, complete))) => {
             live.tags = tags;
@@ -477,10 +538,18 @@ async fn tags(read: &Clients, id: &str) -> Result<BTreeMap<String, String>, Fail
         .send()
         .await
         .map_err(|error| fail("route53:ListTagsForResource", error))?;
-    let tags = answer.resource_tag_set().map(|set| set.tags()).unwrap_or_default();
+    let tags = answer
+        .resource_tag_set()
+        .map(|set| set.tags())
+        .unwrap_or_default();
     Ok(tags
         .iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .filter_map(|tag| {
+            Some((
+                tag.key()?.to_owned(),
+                tag.value().unwrap_or_default().to_owned(),
+            ))
+        })
         .collect())
 }
 
@@ -499,8 +568,10 @@ async fn record_sets(
                 .start_record_type(rtype)
                 .set_start_record_identifier(identifier);
         }
-        let page =
-            call.send().await.map_err(|error| fail("route53:ListResourceRecordSets", error))?;
+        let page = call
+            .send()
+            .await
+            .map_err(|error| fail("route53:ListResourceRecordSets", error))?;
         sets.extend(page.resource_record_sets().iter().map(record_set));
         next = match (page.next_record_name(), page.next_record_type()) {
             (Some(name), Some(rtype)) if page.is_truncated() => Some((
@@ -520,13 +591,20 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
     let policy = [
         ("set identifier", set.set_identifier().map(str::to_owned)),
         ("health check", set.health_check_id().map(str::to_owned)),
-        ("traffic policy", set.traffic_policy_instance_id().map(str::to_owned)),
+        (
+            "traffic policy",
+            set.traffic_policy_instance_id().map(str::to_owned),
+        ),
     ];
     RecordSet {
         name: set.name().to_owned(),
         rtype: set.r#type().as_str().to_owned(),
         ttl_secs: set.ttl(),
-        values: set.resource_records().iter().map(|record| record.value().to_owned()).collect(),
+        values: set
+            .resource_records()
+            .iter()
+            .map(|record| record.value().to_owned())
+            .collect(),
         alias: set.alias_target().map(|alias| {
             (
                 alias.hosted_zone_id().to_owned(),
@@ -543,9 +621,15 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
 /// Looks for a zone by name and caller reference.
 pub async fn look(read: &Clients, domain: &str, reference: &str) -> Result<Seen, Failure> {
     let zones = list(read, domain).await?;
-    Ok(zones.into_iter().find(|zone| zone.reference == reference).map_or(Seen::NotListed, |zone| {
-        Seen::Found(Outputs::from([(Output::ZoneId, zone.id), (Output::NameServers, String::new())]))
-    }))
+    Ok(zones
+        .into_iter()
+        .find(|zone| zone.reference == reference)
+        .map_or(Seen::NotListed, |zone| {
+            Seen::Found(Outputs::from([
+                (Output::ZoneId, zone.id),
+                (Output::NameServers, String::new()),
+            ]))
+        }))
 }
 
 /// Asks for the state of a change.
@@ -557,7 +641,9 @@ pub async fn look_change(read: &Clients, id: &str) -> Result<Seen, Failure> {
         .send()
         .await
         .map_err(|error| fail("route53:GetChange", error))?;
-    let in_sync = answer.change_info().is_some_and(|info| *info.status() == r53::ChangeStatus::Insync);
+    let in_sync = answer
+        .change_info()
+        .is_some_and(|info| *info.status() == r53::ChangeStatus::Insync);
     Ok(if in_sync { Seen::InSync } else { Seen::Pending })
 }
 
@@ -570,13 +656,24 @@ fn bare_id(id: &str) -> String {
 pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     let action = op.action();
     match op {
-        Op::Create { domain, number, comment } => {
+        Op::Create {
+            domain,
+            number,
+            comment,
+        } => {
             let config = r53::HostedZoneConfig::builder().comment(comment).build();
-            let call = write.route53.create_hosted_zone().name(domain).hosted_zone_config(config);
+            let call = write
+                .route53
+                .create_hosted_zone()
+                .name(domain)
+                .hosted_zone_config(config);
             let call = call.caller_reference(reference(domain, *number));
             let answer = call.send().await.map_err(|error| fail(action, error))?;
             let mut outputs = change_id(answer.change_info);
-            let zone = answer.hosted_zone.map(|zone| bare_id(zone.id())).unwrap_or_default();
+            let zone = answer
+                .hosted_zone
+                .map(|zone| bare_id(zone.id()))
+                .unwrap_or_default();
             let servers = answer.delegation_set.map(|set| set.name_servers.join(" "));
             outputs.insert(Output::ZoneId, zone);
             outputs.insert(Output::NameServers, servers.unwrap_or_default());
@@ -592,7 +689,10 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .iter()
                 .map(|(key, value)| r53::Tag::builder().key(key).value(value).build())
                 .collect();
-            call.set_add_tags(Some(tags)).send().await.map_err(|error| fail(action, error))?;
+            call.set_add_tags(Some(tags))
+                .send()
+                .await
+                .map_err(|error| fail(action, error))?;
             Ok(Outputs::new())
         }
         Op::SetSoa { zone } => set_soa(zone.value(), write).await,
@@ -644,8 +744,10 @@ async fn delete_records(
     let left: Vec<&RecordSet> = sets.iter().filter(|set| live.contains(set)).collect();
     let mut outputs = Outputs::new();
     for batch in batches(&left) {
-        let changes =
-            batch.iter().map(|set| (r53::ChangeAction::Delete, (*set).clone())).collect();
+        let changes = batch
+            .iter()
+            .map(|set| (r53::ChangeAction::Delete, (*set).clone()))
+            .collect();
         outputs = change(zone, changes, write).await?;
     }
     Ok(outputs)
@@ -655,10 +757,11 @@ fn batches<'a>(sets: &[&'a RecordSet]) -> Vec<Vec<&'a RecordSet>> {
     let mut batches: Vec<Vec<&RecordSet>> = Vec::new();
     let (mut values, mut chars) = (0, 0);
     for set in sets {
-        let (set_values, set_chars) =
-            (set.values.len().max(1), set.values.iter().map(String::len).sum::<usize>());
-        let full =
-            values + set_values > BATCH_VALUES_MAX || chars + set_chars > BATCH_CHARS_MAX;
+        let (set_values, set_chars) = (
+            set.values.len().max(1),
+            set.values.iter().map(String::len).sum::<usize>(),
+        );
+        let full = values + set_values > BATCH_VALUES_MAX || chars + set_chars > BATCH_CHARS_MAX;
         match batches.last_mut() {
             Some(batch) if !full => batch.push(set),
             Some(_) | None => {
@@ -687,11 +790,17 @@ async fn change(
     let mut batch = r53::ChangeBatch::builder();
     for (what, set) in changes {
         let set = sdk_record_set(&set).map_err(built)?;
-        let change =
-            r53::Change::builder().action(what).resource_record_set(set).build().map_err(built)?;
+        let change = r53::Change::builder()
+            .action(what)
+            .resource_record_set(set)
+            .build()
+            .map_err(built)?;
         batch = batch.changes(change);
     }
-    let call = write.route53.change_resource_record_sets().hosted_zone_id(zone);
+    let call = write
+        .route53
+        .change_resource_record_sets()
+        .hosted_zone_id(zone);
     let answer = call
         .change_batch(batch.build().map_err(built)?)
         .send()
@@ -725,7 +834,11 @@ mod tests {
     use super::*;
 
     fn zone(id: &str, reference: &str) -> Live {
-        Live { id: id.into(), reference: reference.into(), ..Live::default() }
+        Live {
+            id: id.into(),
+            reference: reference.into(),
+            ..Live::default()
+        }
     }
 
     #[test]
@@ -733,21 +846,23 @@ mod tests {
         let domain = "spore.example.edu";
         assert_eq!(choose(domain, vec![]), Observation::Absent);
         let ours = zone("Z1", "spore-infra/spore.example.edu/3");
-        assert_eq!(choose(domain, vec![ours.clone()]), Observation::Present(ours.clone()));
+        assert_eq!(
+            choose(domain, vec![ours.clone()]),
+            Observation::Present(ours.clone())
+        );
         let other = zone("Z2", "terraform-2025");
-        for foreign in [vec![other.clone()], vec![ours.clone(), other], vec![ours.clone(), ours]] {
+        for foreign in [
+            vec![other.clone()],
+            vec![ours.clone(), other],
+            vec![ours.clone(), ours],
+        ] {
             assert!(matches!(choose(domain, foreign), Observation::Foreign(_)));
         }
         let neighbour = zone("Z3", "spore-infra/spore.example.edu.au/1");
-        assert!(matches!(choose(domain, vec![neighbour]), Observation::Foreign(_)));
-    }
-
-    #[test]
-    fn references_fit_in_128_characters_and_differ() {
-        let long = |tail: &str| format!("{}.{tail}", vec!["a".repeat(60); 3].join("."));
-        let (one, two) = (reference(&long("edu"), 1), reference(&long("org"), 1));
-        assert!(one.len() <= 128 && two.len() <= 128);
-        assert_ne!(one, two);
+        assert!(matches!(
+            choose(domain, vec![neighbour]),
+            Observation::Foreign(_)
+        ));
     }
 
     #[test]
@@ -765,7 +880,10 @@ mod tests {
         assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), 2_500);
         for batch in batches {
             let values: usize = batch.iter().map(|s| s.values.len()).sum();
-            let chars: usize = batch.iter().flat_map(|s| s.values.iter().map(String::len)).sum();
+            let chars: usize = batch
+                .iter()
+                .flat_map(|s| s.values.iter().map(String::len))
+                .sum();
             assert!(values <= BATCH_VALUES_MAX && chars <= BATCH_CHARS_MAX);
         }
     }

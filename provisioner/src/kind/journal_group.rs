@@ -34,8 +34,11 @@ pub struct Live {
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        let mut attributes: BTreeMap<String, String> =
-            self.tags.iter().map(|(key, value)| (format!("tags.{key}"), value.clone())).collect();
+        let mut attributes: BTreeMap<String, String> = self
+            .tags
+            .iter()
+            .map(|(key, value)| (format!("tags.{key}"), value.clone()))
+            .collect();
         if let Ok(days) = self.retention_days {
             attributes.insert("retention-days".into(), days_text(days));
         }
@@ -58,8 +61,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let remember = |lowered: &mut Lowered| {
         let zone = desired.addr(Kind::HostedZone);
         lowered.drafts.push(
-            Draft::new("remember-zone", Op::remember(desired, EVIDENCE_ZONE, of(&zone, Output::ZoneId)))
-                .after(After::Answered(StepId::new(addr, "create"))),
+            Draft::new(
+                "remember-zone",
+                Op::remember(desired, EVIDENCE_ZONE, of(&zone, Output::ZoneId)),
+            )
+            .after(After::Answered(StepId::new(addr, "create"))),
         );
     };
     match &snapshot.journal_group {
@@ -76,13 +82,26 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     addr: addr.clone(),
                     symbol: Symbol::Create,
                     fields,
-                    why: "remembers what runs need to know of each other; there is no state file".into(),
+                    why: "remembers what runs need to know of each other; there is no state file"
+                        .into(),
                     risk: Risk::Safe,
                 }),
                 drafts: vec![
-                    Draft::new("create", super::Op::JournalGroup(Op::Create { name: name.clone(), tags })),
-                    Draft::new("retention", super::Op::JournalGroup(Op::SetRetention { name, days: RETENTION_DAYS }))
-                        .after(After::Answered(StepId::new(addr, "create"))),
+                    Draft::new(
+                        "create",
+                        super::Op::JournalGroup(Op::Create {
+                            name: name.clone(),
+                            tags,
+                        }),
+                    ),
+                    Draft::new(
+                        "retention",
+                        super::Op::JournalGroup(Op::SetRetention {
+                            name,
+                            days: RETENTION_DAYS,
+                        }),
+                    )
+                    .after(After::Answered(StepId::new(addr, "create"))),
                 ],
                 ..Lowered::default()
             };
@@ -96,18 +115,38 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             if !tags.is_empty() {
                 fields.extend(super::tag_fields(&tags, &live.tags));
                 let arn = desired.log_group_arn(&name);
-                lowered.drafts.push(Draft::new("tag", super::Op::JournalGroup(Op::Tag { arn, tags: tags.clone() })));
+                lowered.drafts.push(Draft::new(
+                    "tag",
+                    super::Op::JournalGroup(Op::Tag {
+                        arn,
+                        tags: tags.clone(),
+                    }),
+                ));
             }
             if let Ok(days) = live.retention_days
                 && days != Some(RETENTION_DAYS)
             {
-                fields.push(Field::change("retention-days", days_text(days), RETENTION_DAYS.to_string()));
-                let op = Op::SetRetention { name, days: RETENTION_DAYS };
-                lowered.drafts.push(Draft::new("retention", super::Op::JournalGroup(op)));
+                fields.push(Field::change(
+                    "retention-days",
+                    days_text(days),
+                    RETENTION_DAYS.to_string(),
+                ));
+                let op = Op::SetRetention {
+                    name,
+                    days: RETENTION_DAYS,
+                };
+                lowered
+                    .drafts
+                    .push(Draft::new("retention", super::Op::JournalGroup(op)));
             }
             let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
             let believed = live.evidence(EVIDENCE_ZONE);
-            if zone.is_none_or(|zone| believed != Some(zone)) && !matches!(snapshot.hosted_zone, Observation::Unreadable(_) | Observation::Foreign(_)) {
+            if zone.is_none_or(|zone| believed != Some(zone))
+                && !matches!(
+                    snapshot.hosted_zone,
+                    Observation::Unreadable(_) | Observation::Foreign(_)
+                )
+            {
                 let zone = desired.addr(Kind::HostedZone);
                 fields.push(Field {
                     name: format!("tags.{EVIDENCE_ZONE}"),
@@ -137,7 +176,10 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         Observation::Absent => Lowered::default(),
         Observation::Unreadable(why) => super::blocked(addr, why),
         Observation::Foreign(what) => Lowered {
-            report: vec![Report::Left { what: desired.journal_group(), why: what.clone() }],
+            report: vec![Report::Left {
+                what: desired.journal_group(),
+                why: what.clone(),
+            }],
             ..Lowered::default()
         },
         Observation::Present(_) => Lowered {
@@ -150,7 +192,9 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             }),
             drafts: vec![Draft::new(
                 "delete",
-                super::Op::JournalGroup(Op::Delete { name: desired.journal_group() }),
+                super::Op::JournalGroup(Op::Delete {
+                    name: desired.journal_group(),
+                }),
             )],
             ..Lowered::default()
         },
@@ -206,9 +250,11 @@ impl Op {
 
     pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
         match self {
-            Op::Remember { arn, key, value } => {
-                Op::Remember { arn: arn.clone(), key, value: f(value) }
-            }
+            Op::Remember { arn, key, value } => Op::Remember {
+                arn: arn.clone(),
+                key,
+                value: f(value),
+            },
             Op::Create { .. } | Op::SetRetention { .. } | Op::Tag { .. } | Op::Delete { .. } => {
                 self.clone()
             }
@@ -238,8 +284,16 @@ impl Op {
 /// Reads the group. `tags` is read directly, retention from the list.
 pub async fn observe(read: &Clients, desired: &Desired) -> Observation<Live> {
     let name = desired.journal_group();
-    let tags = read.logs.list_tags_for_resource().resource_arn(desired.log_group_arn(&name)).send();
-    let groups = read.logs.describe_log_groups().log_group_name_prefix(&name).send();
+    let tags = read
+        .logs
+        .list_tags_for_resource()
+        .resource_arn(desired.log_group_arn(&name))
+        .send();
+    let groups = read
+        .logs
+        .describe_log_groups()
+        .log_group_name_prefix(&name)
+        .send();
     let (tags, groups) = tokio::join!(tags, groups);
     let tags: BTreeMap<String, String> = match tags {
         Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect(),
@@ -270,7 +324,10 @@ pub async fn observe(read: &Clients, desired: &Desired) -> Observation<Live> {
             "log group {name} carries the tag {}={stack}; remove the tag or the group",
             crate::desired::TAG_STACK
         )),
-        Some(_) | None => Observation::Present(Live { retention_days, tags }),
+        Some(_) | None => Observation::Present(Live {
+            retention_days,
+            tags,
+        }),
     }
 }
 
@@ -290,7 +347,10 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
         Op::SetRetention { name, days } => {
             let call = write.logs.put_retention_policy().log_group_name(name);
-            call.retention_in_days(*days).send().await.map_err(|error| fail(action, error))?;
+            call.retention_in_days(*days)
+                .send()
+                .await
+                .map_err(|error| fail(action, error))?;
         }
         Op::Tag { arn, tags } => {
             let call = write.logs.tag_resource().resource_arn(arn);
@@ -298,7 +358,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             call.send().await.map_err(|error| fail(action, error))?;
         }
         Op::Remember { arn, key, value } => {
-            let call = write.logs.tag_resource().resource_arn(arn).tags(*key, value.value());
+            let call = write
+                .logs
+                .tag_resource()
+                .resource_arn(arn)
+                .tags(*key, value.value());
             call.send().await.map_err(|error| fail(action, error))?;
         }
         Op::Delete { name } => {

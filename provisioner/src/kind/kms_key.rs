@@ -62,15 +62,26 @@ pub struct Live {
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        let mut attributes: BTreeMap<String, String> =
-            self.tags.iter().map(|(key, value)| (format!("tags.{key}"), value.clone())).collect();
+        let mut attributes: BTreeMap<String, String> = self
+            .tags
+            .iter()
+            .map(|(key, value)| (format!("tags.{key}"), value.clone()))
+            .collect();
         attributes.insert("arn".into(), self.arn.clone());
         attributes.insert("state".into(), self.state.clone());
         attributes.insert("alias".into(), self.has_alias.to_string());
         let policy = Policy::parse(&self.policy).map(|policy| {
-            policy.statements.iter().map(|s| s.sentence()).collect::<Vec<_>>().join("; ")
+            policy
+                .statements
+                .iter()
+                .map(|s| s.sentence())
+                .collect::<Vec<_>>()
+                .join("; ")
         });
-        attributes.insert("policy".into(), policy.unwrap_or_else(|_| self.policy.clone()));
+        attributes.insert(
+            "policy".into(),
+            policy.unwrap_or_else(|_| self.policy.clone()),
+        );
         attributes
     }
 }
@@ -84,15 +95,20 @@ fn usable(live: &Live) -> bool {
 /// What the key needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.kms_key {
-        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return super::blocked(addr, why);
+        }
         Observation::Absent => &Live::default(),
         Observation::Present(live) => live,
     };
     if let Some(lost) = in_use_but_going(live, snapshot) {
         return super::blocked(addr, lost);
     }
-    let mut lowered =
-        if usable(live) { update(addr, desired, snapshot, live) } else { create(addr, desired, snapshot, live) };
+    let mut lowered = if usable(live) {
+        update(addr, desired, snapshot, live)
+    } else {
+        create(addr, desired, snapshot, live)
+    };
     retire_twins(addr, live, snapshot, &mut lowered);
     if lowered.drafts.is_empty() && lowered.report.is_empty() {
         let known = std::mem::take(&mut lowered.known);
@@ -118,7 +134,7 @@ fn in_use_but_going(live: &Live, snapshot: &Snapshot) -> Option<String> {
 fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
     let policy = policy_arg(desired);
     let tags = desired.tags();
-    let alias = desired.key_alias();
+    let alias = desired.key_alias.clone();
     let key = of(addr, Output::KeyArn);
     let mut fields = vec![
         Field::new("alias", &alias),
@@ -177,7 +193,9 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         "Disabled" => {
             fields.push(Field::change("state", "Disabled", "Enabled"));
             let op = Op::Enable { key: key.clone() };
-            lowered.drafts.push(Draft::new("enable", super::Op::KmsKey(op)));
+            lowered
+                .drafts
+                .push(Draft::new("enable", super::Op::KmsKey(op)));
         }
         other => return super::blocked(addr, format!("{} is in state {other}", live.arn)),
     }
@@ -192,33 +210,54 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             let changed = rights(addr, &wanted, live_policy.as_ref().ok());
             fields.extend(changed.iter().map(|right| {
                 let sentence = right.sentence.clone();
-                if right.gained { Field::new("policy", sentence) } else { Field::gone("policy", sentence) }
+                if right.gained {
+                    Field::new("policy", sentence)
+                } else {
+                    Field::gone("policy", sentence)
+                }
             }));
             lowered.rights = changed;
-            let op = Op::PutPolicy { key: key.clone(), policy };
-            lowered.drafts.push(Draft::new("policy", super::Op::KmsKey(op)));
+            let op = Op::PutPolicy {
+                key: key.clone(),
+                policy,
+            };
+            lowered
+                .drafts
+                .push(Draft::new("policy", super::Op::KmsKey(op)));
         }
     } else {
         // The zone is new: the policy has to name it.
         fields.push(Field::new("policy", "for the new zone"));
-        let op = Op::PutPolicy { key: key.clone(), policy };
-        lowered.drafts.push(Draft::new("policy", super::Op::KmsKey(op)));
+        let op = Op::PutPolicy {
+            key: key.clone(),
+            policy,
+        };
+        lowered
+            .drafts
+            .push(Draft::new("policy", super::Op::KmsKey(op)));
     }
     let tags = desired.tags_to_set(&live.tags);
     if !tags.is_empty() {
         fields.extend(super::tag_fields(&tags, &live.tags));
-        let op = Op::Tag { key: key.clone(), tags };
-        lowered.drafts.push(Draft::new("tag", super::Op::KmsKey(op)));
+        let op = Op::Tag {
+            key: key.clone(),
+            tags,
+        };
+        lowered
+            .drafts
+            .push(Draft::new("tag", super::Op::KmsKey(op)));
     }
     if !live.has_alias {
-        fields.push(Field::new("alias", desired.key_alias()));
-        let alias = desired.key_alias();
+        fields.push(Field::new("alias", desired.key_alias.clone()));
+        let alias = desired.key_alias.clone();
         let op = if live.stale_alias {
             Op::MoveAlias { alias, key }
         } else {
             Op::CreateAlias { alias, key }
         };
-        lowered.drafts.push(Draft::new("alias", super::Op::KmsKey(op)));
+        lowered
+            .drafts
+            .push(Draft::new("alias", super::Op::KmsKey(op)));
     }
     if !fields.is_empty() {
         lowered.change = Some(Change {
@@ -235,7 +274,9 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
 /// Keys of this stack that lost a race: no alias, no KSK. They cost money and confuse; nothing signs
 /// with them.
 fn retire_twins(addr: &Addr, live: &Live, snapshot: &Snapshot, lowered: &mut Lowered) {
-    let Some(dnssec) = readable(&snapshot.dnssec) else { return };
+    let Some(dnssec) = readable(&snapshot.dnssec) else {
+        return;
+    };
     let used: BTreeSet<&str> = dnssec.iter().map(|key| key.kms_arn.as_str()).collect();
     let losing = live
         .twins
@@ -243,7 +284,10 @@ fn retire_twins(addr: &Addr, live: &Live, snapshot: &Snapshot, lowered: &mut Low
         .filter(|(arn, state)| state != "PendingDeletion" && !used.contains(arn.as_str()))
         .take(TWIN_STEPS.len());
     for ((arn, _), step) in losing.zip(TWIN_STEPS) {
-        let op = Op::ScheduleDeletion { key: Arg::Known(arn.clone()), days: DELETION_DAYS };
+        let op = Op::ScheduleDeletion {
+            key: Arg::Known(arn.clone()),
+            days: DELETION_DAYS,
+        };
         lowered.drafts.push(Draft::new(step, super::Op::KmsKey(op)));
         let change = lowered.change.get_or_insert_with(|| Change {
             addr: addr.clone(),
@@ -252,7 +296,11 @@ fn retire_twins(addr: &Addr, live: &Live, snapshot: &Snapshot, lowered: &mut Low
             why: "an interrupted run made a second key; it has no alias and no KSK uses it".into(),
             risk: Risk::Irreversible,
         });
-        change.fields.push(Field::change(format!("twin {arn}"), "unused", "deletion in 30 days"));
+        change.fields.push(Field::change(
+            format!("twin {arn}"),
+            "unused",
+            "deletion in 30 days",
+        ));
     }
 }
 
@@ -274,7 +322,10 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         Observation::Unreadable(why) => return super::blocked(addr, why),
         Observation::Foreign(what) => {
             return Lowered {
-                report: vec![Report::Left { what: addr.to_string(), why: what.clone() }],
+                report: vec![Report::Left {
+                    what: addr.to_string(),
+                    why: what.clone(),
+                }],
                 ..Lowered::default()
             };
         }
@@ -283,7 +334,10 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let ksk = desired.addr(Kind::Ksk);
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
-    let going = live.twins.iter().filter(|(_, state)| state != "PendingDeletion");
+    let going = live
+        .twins
+        .iter()
+        .filter(|(_, state)| state != "PendingDeletion");
     let mut keys: Vec<(&str, &'static str)> =
         going.map(|(arn, _)| arn.as_str()).zip(TWIN_STEPS).collect();
     if usable(live) && live.state != "PendingDeletion" {
@@ -291,14 +345,19 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     }
     for (arn, step) in keys {
         fields.push(Field::gone("arn", arn));
-        let op = Op::ScheduleDeletion { key: Arg::Known(arn.to_owned()), days: DELETION_DAYS };
+        let op = Op::ScheduleDeletion {
+            key: Arg::Known(arn.to_owned()),
+            days: DELETION_DAYS,
+        };
         lowered
             .drafts
             .push(Draft::new(step, super::Op::KmsKey(op)).after(After::AllOf(ksk.clone())));
     }
     if live.has_alias || live.stale_alias {
-        fields.push(Field::gone("alias", desired.key_alias()));
-        let op = Op::DeleteAlias { alias: desired.key_alias() };
+        fields.push(Field::gone("alias", desired.key_alias.clone()));
+        let op = Op::DeleteAlias {
+            alias: desired.key_alias.clone(),
+        };
         lowered.drafts.push(
             Draft::new("delete-alias", super::Op::KmsKey(op))
                 .after(After::AllOf(ksk))
@@ -310,7 +369,9 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             addr: addr.clone(),
             symbol: Symbol::Destroy,
             fields,
-            why: format!("deletion is scheduled for {DELETION_DAYS} days from now and can be cancelled until then"),
+            why: format!(
+                "deletion is scheduled for {DELETION_DAYS} days from now and can be cancelled until then"
+            ),
             risk: Risk::Irreversible,
         });
     }
@@ -350,7 +411,11 @@ impl PolicyArg {
     }
 
     fn text_with(&self, zone_id: &str) -> String {
-        let admins = self.admins.iter().map(|arn| format!("\"{arn}\"")).collect::<Vec<_>>();
+        let admins = self
+            .admins
+            .iter()
+            .map(|arn| format!("\"{arn}\""))
+            .collect::<Vec<_>>();
         POLICY
             .replace("\"${admins}\"", &format!("[{}]", admins.join(", ")))
             .replace("${account}", &self.account)
@@ -434,25 +499,45 @@ pub enum Op {
 
 impl Op {
     pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
-        let mut policy_with = |policy: &PolicyArg| PolicyArg { zone: f(&policy.zone), ..policy.clone() };
+        let mut policy_with = |policy: &PolicyArg| PolicyArg {
+            zone: f(&policy.zone),
+            ..policy.clone()
+        };
         match self {
-            Op::Create { policy, tags, description } => Op::Create {
+            Op::Create {
+                policy,
+                tags,
+                description,
+            } => Op::Create {
                 policy: policy_with(policy),
                 tags: tags.clone(),
                 description: description.clone(),
             },
             Op::PutPolicy { key, policy } => {
                 let policy = policy_with(policy);
-                Op::PutPolicy { key: f(key), policy }
+                Op::PutPolicy {
+                    key: f(key),
+                    policy,
+                }
             }
             Op::Enable { key } => Op::Enable { key: f(key) },
-            Op::Tag { key, tags } => Op::Tag { key: f(key), tags: tags.clone() },
-            Op::CreateAlias { alias, key } => {
-                Op::CreateAlias { alias: alias.clone(), key: f(key) }
-            }
-            Op::MoveAlias { alias, key } => Op::MoveAlias { alias: alias.clone(), key: f(key) },
+            Op::Tag { key, tags } => Op::Tag {
+                key: f(key),
+                tags: tags.clone(),
+            },
+            Op::CreateAlias { alias, key } => Op::CreateAlias {
+                alias: alias.clone(),
+                key: f(key),
+            },
+            Op::MoveAlias { alias, key } => Op::MoveAlias {
+                alias: alias.clone(),
+                key: f(key),
+            },
             Op::DeleteAlias { .. } => self.clone(),
-            Op::ScheduleDeletion { key, days } => Op::ScheduleDeletion { key: f(key), days: *days },
+            Op::ScheduleDeletion { key, days } => Op::ScheduleDeletion {
+                key: f(key),
+                days: *days,
+            },
         }
     }
 
@@ -500,7 +585,7 @@ pub type ByAlias = Result<Option<kms::KeyMetadata>, Failure>;
 
 /// Reads the key behind the alias.
 pub async fn by_alias(read: &Clients, desired: &Desired) -> ByAlias {
-    describe(read, &desired.key_alias()).await
+    describe(read, &desired.key_alias).await
 }
 
 async fn describe(read: &Clients, id: &str) -> ByAlias {
@@ -508,7 +593,11 @@ async fn describe(read: &Clients, id: &str) -> ByAlias {
         Ok(answer) => Ok(answer.key_metadata),
         Err(error) => {
             let failure = fail("kms:DescribeKey", error);
-            if failure.class == Class::Gone { Ok(None) } else { Err(failure) }
+            if failure.class == Class::Gone {
+                Ok(None)
+            } else {
+                Err(failure)
+            }
         }
     }
 }
@@ -536,7 +625,9 @@ async fn read_detail(
 ) -> Result<Option<Live>, Failure> {
     let mut live = Live::default();
     let aliased = by_alias?;
-    let mut chosen = aliased.clone().filter(|key| state(key) != "PendingDeletion");
+    let mut chosen = aliased
+        .clone()
+        .filter(|key| state(key) != "PendingDeletion");
     if let Some(key) = &aliased
         && chosen.is_none()
     {
@@ -564,7 +655,8 @@ async fn read_detail(
     }
     // The oldest wins; the order of equal dates is the order of ARNs, so that every run agrees.
     spare.sort_by(|a, b| {
-        let date = |key: &kms::KeyMetadata| key.creation_date().map(|d| (d.secs(), d.subsec_nanos()));
+        let date =
+            |key: &kms::KeyMetadata| key.creation_date().map(|d| (d.secs(), d.subsec_nanos()));
         (date(a), arn(a)).cmp(&(date(b), arn(b)))
     });
     for key in spare {
@@ -581,7 +673,9 @@ async fn read_detail(
     live.arn = arn(&key);
     live.state = state(&key);
     live.unfit = unfit(&key);
-    let known_tags = tagged.get(&live.arn).filter(|tags| desired.tags_to_set(tags).is_empty());
+    let known_tags = tagged
+        .get(&live.arn)
+        .filter(|tags| desired.tags_to_set(tags).is_empty());
     let (policy, public_key, tags) = tokio::join!(
         key_policy(read, &live.arn),
         public_key(read, &live.arn),
@@ -601,12 +695,20 @@ fn arn(key: &kms::KeyMetadata) -> String {
 }
 
 fn state(key: &kms::KeyMetadata) -> String {
-    key.key_state().map(|state| state.as_str().to_owned()).unwrap_or_default()
+    key.key_state()
+        .map(|state| state.as_str().to_owned())
+        .unwrap_or_default()
 }
 
 fn unfit(key: &kms::KeyMetadata) -> Option<String> {
-    let spec = key.key_spec().map(|spec| spec.as_str().to_owned()).unwrap_or_default();
-    let usage = key.key_usage().map(|usage| usage.as_str().to_owned()).unwrap_or_default();
+    let spec = key
+        .key_spec()
+        .map(|spec| spec.as_str().to_owned())
+        .unwrap_or_default();
+    let usage = key
+        .key_usage()
+        .map(|usage| usage.as_str().to_owned())
+        .unwrap_or_default();
     if spec != "ECC_NIST_P256" {
         Some(format!("its spec is {spec}, not ECC_NIST_P256"))
     } else if usage != "SIGN_VERIFY" {
@@ -620,25 +722,38 @@ fn unfit(key: &kms::KeyMetadata) -> Option<String> {
 
 async fn key_policy(read: &Clients, arn: &str) -> Result<String, Failure> {
     let call = read.kms.get_key_policy().key_id(arn).policy_name("default");
-    let answer = call.send().await.map_err(|error| fail("kms:GetKeyPolicy", error))?;
+    let answer = call
+        .send()
+        .await
+        .map_err(|error| fail("kms:GetKeyPolicy", error))?;
     Ok(answer.policy.unwrap_or_default())
 }
 
 /// The public key; none while the key's state does not allow the call.
 async fn public_key(read: &Clients, arn: &str) -> Result<Vec<u8>, Failure> {
     match read.kms.get_public_key().key_id(arn).send().await {
-        Ok(answer) => Ok(answer.public_key.map(|blob| blob.into_inner()).unwrap_or_default()),
+        Ok(answer) => Ok(answer
+            .public_key
+            .map(|blob| blob.into_inner())
+            .unwrap_or_default()),
         Err(error) => {
             let failure = fail("kms:GetPublicKey", error);
             let state = ["KMSInvalidStateException", "DisabledException"];
-            if state.contains(&failure.code.as_str()) { Ok(Vec::new()) } else { Err(failure) }
+            if state.contains(&failure.code.as_str()) {
+                Ok(Vec::new())
+            } else {
+                Err(failure)
+            }
         }
     }
 }
 
 async fn tags(read: &Clients, arn: &str) -> Result<BTreeMap<String, String>, Failure> {
     let call = read.kms.list_resource_tags().key_id(arn).limit(50);
-    let answer = call.send().await.map_err(|error| fail("kms:ListResourceTags", error))?;
+    let answer = call
+        .send()
+        .await
+        .map_err(|error| fail("kms:ListResourceTags", error))?;
     Ok(answer
         .tags()
         .iter()
@@ -653,14 +768,20 @@ async fn search(read: &Clients, desired: &Desired) -> Result<Vec<String>, Failur
     let mut pages = read.kms.list_aliases().into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| fail("kms:ListAliases", error))?;
-        aliased.extend(page.aliases().iter().filter_map(|a| a.target_key_id().map(str::to_owned)));
+        aliased.extend(
+            page.aliases()
+                .iter()
+                .filter_map(|a| a.target_key_id().map(str::to_owned)),
+        );
     }
     let mut found = Vec::new();
     let mut pages = read.kms.list_keys().into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| fail("kms:ListKeys", error))?;
         for key in page.keys() {
-            let (Some(id), Some(arn)) = (key.key_id(), key.key_arn()) else { continue };
+            let (Some(id), Some(arn)) = (key.key_id(), key.key_arn()) else {
+                continue;
+            };
             if aliased.contains(id) {
                 continue;
             }
@@ -701,7 +822,11 @@ pub async fn look(read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
 pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     let action = op.action();
     match op {
-        Op::Create { policy, tags, description } => {
+        Op::Create {
+            policy,
+            tags,
+            description,
+        } => {
             let mut call = write
                 .kms
                 .create_key()
@@ -718,8 +843,15 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             return Ok(Outputs::from([(Output::KeyArn, arn)]));
         }
         Op::PutPolicy { key, policy } => {
-            let call = write.kms.put_key_policy().key_id(key.value()).policy_name("default");
-            call.policy(policy.text()).send().await.map_err(|error| fail(action, error))?;
+            let call = write
+                .kms
+                .put_key_policy()
+                .key_id(key.value())
+                .policy_name("default");
+            call.policy(policy.text())
+                .send()
+                .await
+                .map_err(|error| fail(action, error))?;
         }
         Op::Enable { key } => {
             let call = write.kms.enable_key().key_id(key.value());
@@ -734,7 +866,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             call.send().await.map_err(|error| fail(action, error))?;
         }
         Op::CreateAlias { alias, key } => {
-            let call = write.kms.create_alias().alias_name(alias).target_key_id(key.value());
+            let call = write
+                .kms
+                .create_alias()
+                .alias_name(alias)
+                .target_key_id(key.value());
             match call.send().await.map_err(|error| fail(action, error)) {
                 Ok(_) => {}
                 // After a lost answer: there already, and pointing where it should.
@@ -748,7 +884,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             }
         }
         Op::MoveAlias { alias, key } => {
-            let call = write.kms.update_alias().alias_name(alias).target_key_id(key.value());
+            let call = write
+                .kms
+                .update_alias()
+                .alias_name(alias)
+                .target_key_id(key.value());
             call.send().await.map_err(|error| fail(action, error))?;
         }
         Op::DeleteAlias { alias } => {
@@ -772,4 +912,3 @@ fn unusable(action: &str, message: &str) -> Failure {
         message: message.into(),
     }
 }
-

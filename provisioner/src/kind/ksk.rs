@@ -80,7 +80,9 @@ impl Live {
 /// What the KSK needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let keys = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return super::blocked(addr, why);
+        }
         Observation::Absent => &[][..],
         Observation::Present(live) => &live.keys[..],
     };
@@ -88,11 +90,16 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     match keys.iter().find(|key| ours == Some(key.kms_arn.as_str())) {
         None if keys.is_empty() => create(addr, desired),
         None => {
-            let names: Vec<_> =
-                keys.iter().map(|key| format!("{} (KMS key {})", key.name, key.kms_arn)).collect();
+            let names: Vec<_> = keys
+                .iter()
+                .map(|key| format!("{} (KMS key {})", key.name, key.kms_arn))
+                .collect();
             super::blocked(
                 addr,
-                format!("the zone has key-signing keys that are not ours: {}", names.join(", ")),
+                format!(
+                    "the zone has key-signing keys that are not ours: {}",
+                    names.join(", ")
+                ),
             )
         }
         Some(key) => match key.status.as_str() {
@@ -153,7 +160,10 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
 fn activate(addr: &Addr, desired: &Desired, key: &Key, why: &str) -> Lowered {
     let zone = desired.addr(Kind::HostedZone);
     let kms = desired.addr(Kind::KmsKey);
-    let op = Op::Activate { zone: of(&zone, Output::ZoneId), name: key.name.clone() };
+    let op = Op::Activate {
+        zone: of(&zone, Output::ZoneId),
+        name: key.name.clone(),
+    };
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -174,7 +184,9 @@ fn activate(addr: &Addr, desired: &Desired, key: &Key, why: &str) -> Lowered {
 /// Every KSK goes, after signing is off: deactivate, wait, delete.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let keys = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return super::blocked(addr, why);
+        }
         Observation::Absent => return Lowered::default(),
         Observation::Present(live) if live.keys.is_empty() => return Lowered::default(),
         Observation::Present(live) => &live.keys,
@@ -189,14 +201,20 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         let zone_id = of(&zone, Output::ZoneId);
         // Only an INACTIVE key can be deleted, whatever else its state is (aws-facts, section 1).
         if key.status != "INACTIVE" && key.status != "DELETING" {
-            let op = Op::Deactivate { zone: zone_id.clone(), name: key.name.clone() };
+            let op = Op::Deactivate {
+                zone: zone_id.clone(),
+                name: key.name.clone(),
+            };
             lowered.drafts.push(
                 Draft::new(deactivate, super::Op::Ksk(op))
                     .after(After::AllOf(signing.clone()))
                     .done(Condition::ChangeInSync),
             );
         }
-        let op = Op::Delete { zone: zone_id, name: key.name.clone() };
+        let op = Op::Delete {
+            zone: zone_id,
+            name: key.name.clone(),
+        };
         lowered.drafts.push(
             Draft::new(delete, super::Op::Ksk(op))
                 .after(After::AllOf(signing.clone()))
@@ -215,8 +233,10 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
 }
 
 /// Step names of the first and second key.
-const STEP_NAMES: [(&str, &str); KSKS_MAX] =
-    [("deactivate", "delete"), ("deactivate-second", "delete-second")];
+const STEP_NAMES: [(&str, &str); KSKS_MAX] = [
+    ("deactivate", "delete"),
+    ("deactivate-second", "delete-second"),
+];
 
 /// Mutations of a KSK.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,15 +278,29 @@ pub enum Op {
 impl Op {
     pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
         match self {
-            Op::Create { zone, name, kms_arn, number } => Op::Create {
+            Op::Create {
+                zone,
+                name,
+                kms_arn,
+                number,
+            } => Op::Create {
                 zone: f(zone),
                 name: name.clone(),
                 kms_arn: f(kms_arn),
                 number: *number,
             },
-            Op::Activate { zone, name } => Op::Activate { zone: f(zone), name: name.clone() },
-            Op::Deactivate { zone, name } => Op::Deactivate { zone: f(zone), name: name.clone() },
-            Op::Delete { zone, name } => Op::Delete { zone: f(zone), name: name.clone() },
+            Op::Activate { zone, name } => Op::Activate {
+                zone: f(zone),
+                name: name.clone(),
+            },
+            Op::Deactivate { zone, name } => Op::Deactivate {
+                zone: f(zone),
+                name: name.clone(),
+            },
+            Op::Delete { zone, name } => Op::Delete {
+                zone: f(zone),
+                name: name.clone(),
+            },
         }
     }
 
@@ -291,7 +325,13 @@ impl Op {
 
 /// Reads signing status and keys of a zone.
 pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
-    let answer = match read.route53.get_dnssec().hosted_zone_id(zone_id).send().await {
+    let answer = match read
+        .route53
+        .get_dnssec()
+        .hosted_zone_id(zone_id)
+        .send()
+        .await
+    {
         Ok(answer) => answer,
         Err(error) => {
             let failure = fail("route53:GetDNSSEC", error);
@@ -327,7 +367,12 @@ pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
 pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     let action = op.action();
     let change = match op {
-        Op::Create { zone, name, kms_arn, number } => {
+        Op::Create {
+            zone,
+            name,
+            kms_arn,
+            number,
+        } => {
             let call = write
                 .route53
                 .create_key_signing_key()
@@ -336,22 +381,43 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .key_management_service_arn(kms_arn.value())
                 .caller_reference(format!("spore-infra/ksk/{}/{number}", zone.value()))
                 .status("ACTIVE");
-            call.send().await.map_err(|error| fail(action, error))?.change_info
+            call.send()
+                .await
+                .map_err(|error| fail(action, error))?
+                .change_info
         }
         Op::Activate { zone, name } => {
-            let call =
-                write.route53.activate_key_signing_key().hosted_zone_id(zone.value()).name(name);
-            call.send().await.map_err(|error| fail(action, error))?.change_info
+            let call = write
+                .route53
+                .activate_key_signing_key()
+                .hosted_zone_id(zone.value())
+                .name(name);
+            call.send()
+                .await
+                .map_err(|error| fail(action, error))?
+                .change_info
         }
         Op::Deactivate { zone, name } => {
-            let call =
-                write.route53.deactivate_key_signing_key().hosted_zone_id(zone.value()).name(name);
-            call.send().await.map_err(|error| fail(action, error))?.change_info
+            let call = write
+                .route53
+                .deactivate_key_signing_key()
+                .hosted_zone_id(zone.value())
+                .name(name);
+            call.send()
+                .await
+                .map_err(|error| fail(action, error))?
+                .change_info
         }
         Op::Delete { zone, name } => {
-            let call =
-                write.route53.delete_key_signing_key().hosted_zone_id(zone.value()).name(name);
-            call.send().await.map_err(|error| fail(action, error))?.change_info
+            let call = write
+                .route53
+                .delete_key_signing_key()
+                .hosted_zone_id(zone.value())
+                .name(name);
+            call.send()
+                .await
+                .map_err(|error| fail(action, error))?
+                .change_info
         }
     };
     Ok(change_id(change))

@@ -32,7 +32,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let zone = desired.addr(Kind::HostedZone);
     let ksk = desired.addr(Kind::Ksk);
     let status = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return super::blocked(addr, why);
+        }
         Observation::Absent => "NOT_SIGNING",
         Observation::Present(live) => live.signing.as_str(),
     };
@@ -48,10 +50,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             );
         }
         other => {
-            return super::blocked(addr, format!("signing is in state {other}; wait and plan again"));
+            return super::blocked(
+                addr,
+                format!("signing is in state {other}; wait and plan again"),
+            );
         }
     };
-    let op = super::Op::ZoneSigning(Op::Enable { zone: of(&zone, Output::ZoneId) });
+    let op = super::Op::ZoneSigning(Op::Enable {
+        zone: of(&zone, Output::ZoneId),
+    });
     let draft = Draft::new("enable", op)
         .after(After::AllOf(ksk))
         .after(After::Settled(StepId::new(&zone, "create")))
@@ -61,7 +68,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             addr: addr.clone(),
             symbol: Symbol::Create,
             fields: vec![Field::change("status", status, "SIGNING")],
-            why: format!("{why}; a signed zone stays insecure until its parent publishes the DS record"),
+            why: format!(
+                "{why}; a signed zone stays insecure until its parent publishes the DS record"
+            ),
             risk: Risk::Safe,
         }),
         drafts: vec![draft],
@@ -73,13 +82,17 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 /// for resolvers that may remember one.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => return super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return super::blocked(addr, why);
+        }
         Observation::Absent => return Lowered::default(),
         Observation::Present(live) if live.signing == "NOT_SIGNING" => return Lowered::default(),
         Observation::Present(live) => live,
     };
     let zone = desired.addr(Kind::HostedZone);
-    let op = super::Op::ZoneSigning(Op::Disable { zone: of(&zone, Output::ZoneId) });
+    let op = super::Op::ZoneSigning(Op::Disable {
+        zone: of(&zone, Output::ZoneId),
+    });
     let mut draft = Draft::new("disable", op).done(Condition::ChangeInSync);
     let mut drafts = Vec::new();
     if let Some((evidence, hold_down)) = hold_down(desired, snapshot) {
@@ -104,7 +117,11 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
 /// otherwise from the evidence, or from now and then with evidence written first.
 fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
     let answers = snapshot.parent.all().unwrap_or_default();
-    let ns_ttl = answers.iter().map(|a| a.ns_ttl_secs.max(a.ds_ttl_secs)).max().unwrap_or(0);
+    let ns_ttl = answers
+        .iter()
+        .map(|a| a.ns_ttl_secs.max(a.ds_ttl_secs))
+        .max()
+        .unwrap_or(0);
     let delegated = answers.iter().any(|answer| !answer.name_servers.is_empty());
     let seen = snapshot
         .journal_group
@@ -119,15 +136,45 @@ fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, C
         "resolvers may remember a DS record for the parent's TTL of {ns_ttl} s, at least one hour"
     );
     Some(match seen {
-        Some(time) => (None, Condition::HoldDown { since: Since::At(time), lasts, source }),
+        Some(time) => (
+            None,
+            Condition::HoldDown {
+                since: Since::At(time),
+                lasts,
+                source,
+            },
+        ),
+        // Without a journal there is nowhere to keep evidence: this run has to wait it out.
+        None if snapshot.journal_group.present().is_none() => {
+            let since = Since::At(snapshot.taken_at);
+            (
+                None,
+                Condition::HoldDown {
+                    since,
+                    lasts,
+                    source,
+                },
+            )
+        }
         None => {
             let journal = desired.addr(Kind::JournalGroup);
-            let step = StepId { addr: desired.addr(Kind::ZoneSigning), name: "remember-ds-gone" };
-            let op = journal_group::Op::remember(desired, journal_group::EVIDENCE_DS_GONE, Arg::Now);
+            let step = StepId {
+                addr: desired.addr(Kind::ZoneSigning),
+                name: "remember-ds-gone",
+            };
+            let op =
+                journal_group::Op::remember(desired, journal_group::EVIDENCE_DS_GONE, Arg::Now);
             let draft =
                 Draft::new(step.name, op).after(After::Answered(StepId::new(&journal, "create")));
             let since = Since::Answered(step);
-            (Some(draft), Condition::HoldDown { since, lasts, source })
+            (
+                Some(draft),
+                Condition::HoldDown {
+                    since,
+                    lasts,
+                    source,
+                },
+            )
         }
     })
 }
@@ -175,11 +222,20 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     let action = op.action();
     let change = match op {
         Op::Enable { zone } => {
-            let call = write.route53.enable_hosted_zone_dnssec().hosted_zone_id(zone.value());
-            call.send().await.map_err(|error| fail(action, error))?.change_info
+            let call = write
+                .route53
+                .enable_hosted_zone_dnssec()
+                .hosted_zone_id(zone.value());
+            call.send()
+                .await
+                .map_err(|error| fail(action, error))?
+                .change_info
         }
         Op::Disable { zone } => {
-            let call = write.route53.disable_hosted_zone_dnssec().hosted_zone_id(zone.value());
+            let call = write
+                .route53
+                .disable_hosted_zone_dnssec()
+                .hosted_zone_id(zone.value());
             match call.send().await.map_err(|error| fail(action, error)) {
                 Ok(answer) => answer.change_info,
                 Err(failure) if failure.code == "DNSSECNotFound" => None,

@@ -96,17 +96,6 @@ impl Item<'_> {
 /// A closed set of words. The enum lists its spellings once.
 pub(super) trait Word: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
-
-    /// The spelling of this value.
-    fn word(self) -> &'static str
-    where
-        Self: PartialEq,
-    {
-        let spelling = Self::WORDS.iter().find(|(_, value)| *value == self);
-        spelling
-            .map(|(word, _)| *word)
-            .expect("every value has a spelling")
-    }
 }
 
 impl<T: Word> Form for T {

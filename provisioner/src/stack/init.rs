@@ -33,15 +33,19 @@ account = "{account}"
 
 # What most sites set; everything else has a default that is safe to keep.
 
-# [delegation]
-# parent = "external"                   # the parent zone is not in this account
-
+# Whose instances may have names.
 {comment}[updater]
-{comment}accounts = [{ids}]         # whose instances may have names
+{comment}accounts = [{ids}]
 
+# The parent zone is not to be looked for in this account.
+# [delegation]
+# parent = "external"
+
+# Who is told; without a topic nobody hears an alarm.
 # [alarms]
 # notify = ["arn:aws:sns:us-east-1:{account}:dns-alarms"]
 
+# Whom people are told to ask.
 # [contacts]
 # owner    = "who runs this, such as a mail address"
 # dns      = "who runs the parent zone"

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
-use super::account::{AccountId, Arn, Role};
+use super::account::AccountId;
+use super::arn::{Arn, Role};
 use super::diagnostics::Problem;
 use super::domain::Label;
 use super::form::{Form, Item, Refused};

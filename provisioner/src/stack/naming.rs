@@ -234,6 +234,8 @@ impl NameSort for TagValue {
     }
 }
 
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]` (Resource Groups Tagging API). Rust's letters include the vowel
+/// signs of Indic scripts, which are not `\p{L}`: those AWS refuses when the tag is set.
 fn is_tag_char(c: char) -> bool {
     c.is_alphanumeric() || "_.:/=+-@ ".contains(c)
 }

@@ -8,7 +8,7 @@ use super::v1;
 
 /// The JSON Schema (draft 2020-12) of a stack document.
 pub fn schema() -> Value {
-    let mut schema = object(&v1::keys());
+    let mut schema = object(v1::keys());
     // The version is judged before the other keys, so the reader does not ask for it as needed.
     if let Some(required) = schema["required"].as_array_mut() {
         required.insert(0, json!("version"));
@@ -48,7 +48,10 @@ fn property(key: &Asked) -> Value {
             "additionalProperties": value(),
         }),
     };
-    schema["description"] = json!(key.about);
+    schema["description"] = match schema["description"].as_str() {
+        Some(form) => json!(format!("{} Write {form}.", key.about)),
+        None => json!(key.about),
+    };
     match key.presence {
         Presence::Required(example) => schema["examples"] = json!([as_json(example)]),
         Presence::Default(default) => schema["default"] = as_json(default),

@@ -132,22 +132,37 @@ impl<'d> Table<'d> {
         default: &'static str,
         about: &'static str,
     ) -> T {
-        let item = self.ask(
-            name,
-            about,
-            Holds::Value(T::schema),
-            Presence::Default(default),
-        );
-        self.read(item).unwrap_or_else(|| {
-            let value = DeValue::parse(default).expect("a default is TOML");
-            let path = self.key_path(name);
-            let item = Item {
-                value: value.get_ref(),
-                span: value.span(),
-                path,
-            };
-            T::read(&item).expect("a default is valid")
-        })
+        self.sound_or(name, default, about)
+            .unwrap_or_else(|| self.stand_in(name, default))
+    }
+
+    /// The same, but `None` for a wrong value: for keys that rules judge beside others, which
+    /// would find fault with what the document does not say.
+    ///
+    /// # Panics
+    /// If the default is not a valid value: a mistake in this program.
+    pub fn sound_or<T: Form>(
+        &mut self,
+        name: &'static str,
+        default: &'static str,
+        about: &'static str,
+    ) -> Option<T> {
+        let presence = Presence::Default(default);
+        match self.ask(name, about, Holds::Value(T::schema), presence) {
+            Some(item) => self.read(Some(item)),
+            None => Some(self.stand_in(name, default)),
+        }
+    }
+
+    fn stand_in<T: Form>(&self, name: &'static str, default: &'static str) -> T {
+        let value = DeValue::parse(default).expect("a default is TOML");
+        let path = self.key_path(name);
+        let item = Item {
+            value: value.get_ref(),
+            span: value.span(),
+            path,
+        };
+        T::read(&item).expect("a default is valid")
     }
 
     /// A key that may be left out.
@@ -279,11 +294,12 @@ impl<'d> Table<'d> {
         what: impl std::fmt::Display,
         hint: impl Into<Option<String>>,
     ) {
-        let span = self
-            .entry(name)
-            .map_or(self.span.clone(), |(_, value)| value.span());
         let what = format!("{}: {what}", self.key_path(name));
-        self.problems.push(Problem::new(span, what).with_hint(hint));
+        let problem = match self.entry(name) {
+            Some((_, value)) => Problem::new(value.span(), what),
+            None => Problem::missing(self.span.clone(), what),
+        };
+        self.problems.push(problem.with_hint(hint));
     }
 
     /// All problems of the table, unknown keys included.

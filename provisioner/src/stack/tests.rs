@@ -103,6 +103,13 @@ fn committed_plans_are_valid() {
 }
 
 #[test]
+fn editors_of_windows_are_understood() {
+    let text = format!("\u{feff}{}", TOP.replace('\n', "\r\n"));
+    assert!(parsed(&text).is_ok());
+    assert_eq!(said(&format!("{text}x = 1\r\n")), ["5:1 unknown key `x`"]);
+}
+
+#[test]
 fn five_errors_are_reported_at_once_each_at_its_place() {
     let text = "version = 1\n\
                 domain = \"spore..edu\"\n\
@@ -180,6 +187,10 @@ fn unknown_keys_say_where_they_belong() {
         "burst = 7\n",
         "5:1 unknown key `burst`; `burst` belongs in [api.throttle]",
     );
+    refused(
+        "[names]\nreason = \"x\"\n",
+        "6:1 names: unknown key `reason`; `reason` belongs in [[accepted]]",
+    );
     refused("[x]\n\"\\u001b[31m\" = 1\n", "5:2 unknown key `x`");
 }
 
@@ -228,8 +239,8 @@ fn wrong_types_name_the_expected_form() {
     );
     refused(
         "[alarms]\nnotify = \"arn:aws:sns:us-east-1:123456789012:x\"\n",
-        "6:10 alarms.notify: expected a list in [ ], each entry the ARN of an SNS topic, such as \
-         arn:aws:sns:us-east-1:123456789012:alarms in quotes, found text; \
+        "6:10 alarms.notify: expected a list in [ ], each entry the ARN of an SNS topic in \
+         quotes, such as \"arn:aws:sns:us-east-1:123456789012:alarms\", found text; \
          write [\"arn:aws:sns:us-east-1:123456789012:x\"]",
     );
 }
@@ -476,13 +487,12 @@ fn roles_and_their_proof_go_together() {
     assert_eq!(updater.roles.len(), 1);
     refused(
         &format!("[updater]\n{proofs}"),
-        "5:1 updater.roles: missing, the proof iam-role needs them; \
-         add `roles = [\"arn:aws:iam::123456789012:role/NAME\"]`",
+        "5:1 updater.roles: the proof iam-role needs at least one; \
+         write `roles = [\"arn:aws:iam::123456789012:role/NAME\"]`",
     );
     refused(
         &format!("[updater]\nroles = [\"{role}\"]\n"),
-        "6:9 updater.roles: only the proof iam-role uses them, and `proofs` has \
-         \"instance-role\"; add \"iam-role\" to `proofs`",
+        "6:9 updater.roles: only the proof iam-role uses them; add \"iam-role\" to `proofs`",
     );
     refused(
         &format!("[updater]\n{proofs}roles = [\"arn:aws:iam::999999999999:role/ci\"]\n"),

@@ -1,21 +1,24 @@
 //! Version 1 of the format: every table and key, with default and meaning, and the rules between
 //! keys. One function per table, all alike: ask for each key, then judge.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::domain::DomainName;
-use super::form::{Form, Item, Whole, Word};
+use super::form::{Whole, Word};
 use super::naming::{Named, TagKey};
 use super::network::Resolver;
-use super::span::{DAY, HOUR, Lasting};
+use super::span::{DAY, Lasting};
 use super::table::{Asked, Holds, Table};
 use super::{
-    Accepted, AcceptedKind, AccountId, Alarms, Api, Contacts, CustomDomain, Delegation, Dns,
-    Dnssec, Iam, Logs, Names, Problem, Region, Stack, Thresholds, TlsMin, Transport,
+    Accepted, AcceptedKind, AccountId, Contacts, Delegation, Dns, Dnssec, Iam, Names, Region,
+    Stack, Transport,
 };
 
+mod alarms;
+mod api;
+mod logs;
 mod updater;
 
 /// How files beside the document are opened.
@@ -32,7 +35,7 @@ pub(super) fn stack(t: &mut Table<'_>, file: &str, read: ReadFile<'_>) -> Option
         "\"123456789012\"",
         "Account of the stack; with credentials of any other nothing is shown or written.",
     );
-    let region = t.or::<Region>(
+    let region = t.sound_or::<Region>(
         "region",
         "\"us-east-1\"",
         "Region of function, API, logs and alarms. The key that signs is always in us-east-1.",
@@ -45,10 +48,12 @@ pub(super) fn stack(t: &mut Table<'_>, file: &str, read: ReadFile<'_>) -> Option
     let updater = t.table("updater", "The function that changes records.", |t| {
         updater::updater(t, domain.as_ref(), account.as_ref(), file, read)
     });
-    let api = t.table("api", "The HTTPS door to the updater.", |t| api(t, region));
-    let logs = t.table("logs", "What is logged, how long.", logs);
+    let api = t.table("api", "The HTTPS door to the updater.", |t| {
+        api::api(t, region)
+    });
+    let logs = t.table("logs", "What is logged, how long.", logs::logs);
     let alarms = t.table("alarms", "What is watched, who is told.", |t| {
-        alarms(t, region)
+        alarms::alarms(t, region)
     });
     let contacts = t.table("contacts", "Whom to ask.", contacts);
     let tags = t.pairs::<Named<TagKey>, _>("tags", "Tags of every object beside the tool's own.");
@@ -68,10 +73,10 @@ pub(super) fn stack(t: &mut Table<'_>, file: &str, read: ReadFile<'_>) -> Option
     Some(Stack {
         domain: domain?,
         account: account?,
-        region,
+        region: region?,
         delegation,
         dnssec,
-        dns,
+        dns: dns?,
         names,
         iam,
         updater: updater?,
@@ -91,37 +96,33 @@ const TAGS_MAX: usize = 20;
 /// The tables that have a key of this name, each with its preposition.
 pub(super) fn homes_of(name: &str) -> Vec<String> {
     fn search(name: &str, path: &str, keys: &[Asked], homes: &mut Vec<String>) {
+        let dot = if path.is_empty() { "" } else { "." };
         for key in keys {
-            if key.name == name {
-                homes.push(if path.is_empty() {
-                    "at the top, before the first [table]".to_owned()
-                } else {
-                    format!("in {path}")
-                });
+            if key.name == name && path.is_empty() {
+                homes.push("at the top, before the first [table]".to_owned());
+            } else if key.name == name {
+                homes.push(format!("in [{path}]"));
             }
             match &key.holds {
-                // Tables are at most two deep, and the outer one is never a list.
-                Holds::Table(inner) if path.is_empty() => {
-                    search(name, &format!("[{}]", key.name), inner, homes);
-                }
                 Holds::Table(inner) => {
-                    let outer = path.trim_matches(['[', ']']);
-                    search(name, &format!("[{outer}.{}]", key.name), inner, homes);
+                    search(name, &format!("{path}{dot}{}", key.name), inner, homes);
                 }
-                Holds::Tables(inner) => search(name, &format!("[[{}]]", key.name), inner, homes),
+                // With the brackets above that is `[[name]]`; no such list is in another table.
+                Holds::Tables(inner) => search(name, &format!("[{}]", key.name), inner, homes),
                 Holds::Value(_) | Holds::Pairs(..) => {}
             }
         }
     }
     let mut homes = Vec::new();
-    search(name, "", &keys(), &mut homes);
+    search(name, "", keys(), &mut homes);
     homes
 }
 
 /// Every key of the format.
-pub(super) fn keys() -> Vec<Asked> {
+pub(super) fn keys() -> &'static [Asked] {
+    static KEYS: OnceLock<Vec<Asked>> = OnceLock::new();
     let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
-    Table::describe(|t| stack(t, "", &no_files))
+    KEYS.get_or_init(|| Table::describe(|t| stack(t, "", &no_files)))
 }
 
 fn delegation(t: &mut Table<'_>) -> Delegation {
@@ -197,36 +198,41 @@ fn dnssec(t: &mut Table<'_>, account: Option<&AccountId>) -> Dnssec {
     dnssec
 }
 
-fn dns(t: &mut Table<'_>) -> Dns {
-    let dns = Dns {
-        transport: t.or(
-            "transport",
-            "\"udp\"",
-            "How questions travel: udp (tcp for long answers), tcp, or https.",
-        ),
-        resolvers: t.or(
-            "resolvers",
-            "[]",
-            "Servers to ask. None: the zones' own servers, from the root down.",
-        ),
-        also_check: t.or(
-            "also-check",
-            "[]",
-            "Servers of internal views, which must give the same answers.",
-        ),
-    };
-    let is_https = |resolver: &Resolver| matches!(resolver, Resolver::Https(_));
-    match dns.transport {
-        Transport::Https if !dns.resolvers.iter().any(is_https) => {
+fn dns(t: &mut Table<'_>) -> Option<Dns> {
+    let transport = t.sound_or(
+        "transport",
+        "\"udp\"",
+        "How questions travel: udp (tcp for long answers), tcp, or https.",
+    );
+    let resolvers = t.sound_or::<Vec<Resolver>>(
+        "resolvers",
+        "[]",
+        "Servers to ask. None: the zones' own servers, from the root down.",
+    );
+    let also_check = t.or(
+        "also-check",
+        "[]",
+        "Servers of internal views, which must give the same answers.",
+    );
+    let (transport, resolvers) = (transport?, resolvers?);
+
+    let has_url = resolvers
+        .iter()
+        .any(|resolver| matches!(resolver, Resolver::Https(_)));
+    let has_address = resolvers
+        .iter()
+        .any(|resolver| matches!(resolver, Resolver::Address(_)));
+    match transport {
+        Transport::Https if resolvers.is_empty() => {
             let what = "with the transport https a resolver is needed";
             let hint = "add `resolvers = [\"https://dns.example/dns-query\"]`";
             t.refuse("resolvers", what, hint.to_owned());
         }
-        Transport::Https if !dns.resolvers.iter().all(is_https) => {
+        Transport::Https if has_address => {
             let what = "an address is not asked over https";
             t.refuse("resolvers", what, "write URLs only".to_owned());
         }
-        Transport::Udp | Transport::Tcp if dns.resolvers.iter().any(is_https) => {
+        Transport::Udp | Transport::Tcp if has_url => {
             let hint = "write addresses, or `transport = \"https\"`";
             t.refuse(
                 "resolvers",
@@ -236,7 +242,11 @@ fn dns(t: &mut Table<'_>) -> Dns {
         }
         Transport::Udp | Transport::Tcp | Transport::Https => {}
     }
-    dns
+    Some(Dns {
+        transport,
+        resolvers,
+        also_check,
+    })
 }
 
 impl Word for Transport {
@@ -264,218 +274,6 @@ fn iam(t: &mut Table<'_>) -> Iam {
         path: t.or("path", "\"/\"", "Path of every role."),
         permissions_boundary: t.maybe("permissions-boundary", "Boundary of every role."),
         updater_role: t.maybe("updater-role", "Exact name of the updater's role."),
-    }
-}
-
-fn api(t: &mut Table<'_>, region: Region) -> Api {
-    let stage = t.or(
-        "stage",
-        "\"prod\"",
-        "Stage, the first part of the URL's path.",
-    );
-    let (throttle_per_second, throttle_burst) = t.table(
-        "throttle",
-        "Requests let through, over all callers.",
-        throttle,
-    );
-    let allow_from = t.or::<BTreeSet<_>>(
-        "allow-from",
-        "[\"0.0.0.0/0\", \"::/0\"]",
-        "Networks requests may come from. Everywhere, because instances are.",
-    );
-    let tls_min = t.or("tls-min", "\"1.2\"", "Oldest TLS a client may speak.");
-    let domain = t.maybe("domain", "Name of the API that is not API Gateway's.");
-    let certificate = t.maybe(
-        "certificate",
-        "Its certificate in Certificate Manager, in the stack's region.",
-    );
-
-    // API Gateway's quota for a resource policy is 8,192 characters; a network takes up to 46.
-    const NETWORKS_MAX: usize = 100;
-    match allow_from.len() {
-        0 => t.refuse("allow-from", "nobody could call", None),
-        1..=NETWORKS_MAX => {}
-        count => t.refuse(
-            "allow-from",
-            format!("{count} networks, at most {NETWORKS_MAX}"),
-            None,
-        ),
-    }
-    let custom_domain = match (domain, certificate) {
-        (Some(domain), Some(certificate)) => Some(CustomDomain {
-            domain,
-            certificate,
-        }),
-        (None, None) => None,
-        (Some(_), None) => {
-            refuse_unless_wrong(t, "certificate", "a `domain` needs one");
-            None
-        }
-        (None, Some(_)) => {
-            refuse_unless_wrong(t, "domain", "a `certificate` belongs to one");
-            None
-        }
-    };
-    if let Some(CustomDomain { certificate, .. }) = &custom_domain
-        && certificate.region() != region.as_str()
-    {
-        let what = format!("is in {}, the API in {region}", certificate.region());
-        t.refuse("certificate", what, None);
-    }
-    Api {
-        stage,
-        throttle_per_second,
-        throttle_burst,
-        allow_from,
-        tls_min,
-        custom_domain,
-    }
-}
-
-/// A key that another one needs is missing, not wrong: what is wrong has been said.
-fn refuse_unless_wrong(t: &mut Table<'_>, name: &str, why: &str) {
-    if !t.is_written(name) {
-        t.refuse(name, format!("missing, {why}"), None);
-    }
-}
-
-/// Route 53 takes about five changes a second; what is let through above that only waits.
-fn throttle(t: &mut Table<'_>) -> (u32, u32) {
-    let rate = t.or::<Whole<1, 10_000>>("per-second", "10", "Requests a second.");
-    let burst = t.or::<Whole<1, 5_000>>("burst", "20", "Requests at once.");
-    (rate.0, burst.0)
-}
-
-impl Word for TlsMin {
-    const WORDS: &'static [(&'static str, Self)] = &[("1.2", Self::V1_2), ("1.3", Self::V1_3)];
-}
-
-fn logs(t: &mut Table<'_>) -> Logs {
-    Logs {
-        retention_days: t
-            .or::<Retention>("retention-days", "30", "Days a log event is kept.")
-            .0,
-        encrypt: t.or(
-            "encrypt",
-            "true",
-            "Whether log groups have a key of the stack.",
-        ),
-        // Off, because a query log holds the address of every resolver, often with a part of its
-        // client's (RFC 7871): personal data that no protection of the stack needs.
-        queries: t.or(
-            "queries",
-            "false",
-            "Whether Route 53 logs every question. It holds addresses of people who ask.",
-        ),
-    }
-}
-
-/// A retention CloudWatch Logs offers (API, PutRetentionPolicy). "Never" is not among them here.
-struct Retention(u16);
-
-const RETENTIONS: [u16; 22] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
-    3288, 3653,
-];
-
-impl Form for Retention {
-    fn expected() -> String {
-        "a number of days that CloudWatch Logs offers".to_owned()
-    }
-
-    fn schema() -> serde_json::Value {
-        serde_json::json!({ "enum": RETENTIONS })
-    }
-
-    fn read(item: &Item<'_>) -> Result<Self, Vec<Problem>> {
-        let days = Whole::<1, { u16::MAX as u32 }>::read(item)?.0;
-        RETENTIONS
-            .iter()
-            .find(|offered| u32::from(**offered) == days)
-            .map(|days| Self(*days))
-            .ok_or_else(|| {
-                let longer = RETENTIONS
-                    .iter()
-                    .find(|offered| u32::from(**offered) > days);
-                let hint = match longer {
-                    Some(longer) => format!("the next longer one it offers is {longer}"),
-                    None => "the longest it offers is 3653".to_owned(),
-                };
-                vec![
-                    item.problem(format!("{days} is not {}", Self::expected()))
-                        .with_hint(hint),
-                ]
-            })
-    }
-}
-
-fn alarms(t: &mut Table<'_>, region: Region) -> Alarms {
-    let alarms = Alarms {
-        notify: t.or(
-            "notify",
-            "[]",
-            "SNS topics alarms notify: one in us-east-1 and one in the stack's region.",
-        ),
-        // CloudWatch evaluates at most seven days (API, PutMetricAlarm).
-        expect_updates: t
-            .maybe::<Lasting<HOUR, { 7 * DAY }>>(
-                "expect-updates",
-                "Silence of the updater after which an alarm goes off.",
-            )
-            .map(|silence| silence.0),
-        thresholds: t.table(
-            "thresholds",
-            "Events in five minutes that set an alarm off.",
-            thresholds,
-        ),
-    };
-    // CloudWatch notifies topics of its own region only, and the zone's metrics are in us-east-1.
-    let regions: BTreeSet<Region> = [Region::US_EAST_1, region].into();
-    for alarm_region in regions {
-        let has_topic = alarms
-            .notify
-            .iter()
-            .any(|topic| topic.region() == alarm_region.as_str());
-        if !alarms.notify.is_empty() && !has_topic {
-            let what = format!("no topic in {alarm_region}, where the stack has alarms");
-            t.refuse("notify", what, None);
-        }
-    }
-    let deaf = |topic: &&_| {
-        let topic: &super::Arn<super::Topic> = topic;
-        topic.region() != region.as_str() && topic.region() != Region::US_EAST_1.as_str()
-    };
-    for topic in alarms.notify.iter().filter(deaf) {
-        t.refuse(
-            "notify",
-            format!("{topic} is in a region without alarms of the stack"),
-            None,
-        );
-    }
-    alarms
-}
-
-fn thresholds(t: &mut Table<'_>) -> Thresholds {
-    type Count = Whole<1, 1_000_000>;
-    Thresholds {
-        validation_failures: t
-            .or::<Count>(
-                "validation-failures",
-                "10",
-                "Proofs or addresses that do not hold.",
-            )
-            .0,
-        api_5xx: t.or::<Count>("api-5xx", "5", "Answers 5xx of the API.").0,
-        throttled: t
-            .or::<Count>("throttled", "50", "Requests refused as too many.")
-            .0,
-        function_errors: t.or::<Count>("function-errors", "3", "Failed runs.").0,
-        function_throttles: t
-            .or::<Count>("function-throttles", "3", "Runs Lambda refused.")
-            .0,
-        ksk_age: t
-            .maybe::<Lasting<{ 30 * DAY }, { 3650 * DAY }>>("ksk-age", "Age of a KSK.")
-            .map(|age| age.0),
     }
 }
 

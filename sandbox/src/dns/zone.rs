@@ -158,9 +158,7 @@ impl Zone<'_> {
                         .children(tld)
                         .iter()
                         .any(|child| child.is_within(name))
-                    || infrastructure(tld)
-                        .iter()
-                        .any(|server| server.is_within(name))
+                    || above_infrastructure(name)
             }
             Self::External {
                 name: zone,
@@ -226,12 +224,18 @@ pub(super) fn parent_of(state: &State, child: &DnsName) -> DnsName {
         .unwrap_or_else(DnsName::root)
 }
 
-/// Every other server whose name is in a TLD: they have no zone of their own here.
-fn infrastructure(tld: &DnsName) -> Vec<DnsName> {
+/// Whether a server of Route 53 or of the root is at or below a name: in a TLD they have no zone of
+/// their own here.
+fn above_infrastructure(name: &DnsName) -> bool {
     let aws = (0..address::AWS_SERVERS).filter_map(|n| DnsName::parse(&address::aws_name(n)).ok());
-    aws.chain(address::root_names())
-        .filter(|server| server.is_below(tld))
-        .collect()
+    let hosts =
+        |label: &str| label.starts_with("awsdns-") || label == "root-servers" || label == "co";
+    // Most names are neither, and the list is long.
+    let second = name.ancestor(2);
+    second.first_label().is_some_and(hosts)
+        && aws
+            .chain(address::root_names())
+            .any(|server| server.is_within(name))
 }
 
 fn root_sets(name: &DnsName) -> Vec<RrSet> {

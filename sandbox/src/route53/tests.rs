@@ -3,6 +3,7 @@
 
 mod batches;
 mod changes;
+mod dnssec;
 mod zones;
 
 use std::time::Duration;

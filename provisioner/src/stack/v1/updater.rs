@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::ReadFile;
 use crate::name::account_label;
-use crate::stack::account::{AccountId, Arn, Role};
+use crate::stack::account::AccountId;
+use crate::stack::arn::{Arn, Role};
 use crate::stack::domain::{DomainName, Label};
-use crate::stack::form::{Whole, Word, one_of};
+use crate::stack::form::{Whole, Word};
 use crate::stack::instances::{self, Accounts, Entry, InstanceAccount};
 use crate::stack::naming::{FileName, Named};
 use crate::stack::network::PrivateCidr;
@@ -37,12 +38,12 @@ pub(super) fn updater(
         "File with more of them, as `aws organizations list-accounts` prints it.",
     );
     let deny = t.or::<BTreeSet<AccountId>>("deny", "[]", "Accounts that may not.");
-    let proofs = t.or::<BTreeSet<Proof>>(
+    let proofs = t.sound_or::<BTreeSet<Proof>>(
         "proofs",
         "[\"instance-role\"]",
         "How a caller proves who it is. An identity document can be replayed by who has seen it.",
     );
-    let roles = t.or::<BTreeSet<Arn<Role>>>(
+    let roles = t.sound_or::<BTreeSet<Arn<Role>>>(
         "roles",
         "[]",
         "Roles that may call with the proof iam-role.",
@@ -88,19 +89,23 @@ pub(super) fn updater(
     let timeout = t.or::<Lasting<10, 29>>("timeout", "\"20s\"", "Time a request may take.");
     let architecture = t.or("architecture", "\"arm64\"", "Processor of the function.");
 
-    judge_lists(t, &proofs, &record_types);
+    if record_types.is_empty() {
+        t.refuse("record-types", "nothing could be registered", None);
+    }
     let accounts = accounts(t, entries, accounts_file.as_ref(), &deny, own, file, read);
     if let Some(accounts) = &accounts {
         judge_naming(t, naming, accounts);
         judge_labels(t, accounts, domain);
-        judge_roles(t, &proofs, &roles, accounts);
+    }
+    if let (Some(proofs), Some(roles)) = (&proofs, &roles) {
+        judge_proofs(t, proofs, roles, accounts.as_ref());
     }
     Some(Updater {
         name,
         accounts: accounts?,
         deny,
-        proofs,
-        roles,
+        proofs: proofs?,
+        roles: roles?,
         naming,
         record_types,
         ttl: ttl.0,
@@ -114,16 +119,6 @@ pub(super) fn updater(
         timeout: timeout.0,
         architecture,
     })
-}
-
-fn judge_lists(t: &mut Table<'_>, proofs: &BTreeSet<Proof>, record_types: &BTreeSet<RecordType>) {
-    if proofs.is_empty() {
-        let hint = "leave the key out, or write [\"instance-role\"]".to_owned();
-        t.refuse("proofs", "without a proof nobody could call", hint);
-    }
-    if record_types.is_empty() {
-        t.refuse("record-types", "nothing could be registered", None);
-    }
 }
 
 /// The accounts of the list and of the file, without the denied ones. `None` when a problem left
@@ -250,28 +245,24 @@ fn judge_labels(t: &mut Table<'_>, accounts: &Accounts, domain: Option<&DomainNa
     }
 }
 
-fn judge_roles(
+/// Roles without their proof would be let in by nobody's decision, or not at all.
+fn judge_proofs(
     t: &mut Table<'_>,
     proofs: &BTreeSet<Proof>,
     roles: &BTreeSet<Arn<Role>>,
-    accounts: &Accounts,
+    accounts: Option<&Accounts>,
 ) {
-    match (proofs.contains(&Proof::IamRole), roles.is_empty()) {
-        (true, true) if !t.is_written("roles") => {
-            let hint = "add `roles = [\"arn:aws:iam::123456789012:role/NAME\"]`".to_owned();
-            t.refuse("roles", "missing, the proof iam-role needs them", hint);
-        }
-        (true, true) if t.is_written("proofs") => {
-            t.refuse("roles", "the proof iam-role needs at least one", None);
-        }
-        (false, false) => {
-            let known = one_of(proofs.iter().map(|proof| format!("\"{}\"", proof.word())));
-            let what = format!("only the proof iam-role uses them, and `proofs` has {known}");
-            t.refuse("roles", what, "add \"iam-role\" to `proofs`".to_owned());
-        }
-        (true | false, true | false) => {}
+    if proofs.is_empty() {
+        let hint = "leave the key out, or write [\"instance-role\"]".to_owned();
+        t.refuse("proofs", "without a proof nobody could call", hint);
+    } else if proofs.contains(&Proof::IamRole) && roles.is_empty() {
+        let hint = "write `roles = [\"arn:aws:iam::123456789012:role/NAME\"]`".to_owned();
+        t.refuse("roles", "the proof iam-role needs at least one", hint);
+    } else if !proofs.contains(&Proof::IamRole) && !roles.is_empty() {
+        let hint = "add \"iam-role\" to `proofs`".to_owned();
+        t.refuse("roles", "only the proof iam-role uses them", hint);
     }
-    let Accounts::These(these) = accounts else {
+    let Some(Accounts::These(these)) = accounts else {
         return;
     };
     for role in roles

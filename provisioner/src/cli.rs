@@ -1,0 +1,342 @@
+//! The command line: arguments, environment, prompts, printing, exit codes. The only place that
+//! prints or reads the environment.
+
+mod apply;
+mod output;
+mod records;
+mod sandbox;
+mod session;
+mod stack;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use jiff::SignedDuration;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// Any error, usage included.
+    Error = 1,
+    /// Changes are pending (`plan --detailed-exitcode` only).
+    Pending = 2,
+    /// Steps of ours are left that must wait.
+    Waiting = 3,
+    /// Refused as unsafe.
+    Refused = 4,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+/// Plans and applies a DNSSEC-signed zone whose names EC2 instances keep up to date.
+#[derive(Debug, Parser)]
+#[command(name = "spore-infra", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Work on a simulated AWS kept in DIR: no credentials, no network, waits cost nothing.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = DEFAULT_SANDBOX,
+        env = "SPORE_SANDBOX"
+    )]
+    sandbox: Option<PathBuf>,
+}
+
+const DEFAULT_SANDBOX: &str = ".spore/sandbox";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write plans/DOMAIN.toml.
+    Init {
+        /// Domain of the zone, such as spore.example.edu.
+        domain: String,
+        /// Account that holds the stack, 12 digits.
+        #[arg(long, value_name = "ID")]
+        account: String,
+        /// Accounts whose instances may have names; asked for on a terminal, else this account.
+        #[arg(long, value_name = "ID", value_delimiter = ',')]
+        instances: Vec<String>,
+    },
+    /// Check a stack document without touching AWS.
+    Validate {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+    },
+    /// Show what apply would change, and why. Never writes to AWS.
+    Plan {
+        /// Stack documents; the only one in plans/ if left out.
+        stack: Vec<PathBuf>,
+        /// Also write the plan to FILE, for `spore-infra apply FILE`.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Exit with 2 when changes are pending.
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Make live AWS match the document, or carry out a plan file.
+    Apply {
+        /// Stack document or plan file; the only document in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+    },
+    /// Take the stack down, never breaking resolution.
+    Destroy {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+        /// Also delete records that are not ours, after writing them to a zone file.
+        #[arg(long)]
+        include_records: bool,
+    },
+    /// Print the DS and DNSKEY records for the parent zone.
+    Ds {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Form of the output.
+        #[arg(long, value_enum, default_value_t = DsFormat::Text)]
+        format: DsFormat,
+    },
+    /// The simulated AWS.
+    Sandbox {
+        #[command(subcommand)]
+        command: SandboxCommand,
+    },
+    /// Print the JSON Schema of stack documents, for editors.
+    Schema,
+    /// Print a completion script.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Options of commands that write.
+#[derive(Debug, Clone, Args)]
+struct Go {
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Print one JSON object per line.
+    #[arg(long)]
+    json: bool,
+    /// The longest single wait; what needs longer ends the run with exit code 3.
+    #[arg(long, value_name = "DURATION", default_value = "10min", value_parser = duration)]
+    wait: Duration,
+}
+
+/// Forms of the DS record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DsFormat {
+    /// Records and their fields.
+    Text,
+    /// DS lines for a zone file, digest types 2 and 4.
+    Bind,
+    /// JSON.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum SandboxCommand {
+    /// Serve the simulated AWS over HTTP for boto3, the AWS CLI and others.
+    Serve {
+        /// Address to listen on; port 0 takes a free one.
+        #[arg(long, default_value = "127.0.0.1:4566")]
+        listen: std::net::SocketAddr,
+        /// Added to every answer.
+        #[arg(long, default_value = "0s", value_parser = duration)]
+        latency: Duration,
+        /// Delays, lags and limits of a new world.
+        #[arg(long, value_enum, default_value_t = ProfileArg::Fast)]
+        profile: ProfileArg,
+    },
+    /// Throw the simulated world away and start afresh.
+    Reset,
+    /// Move the simulated clock ahead.
+    Advance {
+        /// By how much, such as 2d or 90min.
+        #[arg(value_parser = duration)]
+        duration: Duration,
+    },
+    /// Act as the registrar or the parent zone's hostmaster.
+    Registrar {
+        #[command(subcommand)]
+        action: RegistrarCommand,
+    },
+}
+
+/// What registrars and hostmasters do.
+#[derive(Debug, Subcommand)]
+enum RegistrarCommand {
+    /// Delegate a zone to its Route 53 name servers, or to those given.
+    Delegate {
+        /// The zone.
+        zone: String,
+        /// Name servers.
+        name_servers: Vec<String>,
+    },
+    /// Set the DS records of a delegated zone: "TAG ALGORITHM TYPE DIGEST" each.
+    Ds {
+        /// The zone.
+        zone: String,
+        /// The records; none takes them all out.
+        records: Vec<String>,
+    },
+    /// Take out the DS records, or the delegation with them.
+    Withdraw {
+        /// The zone.
+        zone: String,
+        /// Leave the delegation in place.
+        #[arg(long)]
+        ds_only: bool,
+    },
+}
+
+/// Profiles of the simulated AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileArg {
+    /// Documented delays, list lags and limits.
+    Aws,
+    /// In sync after 2 s, no lags, no limits.
+    Fast,
+    /// No delays at all.
+    Instant,
+}
+
+/// `90s`, `10min`, `2d`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: SignedDuration = text
+        .parse()
+        .or_else(|_| {
+            let span: jiff::Span = text.parse()?;
+            span.to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        })
+        .map_err(|_| format!("{text:?} is not a duration such as 90s, 10min or 2d"))?;
+    Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
+}
+
+/// Runs one command.
+pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let code = if error.use_stderr() {
+                Exit::Error
+            } else {
+                Exit::Done
+            };
+            return ExitCode::from(code as u8);
+        }
+    };
+    let exit = match dispatch(cli).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            Exit::Error
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    let global = cli.global;
+    match cli.command {
+        Command::Init {
+            domain,
+            account,
+            instances,
+        } => stack::init(&domain, &account, &instances),
+        Command::Validate { stack } => stack::validate(stack),
+        Command::Plan {
+            stack,
+            out,
+            json,
+            detailed_exitcode,
+        } => apply::plan(&global, stack, out, json, detailed_exitcode).await,
+        Command::Apply { stack, go } => apply::apply(&global, stack, &go).await,
+        Command::Destroy {
+            stack,
+            go,
+            include_records,
+        } => apply::destroy(&global, stack, &go, include_records).await,
+        Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Sandbox { command } => sandbox::run(&global, command).await,
+        Command::Schema => {
+            output::line(&serde_json::to_string_pretty(&crate::stack::schema())?);
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "spore-infra", &mut text);
+            output::text(&String::from_utf8_lossy(&text));
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+            output::text(&String::from_utf8_lossy(&text));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// One variable of the environment; unset and empty are the same.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where the environment is read"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let secs = |text| duration(text).map(|duration| duration.as_secs());
+        for (text, expected) in [
+            ("90s", 90),
+            ("10min", 600),
+            ("2d", 172_800),
+            ("1h 30m", 5_400),
+            ("0s", 0),
+        ] {
+            assert_eq!(secs(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "ten", "-5s", "5"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! `plan`, `apply` and `destroy`: review, approval, lock, run, result.
+
+mod planfile;
+mod progress;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+
+use super::sandbox::stopped;
+use super::session::Session;
+use super::stack::{self, Document};
+use super::{Exit, Global, Go, output, records};
+use crate::apply::Driver;
+use crate::aws::Clients;
+use crate::condition::later;
+use crate::journal::{self, Lock, Taken};
+use crate::kind::hosted_zone::Records;
+use crate::plan::{self, DestroyOptions, Goal, Plan};
+use crate::render::{self, Paint};
+use crate::run::Outcome;
+use crate::snapshot::{LockSeen, Snapshot};
+use planfile::PlanFile;
+use progress::Teller;
+
+/// How often a lock that somebody holds is looked at again.
+const LOCK_POLL: Duration = Duration::from_secs(10);
+
+/// `plan`.
+pub async fn plan(
+    global: &Global,
+    stacks: Vec<PathBuf>,
+    out: Option<PathBuf>,
+    json: bool,
+    detailed_exitcode: bool,
+) -> anyhow::Result<Exit> {
+    let stacks = if stacks.is_empty() {
+        vec![stack::find(None)?]
+    } else {
+        stacks
+    };
+    if out.is_some() && stacks.len() > 1 {
+        bail!("--out takes one plan; name one stack document");
+    }
+    let mut exit = Exit::Done;
+    for path in stacks {
+        let one = plan_one(global, &path, out.as_deref(), json).await?;
+        // The worst answer wins: an error, then a refusal, then pending changes.
+        exit = match (exit, one) {
+            (Exit::Error, _) | (_, Exit::Error) => Exit::Error,
+            (Exit::Refused, _) | (_, Exit::Refused) => Exit::Refused,
+            (Exit::Pending, _) | (_, Exit::Pending) => Exit::Pending,
+            (_, other) => other,
+        };
+    }
+    Ok(if exit == Exit::Pending && !detailed_exitcode {
+        Exit::Done
+    } else {
+        exit
+    })
+}
+
+async fn plan_one(
+    global: &Global,
+    path: &Path,
+    out: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(path)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let snapshot = session.snapshot(Records::FirstPage, None).await?;
+    let plan = plan::converge(&session.desired, &snapshot);
+    if json {
+        let stack = path.display().to_string();
+        output::line(&serde_json::to_string_pretty(&render::plan_json(
+            &plan,
+            &stack,
+            &document.text,
+        ))?);
+    } else {
+        heading(&session);
+        output::text(&render::plan(&plan, Paint::Color));
+    }
+    if let Some(out) = out {
+        PlanFile::write(out, &plan, &document)?;
+        output::note(&format!(
+            "wrote {}; carry it out with: spore-infra apply {}",
+            out.display(),
+            out.display()
+        ));
+    }
+    Ok(judge(&plan).unwrap_or(if plan.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Pending
+    }))
+}
+
+/// The exit of a plan that must not be carried out.
+fn judge(plan: &Plan) -> Option<Exit> {
+    if !plan.refusals.is_empty() {
+        Some(Exit::Refused)
+    } else if !plan.blocked().is_empty() {
+        Some(Exit::Error)
+    } else {
+        None
+    }
+}
+
+fn heading(session: &Session) {
+    output::note(&format!(
+        "{} in account {} ({})\n",
+        session.desired.domain,
+        session.desired.account,
+        session.target.words()
+    ));
+}
+
+/// `apply`, of a document or of a plan file.
+pub async fn apply(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+    let path = stack::find(named)?;
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let file = if text.trim_start().starts_with('{') {
+        Some(PlanFile::parse(&path, &text)?)
+    } else {
+        None
+    };
+    let document_path = file.as_ref().map_or(path, |file| file.stack.clone());
+    let Some(document) = stack::read(&document_path)? else {
+        return Ok(Exit::Error);
+    };
+    if let Some(file) = &file {
+        file.check_document(&document)?;
+    }
+    let session = Session::open(global, &document).await?;
+    let job = Job {
+        session: &session,
+        document: &document,
+        go,
+        goal: Goal::Converge,
+        file,
+    };
+    job.run().await
+}
+
+/// `destroy`.
+pub async fn destroy(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    include_records: bool,
+) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let goal = Goal::Destroy(DestroyOptions { include_records });
+    let job = Job {
+        session: &session,
+        document: &document,
+        go,
+        goal,
+        file: None,
+    };
+    job.run().await
+}
+
+/// One apply or destroy.
+struct Job<'a> {
+    session: &'a Session,
+    document: &'a Document,
+    go: &'a Go,
+    goal: Goal,
+    file: Option<PlanFile>,
+}
+
+impl Job<'_> {
+    async fn run(&self) -> anyhow::Result<Exit> {
+        let (_, plan) = self.plan(None).await?;
+        self.show(&plan)?;
+        if let Some(exit) = judge(&plan) {
+            return Ok(exit);
+        }
+        if let Some(file) = &self.file {
+            file.check(&plan)?;
+        }
+        if plan.is_empty() {
+            return self.finish(&plan).await;
+        }
+        if !self.approved(&plan)? {
+            output::note("nothing was done");
+            return Ok(Exit::Error);
+        }
+        let digest = plan.digest();
+        let write = self.session.writers(&digest).await;
+        let lock = match self.lock(&write, &digest).await? {
+            Ok(lock) => lock,
+            Err(exit) => return Ok(exit),
+        };
+        // Live AWS may have moved since it was read; only what was approved is done.
+        let planned = self.plan(Some(lock.seen.clone())).await;
+        let again = match planned {
+            Ok((_, again)) => again,
+            Err(error) => {
+                release(lock, &write).await;
+                return Err(error);
+            }
+        };
+        if again.step_digests() != plan.step_digests() || judge(&again).is_some() {
+            release(lock, &write).await;
+            let moved = planfile::moved(&plan.built_on, &again.built_on);
+            bail!(
+                "live AWS changed since the plan was shown: {moved}; nothing was done, plan again"
+            );
+        }
+        self.save_records(&again).await?;
+        self.carry_out(&again, lock, &write).await
+    }
+
+    async fn plan(&self, own: Option<LockSeen>) -> anyhow::Result<(Snapshot, Plan)> {
+        let desired = &self.session.desired;
+        let records = match self.goal {
+            Goal::Converge => Records::FirstPage,
+            Goal::Destroy(_) => Records::All,
+        };
+        let snapshot = self.session.snapshot(records, own).await?;
+        let plan = match &self.goal {
+            Goal::Converge => plan::converge(desired, &snapshot),
+            Goal::Destroy(options) => plan::destroy(desired, &snapshot, options),
+        };
+        Ok((snapshot, plan))
+    }
+
+    fn show(&self, plan: &Plan) -> anyhow::Result<()> {
+        if self.go.json {
+            let stack = self.document.path.display().to_string();
+            let value = render::plan_json(plan, &stack, &self.document.text);
+            output::line(&serde_json::to_string(
+                &serde_json::json!({"type": "plan", "plan": value}),
+            )?);
+        } else {
+            heading(self.session);
+            output::text(&render::plan(plan, Paint::Color));
+        }
+        Ok(())
+    }
+
+    fn approved(&self, plan: &Plan) -> anyhow::Result<bool> {
+        if self.go.yes || self.file.is_some() {
+            return Ok(true);
+        }
+        let desired = &self.session.desired;
+        let (_, _, destroyed) = plan.counts();
+        let (question, wanted) = match &self.goal {
+            Goal::Converge => (
+                format!(
+                    "Apply this to {} in account {}? Only `yes` does it:",
+                    desired.domain, desired.account
+                ),
+                "yes".to_owned(),
+            ),
+            Goal::Destroy(_) => (
+                format!(
+                    "Destroy {destroyed} resources of {} in account {}, irreversibly? Type the domain to do it:",
+                    desired.domain, desired.account
+                ),
+                desired.domain.clone(),
+            ),
+        };
+        match output::ask(&question) {
+            Some(answer) => Ok(answer == wanted),
+            None => bail!("there is no terminal to ask at; review the plan and pass --yes"),
+        }
+    }
+
+    /// Takes the lock, waiting for its holder as long as one wait may last.
+    async fn lock(&self, write: &Clients, digest: &str) -> anyhow::Result<Result<Lock, Exit>> {
+        let clock = &self.session.clock;
+        let give_up = self.wait_max().map(|max| later(clock.now(), max));
+        let mut told = false;
+        loop {
+            match journal::take(write, clock, &self.session.desired, digest).await? {
+                Taken::Ours(lock) => return Ok(Ok(*lock)),
+                Taken::Held { holder, until } => {
+                    if give_up.is_some_and(|give_up| clock.now() >= give_up) {
+                        output::note(&format!(
+                            "waiting: {holder} holds the lock of this stack; run again later (it is \
+                             taken over after {until:.0} unless renewed)"
+                        ));
+                        return Ok(Err(Exit::Waiting));
+                    }
+                    if !told {
+                        output::note(&format!(
+                            "waiting for {holder}, which holds the lock of this stack"
+                        ));
+                        told = true;
+                    }
+                    clock.sleep_until(later(clock.now(), LOCK_POLL)).await;
+                }
+            }
+        }
+    }
+
+    fn wait_max(&self) -> Option<Duration> {
+        (!self.session.clock.is_virtual()).then_some(self.go.wait)
+    }
+
+    /// With `--include-records`, the zone's records are in a file before the first is deleted.
+    async fn save_records(&self, plan: &Plan) -> anyhow::Result<()> {
+        let Goal::Destroy(options) = &plan.goal else {
+            return Ok(());
+        };
+        if !options.include_records {
+            return Ok(());
+        }
+        let (snapshot, _) = self.plan(None).await?;
+        let Some(zone) = snapshot.hosted_zone.present() else {
+            return Ok(());
+        };
+        let domain = &self.session.desired.domain;
+        if zone.foreign_records(domain).is_empty() {
+            return Ok(());
+        }
+        let text = render::zone_file(domain, &zone.records, self.session.clock.now());
+        let path = planfile::unused(domain, self.session.clock.now());
+        planfile::write_new(&path, &text)?;
+        output::note(&format!("wrote the zone's records to {}", path.display()));
+        Ok(())
+    }
+
+    async fn carry_out(
+        &self,
+        plan: &Plan,
+        mut lock: Lock,
+        write: &Clients,
+    ) -> anyhow::Result<Exit> {
+        let session = self.session;
+        let mut teller = Teller::new(self.go.json);
+        let mut tell = |progress| teller.tell(progress, session.clock.now());
+        let mut driver = Driver {
+            write,
+            clock: &session.clock,
+            desired: &session.desired,
+            wait_max: self.wait_max(),
+            tell: &mut tell,
+        };
+        let (outcome, run) = driver.drive(plan, &mut lock, stopped()).await;
+        release(lock, write).await;
+        let failures = render::failures(&run, session.clock.now());
+        if !failures.is_empty() {
+            output::note(failures.trim_end());
+        }
+        match outcome {
+            Outcome::Converged => self.finish(plan).await,
+            Outcome::Waiting { until, why } => {
+                output::note(&format!(
+                    "waiting: {why}; run the same command again after {until:.0}"
+                ));
+                Ok(Exit::Waiting)
+            }
+            Outcome::Failed => {
+                output::note(
+                    "some steps failed; what was done stays done, and the next apply continues",
+                );
+                Ok(Exit::Error)
+            }
+            Outcome::Interrupted => {
+                output::note("interrupted; what was done stays done, and the next apply continues");
+                Ok(Exit::Interrupted)
+            }
+        }
+    }
+
+    /// The last words: the DS record, or that everything is gone.
+    async fn finish(&self, plan: &Plan) -> anyhow::Result<Exit> {
+        let desired = &self.session.desired;
+        if let Goal::Destroy(_) = self.goal {
+            if !plan.is_empty() {
+                output::note(&format!("{} is taken down", desired.domain));
+            }
+            return Ok(Exit::Done);
+        }
+        if !plan.is_empty() {
+            output::note("applied; live AWS matches the document");
+        }
+        if !desired.dnssec || self.go.json {
+            return Ok(Exit::Done);
+        }
+        let (snapshot, after) = self.plan(None).await?;
+        if !after.is_empty() {
+            output::note(&format!(
+                "note: a new plan is not empty: {}",
+                render::summary(&after)
+            ));
+        }
+        match records::key_state(desired, &snapshot, &self.session.dns).await {
+            Ok(state) => match state.not_yet {
+                None => output::text(&format!("\n{}", render::ds_text(desired, &state.key))),
+                Some(why) => output::note(&format!(
+                    "the DS record may not be published yet: {why}; ask `spore-infra ds` later"
+                )),
+            },
+            Err(error) => output::note(&format!("the DS record: {error:#}")),
+        }
+        for notice in &after.notices {
+            output::note(&format!("next: {notice}"));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+async fn release(lock: Lock, write: &Clients) {
+    if let Err(failure) = lock.release(write).await {
+        output::note(&format!(
+            "the lock was not released ({failure}); it is stale in 15 min"
+        ));
+    }
+}
+
+/// The date in file names.
+fn date(time: Timestamp) -> String {
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+}

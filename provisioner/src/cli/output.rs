@@ -1,0 +1,41 @@
+//! Printing: results to stdout, everything else to stderr; colours only where they are wanted.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+/// Prints a text to stdout. A closed pipe is the reader's choice, not an error.
+pub fn text(text: &str) {
+    let _ = anstream::stdout().write_all(text.as_bytes());
+}
+
+/// Prints a line to stdout.
+pub fn line(line: &str) {
+    text(&format!("{line}\n"));
+}
+
+/// Prints a line to stderr.
+pub fn note(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// Prints an error to stderr.
+pub fn error(message: &str) {
+    let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    note(&format!("{style}error{style:#}: {message}"));
+}
+
+/// Asks a question. Without a terminal at both ends nothing is asked: `None`.
+pub fn ask(question: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let mut stderr = anstream::stderr();
+    let _ = write!(stderr, "{question} ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    match io::stdin().read_line(&mut answer) {
+        Ok(_) => Some(answer.trim().to_owned()),
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! `ds`: the records for the parent zone, from the key itself, once they may be published.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::session::Session;
+use super::{DsFormat, Exit, Global, output, stack};
+use crate::desired::Desired;
+use crate::dns::Dns;
+use crate::ds::{DnsKey, Ds};
+use crate::kind::hosted_zone::Records;
+use crate::render;
+use crate::snapshot::{Observation, Snapshot};
+
+/// The key of a stack, and whether its DS may be published.
+pub struct KeyState {
+    /// The DNSKEY.
+    pub key: DnsKey,
+    /// Why not, if it may not.
+    pub not_yet: Option<String>,
+}
+
+/// Computes the key and judges whether signing is in sync.
+///
+/// # Errors
+/// When there is no key yet, or when Route 53 shows other records than the key gives.
+pub async fn key_state(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    dns: &Dns,
+) -> anyhow::Result<KeyState> {
+    let live = match &snapshot.kms_key {
+        Observation::Present(live) if !live.public_key.is_empty() => live,
+        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the key: {why}"),
+        Observation::Present(_) | Observation::Absent => {
+            bail!("there is no usable key yet; run `spore-infra apply` first")
+        }
+    };
+    let key = DnsKey::from_spki(&live.public_key)?;
+    let dnssec = match &snapshot.dnssec {
+        Observation::Present(dnssec) => dnssec,
+        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
+        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
+    };
+    let Some(ksk) = dnssec.keys.iter().find(|ksk| ksk.kms_arn == live.arn) else {
+        bail!(
+            "no key-signing key of the zone uses {}; run `spore-infra apply` first",
+            live.arn
+        )
+    };
+    let (shown_ds, shown_key) = (Ds::parse(&ksk.ds)?, DnsKey::parse(&ksk.dnskey)?);
+    if !shown_ds.matches(&desired.domain, &key) || shown_key != key {
+        bail!(
+            "Route 53 shows other records than the KMS key gives; publish neither before this is \
+             understood\n  from the key:  DS {}\n                 DNSKEY {key}\n  from Route 53: DS {}\n                 DNSKEY {}",
+            key.ds(&desired.domain, crate::ds::DigestType::Sha256),
+            ksk.ds,
+            ksk.dnskey
+        );
+    }
+    let not_yet = if ksk.status != "ACTIVE" {
+        Some(format!(
+            "key-signing key {} is {}: {}",
+            ksk.name, ksk.status, ksk.message
+        ))
+    } else if dnssec.signing != "SIGNING" {
+        Some(format!(
+            "signing is {} {}",
+            dnssec.signing, dnssec.signing_message
+        ))
+    } else {
+        let servers = snapshot
+            .hosted_zone
+            .present()
+            .map(|zone| zone.name_servers(&desired.domain))
+            .unwrap_or_default();
+        dns.serves_key(&desired.domain, &servers, &key).await.err()
+    };
+    Ok(KeyState { key, not_yet })
+}
+
+/// `ds`.
+pub async fn ds(global: &Global, named: Option<PathBuf>, format: DsFormat) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let snapshot = session.snapshot(Records::FirstPage, None).await?;
+    let state = key_state(&session.desired, &snapshot, &session.dns).await?;
+    if let Some(why) = state.not_yet {
+        output::error(&format!(
+            "{}: signing is not in sync: {why}; a DS record published now could make the zone bogus. \
+             Run `spore-infra ds` again in a minute",
+            session.desired.domain
+        ));
+        return Ok(Exit::Waiting);
+    }
+    match format {
+        DsFormat::Text => output::text(&render::ds_text(&session.desired, &state.key)),
+        DsFormat::Bind => output::text(&render::ds_bind(&session.desired, &state.key)),
+        DsFormat::Json => output::line(&serde_json::to_string_pretty(&render::ds_json(
+            &session.desired,
+            &state.key,
+        ))?),
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,133 @@
+//! What every command on a stack needs: target, clients, clock, document; and the account guard.
+
+use anyhow::{Context as _, bail};
+use spore_sandbox::door::Options;
+
+use super::stack::Document;
+use super::{Global, variable};
+use crate::aws::{Access, Clients};
+use crate::clock::Clock;
+use crate::desired::Desired;
+use crate::dns::Dns;
+use crate::journal;
+use crate::kind::hosted_zone::Records;
+use crate::observe;
+use crate::retry::{Class, Failure};
+use crate::snapshot::{LockSeen, Snapshot};
+use crate::target::{self, Target};
+
+/// One stack on one target.
+pub struct Session {
+    /// Where calls go.
+    pub target: Target,
+    /// The time there.
+    pub clock: Clock,
+    /// Name servers there.
+    pub dns: Dns,
+    /// Clients that only read.
+    pub read: Clients,
+    /// What the document wants.
+    pub desired: Desired,
+}
+
+impl Session {
+    /// Opens a session for a document.
+    pub async fn open(global: &Global, document: &Document) -> anyhow::Result<Self> {
+        let desired = Desired::of(&document.stack);
+        let target = resolve(global).await?;
+        let read =
+            Clients::connect(&target, &desired.region, &desired.account, &Access::Read).await;
+        Ok(Self {
+            clock: target.clock(),
+            dns: Dns::new(&target),
+            target,
+            read,
+            desired,
+        })
+    }
+
+    /// Clients that may write on behalf of a plan.
+    pub async fn writers(&self, digest: &str) -> Clients {
+        let access = Access::Write {
+            digest: digest.to_owned(),
+        };
+        Clients::connect(
+            &self.target,
+            &self.desired.region,
+            &self.desired.account,
+            &access,
+        )
+        .await
+    }
+
+    /// Reads live AWS. The account is checked before anything is shown.
+    pub async fn snapshot(
+        &self,
+        records: Records,
+        own: Option<LockSeen>,
+    ) -> anyhow::Result<Snapshot> {
+        let lock = async {
+            match own {
+                Some(lock) => Ok(Some(lock)),
+                None => journal::look(&self.read, &self.desired).await,
+            }
+        };
+        let reads = observe::snapshot(
+            &self.read,
+            &self.dns,
+            &self.clock,
+            &self.desired,
+            records,
+            None,
+        );
+        let (lock, snapshot) = tokio::join!(lock, reads);
+        let mut snapshot = snapshot.map_err(|failure| self.unidentified(failure))?;
+        let wanted = &self.desired.account;
+        if snapshot.caller.account != *wanted {
+            bail!(
+                "the credentials belong to account {} ({}), but the document is for account \
+                 {wanted}; nothing was written",
+                snapshot.caller.account,
+                snapshot.caller.arn
+            );
+        }
+        snapshot.lock = lock
+            .map_err(anyhow::Error::from)
+            .context("reading the stack's lock")?;
+        Ok(snapshot)
+    }
+
+    fn unidentified(&self, failure: Failure) -> anyhow::Error {
+        let hint = match failure.class {
+            Class::Credentials if failure.code.starts_with("Expired") => {
+                "the credentials have expired; log in again (`aws sso login`, or your usual way)"
+            }
+            Class::Credentials => {
+                "no usable credentials; set AWS_PROFILE or the usual variables, or use --sandbox"
+            }
+            Class::Unanswered => "AWS could not be reached; check the network and AWS_ENDPOINT_URL",
+            Class::Throttled
+            | Class::Busy
+            | Class::Propagating
+            | Class::AlreadyThere
+            | Class::Gone
+            | Class::Denied
+            | Class::Quota
+            | Class::StillTrusted
+            | Class::Refused
+            | Class::Unknown => "cannot tell whose credentials these are",
+        };
+        anyhow::anyhow!("{hint} ({failure})")
+    }
+}
+
+/// Where calls go, from flags and environment.
+pub async fn resolve(global: &Global) -> anyhow::Result<Target> {
+    match &global.sandbox {
+        Some(dir) => {
+            let options = Options::default().from_environment(variable)?;
+            Ok(target::sandbox(dir, options).await?)
+        }
+        None => Ok(target::from_environment(variable("AWS_ENDPOINT_URL").as_deref()).await),
+    }
+}
