@@ -417,3 +417,104 @@ fn names_loopback(request: &http::Request<Bytes>) -> bool {
         .parse::<IpAddr>();
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::door;
+
+    fn shared() -> Shared {
+        let options = door::Options {
+            start: Some("2026-01-15T12:00:00Z".parse().unwrap()),
+            profile: Some(Profile::Fast),
+            ..door::Options::default()
+        };
+        let url = "http://127.0.0.1:4566".to_owned();
+        Shared {
+            sandbox: Sandbox::open(None, options).unwrap(),
+            latency: Duration::ZERO,
+            info: ServeInfo {
+                pid: 1,
+                dns: format!("{url}/_spore/dns/"),
+                url,
+            },
+        }
+    }
+
+    const HOME: &str = "127.0.0.1:50000";
+
+    async fn asked(
+        shared: &Shared,
+        (method, route, host, peer): (&str, &str, &str, &str),
+        body: &str,
+    ) -> (u16, String) {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("/_spore/{route}"))
+            .header("host", host)
+            .body(Bytes::from(body.to_owned()))
+            .unwrap();
+        let path = route.split('?').next().unwrap_or_default();
+        let answer = own(path, &request, peer.parse().unwrap(), shared);
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn own_routes_are_for_this_machine_under_its_own_name() {
+        let shared = shared();
+        let mut found = Vec::new();
+        for (host, peer) in [
+            ("127.0.0.1:4566", HOME),
+            ("localhost:4566", HOME),
+            ("[::1]:4566", "[::1]:50000"),
+            ("localhost", "[::ffff:127.0.0.1]:50000"),
+            ("evil.example:4566", HOME),
+            ("localhost.evil.example", HOME),
+            ("10.0.0.1:4566", HOME),
+            ("", HOME),
+            ("127.0.0.1:4566", "10.0.0.1:50000"),
+        ] {
+            found.push(asked(&shared, ("GET", "info", host, peer), "").await.0);
+        }
+        assert_eq!(found, [200, 200, 200, 200, 403, 403, 403, 403, 403]);
+    }
+
+    #[tokio::test]
+    async fn commands_move_the_clock_and_say_so() {
+        let shared = shared();
+        let post = |route| ("POST", route, "localhost", HOME);
+        let (status, body) =
+            asked(&shared, post("command"), r#"{"advance": {"seconds": 90}}"#).await;
+        assert_eq!(
+            (status, body.as_str()),
+            (200, r#"{"message":"it is 2026-01-15T12:01:30Z now"}"#)
+        );
+        assert_eq!(asked(&shared, post("advance?seconds=30"), "").await.0, 200);
+        let (_, info) = asked(&shared, ("GET", "info", "localhost", HOME), "").await;
+        let info: Info = serde_json::from_str(&info).unwrap();
+        assert_eq!(info.offset_seconds, 120);
+        assert_eq!(info.now.to_string(), "2026-01-15T12:02:00Z");
+        for (route, body) in [("command", "{}"), ("command", "nonsense"), ("advance", "")] {
+            assert_eq!(
+                asked(&shared, post(route), body).await.0,
+                400,
+                "{route} {body}"
+            );
+        }
+        assert_eq!(
+            asked(&shared, ("GET", "reset", "localhost", HOME), "")
+                .await
+                .0,
+            404
+        );
+        assert_eq!(asked(&shared, post("reset"), "").await.0, 200);
+        assert_eq!(
+            shared.sandbox.now().to_string(),
+            "2026-01-15T12:02:00Z",
+            "time stays"
+        );
+    }
+}

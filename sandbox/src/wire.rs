@@ -55,9 +55,14 @@ pub fn route(request: &Request, signed_for: Option<&str>) -> Result<Call, Unrout
     let spoken = spoken(request);
     let Some(model) = service(request, signed_for) else {
         let protocol = spoken.unwrap_or(Protocol::RestXml);
-        let what = signed_for
-            .unwrap_or("a service that the request does not name")
-            .to_owned();
+        let service = signed_for.unwrap_or("a service that the request does not name");
+        let target = request
+            .header("x-amz-target")
+            .and_then(|target| target.split('.').nth(1));
+        let what = match target.map(str::to_owned).or_else(|| action(request)) {
+            Some(name) => format!("{service}:{name}"),
+            None => format!("{service}:{} {}", request.method, request.path),
+        };
         return Err(unsupported(None, protocol, what));
     };
     let protocol = spoken
@@ -473,3 +478,7 @@ fn encode_rest(
     out.push_str(&format!("</{root}>"));
     out.into_bytes()
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
 
 use super::model::{Kind, Ref, Shape, TimestampFormat};
@@ -111,7 +111,9 @@ pub fn write(kind: Kind, value: &Value, format: TimestampFormat) -> String {
 }
 
 fn write_timestamp(seconds: f64, format: TimestampFormat) -> String {
-    let Some(instant) = instant_of(seconds) else {
+    // AWS writes milliseconds. A double has more digits than that, and not quite the right ones.
+    let rounded = instant_of(seconds).and_then(|instant| instant.round(Unit::Millisecond).ok());
+    let Some(instant) = rounded else {
         return seconds.to_string();
     };
     match format {
@@ -176,6 +178,16 @@ mod tests {
             let again = at(&text);
             assert_eq!(again.as_f64(), Some(1_768_478_400.0), "{text}");
         }
+    }
+
+    #[test]
+    fn fractions_are_milliseconds() {
+        let text = write(
+            Kind::Timestamp,
+            &1_768_478_400.438_999_9.into(),
+            TimestampFormat::Iso8601,
+        );
+        assert_eq!(text, "2026-01-15T12:00:00.439Z");
     }
 
     #[test]
