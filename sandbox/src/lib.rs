@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod call;
+pub mod checks;
 pub mod dns;
 pub mod door;
 pub mod fault;

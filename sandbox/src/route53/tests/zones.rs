@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Bench;
 use crate::profile::Profile;
+use crate::route53::operation;
 
 #[test]
 fn a_new_zone_has_awss_records_and_four_servers() {
@@ -331,4 +332,46 @@ fn the_account_limit_is_enforced_and_shown() {
         (&limit["Limit"]["Value"], &limit["Count"]),
         (&json!(500), &json!(500))
     );
+}
+
+#[test]
+fn all_but_query_logging_is_modelled() {
+    let modelled = [
+        "ActivateKeySigningKey",
+        "ChangeResourceRecordSets",
+        "ChangeTagsForResource",
+        "CreateHostedZone",
+        "CreateKeySigningKey",
+        "CreateReusableDelegationSet",
+        "DeactivateKeySigningKey",
+        "DeleteHostedZone",
+        "DeleteKeySigningKey",
+        "DeleteReusableDelegationSet",
+        "DisableHostedZoneDNSSEC",
+        "EnableHostedZoneDNSSEC",
+        "GetAccountLimit",
+        "GetChange",
+        "GetDNSSEC",
+        "GetHostedZone",
+        "GetHostedZoneCount",
+        "GetReusableDelegationSet",
+        "ListHostedZones",
+        "ListHostedZonesByName",
+        "ListResourceRecordSets",
+        "ListReusableDelegationSets",
+        "ListTagsForResource",
+        "ListTagsForResources",
+        "TestDNSAnswer",
+        "UpdateHostedZoneComment",
+    ];
+    for name in modelled {
+        assert!(operation(name).is_some(), "{name}");
+    }
+    for name in [
+        "CreateQueryLoggingConfig",
+        "ListQueryLoggingConfigs",
+        "GetCheckerIpRanges",
+    ] {
+        assert!(operation(name).is_none(), "{name}");
+    }
 }
