@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::dns::DnsName;
+use crate::tagging::TagSet;
 use crate::world::{AwsError, Caller, Operation, World};
 
 pub(crate) use record::ds_is_sound;
@@ -100,7 +101,7 @@ pub struct HostedZone {
     /// Records as the API shows them: each change counts at once.
     pub sets: Sets,
     /// Tags.
-    pub tags: BTreeMap<String, String>,
+    pub tags: TagSet,
     /// Whether the zone is signed (as the API shows it).
     pub signing: bool,
     /// Secret of the zone-signing key, which Route 53 manages itself; made when signing is enabled.
@@ -166,24 +167,11 @@ impl State {
     }
 
     /// ARN and tags of each zone of an account, for the tagging API. Zones without tags included.
-    pub fn tagged(
-        &self,
-        account: &str,
-    ) -> impl Iterator<Item = (String, &BTreeMap<String, String>)> {
+    pub fn tagged(&self, account: &str) -> impl Iterator<Item = (String, &TagSet)> {
         self.zones
             .values()
             .filter(move |zone| zone.account == account)
             .map(|zone| (zone.arn(), &zone.tags))
-    }
-
-    /// The tags of an account's zone by ARN, for the tagging API; none if there is no such zone.
-    pub fn tags_mut(&mut self, account: &str, arn: &str) -> Option<&mut BTreeMap<String, String>> {
-        let id = arn.strip_prefix("arn:aws:route53:::hostedzone/")?;
-        let zone = self
-            .zones
-            .get_mut(id)
-            .filter(|zone| zone.account == account)?;
-        Some(&mut zone.tags)
     }
 
     fn account(&mut self, account: &str) -> &mut Account {

@@ -67,10 +67,10 @@ impl Cut {
                 )
             })?),
         };
-        let Page { items, next } = listing::page(listing, items, after.as_deref(), limit);
+        let Page { items, next } = listing::page(items, after.as_deref(), limit);
         let mut end = json!({ "Truncated": next.is_some() });
         if let Some(next) = next {
-            end["NextMarker"] = next.into();
+            end["NextMarker"] = listing::token(listing, &next).into();
         }
         Ok((items, end))
     }

@@ -315,10 +315,10 @@ pub(super) fn answer(
         ),
     };
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let Page { items, next } = listing::page(listing, items, after.as_deref(), limit);
+    let Page { items, next } = listing::page(items, after.as_deref(), limit);
     let mut answer = json!({ member: items });
     if let Some(next) = next {
-        answer["nextToken"] = next.into();
+        answer["nextToken"] = listing::token(listing, &next).into();
     }
     Ok(answer)
 }

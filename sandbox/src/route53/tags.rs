@@ -75,7 +75,10 @@ fn change(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
     if input.add_tags.is_empty() && input.remove_tag_keys.is_empty() {
         return invalid("Either AddTags or RemoveTagKeys must be specified.".into());
     }
-    let mut tags = zone(world, caller, &input.resource_id)?.tags.clone();
+    let mut tags = zone(world, caller, &input.resource_id)?
+        .tags
+        .current()
+        .clone();
     for key in &input.remove_tag_keys {
         tags.remove(key);
     }
@@ -99,9 +102,10 @@ fn change(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
         ));
     }
     let now = caller.now;
+    let lag = world.profile.draw_list_lag(&mut world.random);
     let zone = zone_mut(world, caller, &input.resource_id)?;
     batch::check_not_busy(zone, now)?;
-    zone.tags = tags;
+    zone.tags.replace(tags, now, lag);
     Ok(json!({}))
 }
 
@@ -123,7 +127,7 @@ fn list(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsEr
     let input: Input = typed(input)?;
     check_type(&input.resource_type, &input.resource_id)?;
     let zone = zone(world, caller, &input.resource_id)?;
-    Ok(json!({ "ResourceTagSet": tag_set(&input.resource_id, &zone.tags) }))
+    Ok(json!({ "ResourceTagSet": tag_set(&input.resource_id, zone.tags.current()) }))
 }
 
 fn list_many(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsError> {
@@ -139,7 +143,7 @@ fn list_many(world: &mut World, caller: &Caller, input: Value) -> Result<Value, 
         .iter()
         .map(|id| {
             check_type(&input.resource_type, id)?;
-            Ok(tag_set(id, &zone(world, caller, id)?.tags))
+            Ok(tag_set(id, zone(world, caller, id)?.tags.current()))
         })
         .collect();
     Ok(json!({ "ResourceTagSets": sets? }))
