@@ -11,6 +11,7 @@ pub mod auth;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bench;
 pub mod call;
+pub mod checks;
 pub mod dns;
 pub mod door;
 pub mod fault;
