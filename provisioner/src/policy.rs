@@ -116,7 +116,7 @@ fn statement(value: &Value) -> Result<Statement, PolicyError> {
             "NotPrincipal" => read.principals.extend(principals("Not:", value)),
             "Action" => read
                 .actions
-                .extend(texts(value).into_iter().map(|a| a.to_lowercase())),
+                .extend(texts(value).into_iter().map(Caseless)),
             "NotAction" => read.actions.extend(
                 texts(value)
                     .into_iter()
