@@ -45,7 +45,7 @@ pub struct Live {
     pub unfit: Option<String>,
     /// Whether the stack's alias points to it.
     pub has_alias: bool,
-    /// Whether the stack's alias exists but points to a key that is gone or going.
+    /// Whether the stack's alias exists but points to a key that is gone, going or somebody else's.
     pub stale_alias: bool,
     /// Its policy, as text.
     pub policy: String,
@@ -104,6 +104,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     if let Some(lost) = in_use_but_going(live, snapshot) {
         return super::blocked(addr, lost);
     }
+    if is_strange(desired, snapshot, live) {
+        return super::blocked(addr, strange(desired, live));
+    }
     let mut lowered = if usable(live) {
         update(addr, desired, snapshot, live)
     } else {
@@ -115,6 +118,24 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         return super::up_to_date(addr, known);
     }
     lowered
+}
+
+/// Whether the alias leads to a key that is not known to be ours: it lacks the stack's tags, and no
+/// KSK of the zone names it. (A KSK's key that only lost its tags gets them back.)
+fn is_strange(desired: &Desired, snapshot: &Snapshot, live: &Live) -> bool {
+    let is_used = snapshot
+        .dnssec
+        .present()
+        .is_some_and(|dnssec| dnssec.keys.iter().any(|key| key.kms_arn == live.arn));
+    usable(live) && live.has_alias && !is_used && !ours(desired, &live.tags)
+}
+
+fn strange(desired: &Desired, live: &Live) -> String {
+    format!(
+        "{} leads to {}, which does not carry the tags of this stack and which no key-signing key of \
+         the zone uses; point the alias elsewhere, or tag the key if it is ours",
+        desired.key_alias, live.arn
+    )
 }
 
 /// A KSK names a key that is scheduled for deletion: making a second key would not help, and the zone
@@ -334,13 +355,20 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let ksk = desired.addr(Kind::Ksk);
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
+    let is_strange = is_strange(desired, snapshot, live);
+    if is_strange {
+        lowered.report.push(Report::Left {
+            what: addr.to_string(),
+            why: strange(desired, live),
+        });
+    }
     let going = live
         .twins
         .iter()
         .filter(|(_, state)| state != "PendingDeletion");
     let mut keys: Vec<(&str, &'static str)> =
         going.map(|(arn, _)| arn.as_str()).zip(TWIN_STEPS).collect();
-    if usable(live) && live.state != "PendingDeletion" {
+    if usable(live) && live.state != "PendingDeletion" && !is_strange {
         keys.insert(0, (&live.arn, "schedule-deletion"));
     }
     for (arn, step) in keys {
@@ -353,7 +381,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             .drafts
             .push(Draft::new(step, super::Op::KmsKey(op)).after(After::AllOf(ksk.clone())));
     }
-    if live.has_alias || live.stale_alias {
+    if (live.has_alias || live.stale_alias) && !is_strange {
         fields.push(Field::gone("alias", desired.key_alias.clone()));
         let op = Op::DeleteAlias {
             alias: desired.key_alias.clone(),
@@ -634,14 +662,18 @@ async fn read_detail(
         live.stale_alias = true;
         live.twins.push((arn(key), state(key)));
     }
-    live.has_alias = chosen.is_some();
+    let marks = match &chosen {
+        Some(key) => marks(read, desired, &arn(key), tagged).await?,
+        None => BTreeMap::new(),
+    };
+    let is_marked = ours(desired, &marks);
     // The tagging API shows twins for free; without a key behind the alias only a search is sure.
     let mut candidates: BTreeSet<String> = tagged
         .keys()
         .filter(|arn| arn.contains(":kms:"))
         .cloned()
         .collect();
-    if chosen.is_none() {
+    if !is_marked {
         candidates.extend(search(read, desired).await?);
     }
     if let Some(key) = &aliased {
@@ -659,6 +691,12 @@ async fn read_detail(
             |key: &kms::KeyMetadata| key.creation_date().map(|d| (d.secs(), d.subsec_nanos()));
         (date(a), arn(a)).cmp(&(date(b), arn(b)))
     });
+    // Somebody pointed the alias at a key of theirs: ours is the one with the stack's tags.
+    if chosen.is_some() && !is_marked && spare.iter().any(|key| state(key) != "PendingDeletion") {
+        chosen = None;
+        live.stale_alias = true;
+    }
+    live.has_alias = chosen.is_some();
     for key in spare {
         if chosen.is_none() && state(&key) != "PendingDeletion" {
             chosen = Some(key);
@@ -673,9 +711,10 @@ async fn read_detail(
     live.arn = arn(&key);
     live.state = state(&key);
     live.unfit = unfit(&key);
-    let known_tags = tagged
-        .get(&live.arn)
-        .filter(|tags| desired.tags_to_set(tags).is_empty());
+    let known_tags = [tagged.get(&live.arn), Some(&marks).filter(|_| live.has_alias)]
+        .into_iter()
+        .flatten()
+        .find(|tags| desired.tags_to_set(tags).is_empty());
     let (policy, public_key, tags) = tokio::join!(
         key_policy(read, &live.arn),
         public_key(read, &live.arn),
@@ -688,6 +727,19 @@ async fn read_detail(
     );
     (live.policy, live.public_key, live.tags) = (policy?, public_key?, tags?);
     Ok(Some(live))
+}
+
+/// Tags of the key behind the alias: the tagging API's, if they say that it is ours, else its own.
+async fn marks(
+    read: &Clients,
+    desired: &Desired,
+    arn: &str,
+    tagged: &BTreeMap<String, BTreeMap<String, String>>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    match tagged.get(arn).filter(|tags| ours(desired, tags)) {
+        Some(tags) => Ok(tags.clone()),
+        None => tags(read, arn).await,
+    }
 }
 
 fn arn(key: &kms::KeyMetadata) -> String {
