@@ -478,3 +478,7 @@ fn encode_rest(
     out.push_str(&format!("</{root}>"));
     out.into_bytes()
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

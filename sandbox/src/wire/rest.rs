@@ -85,7 +85,7 @@ pub fn read(
                 .transpose()?,
             Some(Location::QueryString) => read_query(model, inner, wire, &query)?,
             Some(Location::Header) => request
-                .header(wire)
+                .header(&wire.to_ascii_lowercase())
                 .map(|value| text::read(inner.kind, value))
                 .transpose()?,
             Some(Location::Headers) => {
