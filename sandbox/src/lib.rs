@@ -7,7 +7,11 @@
 //! It judges the provisioner from outside and therefore never depends on it.
 
 pub mod auth;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod bench;
 pub mod call;
+pub mod checks;
 pub mod dns;
 pub mod door;
 pub mod fault;

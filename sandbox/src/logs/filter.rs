@@ -38,7 +38,8 @@ impl Pattern {
             into.push(term);
             rest = after.trim_start();
         }
-        if !pattern.any.is_empty() && !(pattern.all.is_empty() && pattern.none.is_empty()) {
+        let others = !pattern.all.is_empty() || !pattern.none.is_empty();
+        if others && !pattern.any.is_empty() {
             return Err(AwsError::not_modelled(
                 "filter patterns with `?` beside other terms",
             ));

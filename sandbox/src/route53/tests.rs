@@ -6,6 +6,8 @@ mod changes;
 mod dnssec;
 mod zones;
 
+pub(crate) use dnssec::Signer;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -1,48 +1,31 @@
 //! The tagging API judged from outside, over the services that own the tags.
 
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::bench;
 use crate::profile::Profile;
-use crate::world::{AwsError, Caller, World};
-use crate::{kms, logs, route53};
+use crate::world::AwsError;
 
-struct Bench {
-    world: World,
-    caller: Caller,
-}
+/// A bench with the services that own tags.
+struct Bench(bench::Bench);
 
 const GROUPS: &str = "arn:aws:logs:us-east-1:123456789012:log-group:";
 
 impl Bench {
     fn new(profile: Profile) -> Self {
-        let caller = Caller {
-            account: "123456789012".into(),
-            arn: "arn:aws:iam::123456789012:user/admin".into(),
-            user_id: "AIDA".into(),
-            region: "us-east-1".into(),
-            now: "2026-01-01T00:00:00Z".parse().unwrap(),
-        };
-        Self {
-            world: World::new(1, profile),
-            caller,
-        }
+        Self(bench::Bench::new(profile))
     }
 
     fn call(&mut self, service: &str, name: &str, input: Value) -> Result<Value, AwsError> {
-        let operation = match service {
-            "kms" => kms::operation(name),
-            "logs" => logs::operation(name),
-            "route53" => route53::operation(name),
-            _ => super::operation(name),
-        };
-        let operation = operation.unwrap();
-        (operation.needs)(&self.world, &self.caller, &input);
-        (operation.run)(&mut self.world, &self.caller, input)
+        self.0.call(service, name, input)
     }
 
     fn group(&mut self, name: &str, tags: Value) {
-        let input = json!({ "logGroupName": name, "tags": tags });
+        let mut input = json!({ "logGroupName": name });
+        // The shape has no empty map here.
+        if tags != json!({}) {
+            input["tags"] = tags;
+        }
         self.call("logs", "CreateLogGroup", input).unwrap();
     }
 
@@ -66,7 +49,7 @@ impl Bench {
     }
 
     fn ask(&mut self, name: &str, input: Value) -> Result<Value, AwsError> {
-        self.call("tag", name, input)
+        self.call("resourcegroupstaggingapi", name, input)
     }
 
     /// ARNs that GetResources finds.
@@ -141,7 +124,7 @@ fn types_and_arns() {
     check(json!(["route53:hostedzone"]), &[&zone]);
     check(json!(["kms:alias", "lambda:function"]), &[]);
     let listed = json!({ "ResourceARNList": [group, "arn:aws:sqs:us-east-1:123456789012:q"] });
-    assert_eq!(bench.found(listed), [group.clone()]);
+    assert_eq!(bench.found(listed), groups(&["g"]));
     let both = json!({ "ResourceARNList": [group], "TagFilters": [{ "Key": "a" }] });
     assert_eq!(bench.refused(both), "InvalidParameterException");
     assert_eq!(
@@ -149,14 +132,14 @@ fn types_and_arns() {
         "InvalidParameterException"
     );
 
-    bench.caller.region = "eu-west-1".into();
+    bench.0.caller.region = "eu-west-1".into();
     assert_eq!(
         bench.found(json!({})),
         [""; 0],
         "each region by itself, zones in us-east-1 only"
     );
-    bench.caller.region = "us-east-1".into();
-    bench.caller.account = "999999999999".into();
+    bench.0.caller.region = "us-east-1".into();
+    bench.0.caller.account = "999999999999".into();
     assert_eq!(bench.found(json!({})), [""; 0]);
 }
 
@@ -215,12 +198,11 @@ fn changes_go_to_the_owner_and_failures_are_named() {
         json!(["b"])
     );
 
-    let needs = super::operation("TagResources").unwrap().needs;
     let input = json!({ "ResourceARNList": [key, zone], "Tags": { "a": "1" } });
-    let actions: Vec<_> = needs(&bench.world, &bench.caller, &input)
-        .into_iter()
-        .map(|need| need.action)
-        .collect();
+    let needs = bench
+        .0
+        .needs("resourcegroupstaggingapi", "TagResources", &input);
+    let actions: Vec<_> = needs.into_iter().map(|need| need.action).collect();
     let expected = [
         "tag:TagResources",
         "kms:TagResource",
@@ -247,9 +229,9 @@ fn pages_go_on_until_the_token_is_empty() {
         input["PaginationToken"] = answer["PaginationToken"].clone();
     };
     assert_eq!(seen, [2, 2, 1]);
-    bench.caller.now += SignedDuration::from_secs(15 * 60);
+    bench.0.advance(15 * 60);
     assert_eq!(bench.found(json!({ "PaginationToken": token })).len(), 1);
-    bench.caller.now += SignedDuration::from_secs(1);
+    bench.0.advance(1);
     let late = bench.refused(json!({ "PaginationToken": token }));
     assert_eq!(late, "PaginationTokenExpiredException");
     assert_eq!(
@@ -289,12 +271,12 @@ fn what_services_show_at_once_is_seen_here_later() {
     let zone = bench.zone();
     let change = json!({ "ResourceARNList": [zone], "Tags": { "z": "1" } });
     bench.ask("TagResources", change).unwrap();
-    bench.caller.now += SignedDuration::from_secs(75);
+    bench.0.advance(75);
     let half = bench
         .found(json!({ "ResourceTypeFilters": ["logs"] }))
         .len();
     assert!((1..20).contains(&half), "{half} of 20 are seen half way");
-    bench.caller.now += SignedDuration::from_secs(75);
+    bench.0.advance(75);
     assert_eq!(bench.found(json!({})).len(), 21, "after the longest lag");
 
     // A resource without its last tag stays, with an empty set; one that is deleted does not.
@@ -307,7 +289,7 @@ fn what_services_show_at_once_is_seen_here_later() {
     bench
         .call("logs", "DeleteLogGroup", json!({ "logGroupName": "g00" }))
         .unwrap();
-    bench.caller.now += SignedDuration::from_secs(150);
+    bench.0.advance(150);
     let answer = bench
         .ask(
             "GetResources",

@@ -14,20 +14,20 @@ use crate::profile::Profile;
 const ZONE: &str = "spore.example.edu";
 
 /// A zone, and what is needed to sign it.
-struct Signer {
-    bench: Bench,
-    zone: String,
+pub(crate) struct Signer {
+    pub(crate) bench: Bench,
+    pub(crate) zone: String,
 }
 
 impl Signer {
-    fn new(profile: Profile) -> Self {
+    pub(crate) fn new(profile: Profile) -> Self {
         let mut bench = Bench::new(profile);
         let zone = bench.zone(ZONE, "one");
         bench.advance(60);
         Self { bench, zone }
     }
 
-    fn kms(&mut self, region: &str, name: &str, input: Value) -> Value {
+    pub(crate) fn kms(&mut self, region: &str, name: &str, input: Value) -> Value {
         let mut caller = self.bench.caller();
         caller.region = region.into();
         (kms::operation(name).unwrap().run)(&mut self.bench.world, &caller, input).unwrap()
@@ -89,7 +89,7 @@ impl Signer {
     }
 
     /// Makes an ACTIVE KSK of that name and returns the ARN of its key.
-    fn active(&mut self, name: &str) -> String {
+    pub(crate) fn active(&mut self, name: &str) -> String {
         let arn = self.key();
         let input = self.create(name, &arn, "ACTIVE");
         self.bench.ok("CreateKeySigningKey", input);
