@@ -3,7 +3,9 @@
 //! AWS reorders statements, turns one-element lists into single values and account ids into root
 //! ARNs; none of that is a difference. Source: IAM User Guide, "IAM JSON policy elements reference".
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -21,14 +23,46 @@ pub struct Statement {
     pub effect: String,
     /// `type:value` of each principal (`Service:lambda.amazonaws.com`, `AWS:arn:...`), `Not...` kept.
     pub principals: BTreeSet<String>,
-    /// Actions in lower case; `Not:` in front where the statement says NotAction.
-    pub actions: BTreeSet<String>,
+    /// Actions, without regard to case; `Not:` in front where the statement says NotAction.
+    pub actions: BTreeSet<Caseless>,
     /// Resources; `Not:` in front where the statement says NotResource.
     pub resources: BTreeSet<String>,
-    /// `operator key` in lower case, and the values.
-    pub conditions: BTreeMap<String, BTreeSet<String>>,
+    /// `operator key`, without regard to case, and the values.
+    pub conditions: BTreeMap<Caseless, BTreeSet<String>>,
     /// Elements this reader does not know, as text: they can never compare equal by accident.
     pub unknown: BTreeMap<String, String>,
+}
+
+/// A text that AWS compares without regard to case, kept as it was written.
+#[derive(Debug, Clone)]
+pub struct Caseless(String);
+
+impl Ord for Caseless {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0
+            .to_ascii_lowercase()
+            .cmp(&other.0.to_ascii_lowercase())
+    }
+}
+
+impl PartialOrd for Caseless {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Caseless {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Caseless {}
+
+impl fmt::Display for Caseless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Why a text is not a policy.
@@ -82,11 +116,11 @@ fn statement(value: &Value) -> Result<Statement, PolicyError> {
             "NotPrincipal" => read.principals.extend(principals("Not:", value)),
             "Action" => read
                 .actions
-                .extend(texts(value).into_iter().map(|a| a.to_lowercase())),
+                .extend(texts(value).into_iter().map(Caseless)),
             "NotAction" => read.actions.extend(
                 texts(value)
                     .into_iter()
-                    .map(|a| format!("Not:{}", a.to_lowercase())),
+                    .map(|a| Caseless(format!("Not:{a}"))),
             ),
             "Resource" => read.resources.extend(texts(value)),
             "NotResource" => {
@@ -131,7 +165,7 @@ fn root_arn(kind: &str, value: &str) -> String {
 
 fn conditions(
     value: &Value,
-    into: &mut BTreeMap<String, BTreeSet<String>>,
+    into: &mut BTreeMap<Caseless, BTreeSet<String>>,
 ) -> Result<(), PolicyError> {
     let operators = value
         .as_object()
@@ -141,7 +175,7 @@ fn conditions(
             .as_object()
             .ok_or(PolicyError::Form("a condition operator is an object"))?;
         for (key, values) in keys {
-            into.entry(format!("{operator} {}", key.to_lowercase()))
+            into.entry(Caseless(format!("{operator} {key}")))
                 .or_default()
                 .extend(texts(values));
         }
@@ -166,7 +200,12 @@ fn text(value: &Value) -> String {
 impl Statement {
     /// One line for people: who may (or must not) do what, under which conditions.
     pub fn sentence(&self) -> String {
-        let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
+        fn list<T: fmt::Display>(set: &BTreeSet<T>) -> String {
+            set.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
         let verb = if self.effect == "Deny" {
             "must not"
         } else {

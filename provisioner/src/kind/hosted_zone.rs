@@ -182,6 +182,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                         }),
                     ),
                     Draft::new("soa", super::Op::HostedZone(Op::SetSoa { zone }))
+                        // One change of a zone at a time, or AWS answers PriorRequestNotComplete.
+                        .after(After::Answered(StepId::new(addr, "tag")))
                         .done(Condition::ChangeInSync),
                 ],
                 ..Lowered::default()
@@ -229,6 +231,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 if soa != wanted {
                     lowered.drafts.push(
                         Draft::new("soa", super::Op::HostedZone(Op::SetSoa { zone }))
+                            .after(After::Answered(StepId::new(addr, "tag")))
                             .done(Condition::ChangeInSync),
                     );
                 }
@@ -464,6 +467,22 @@ pub async fn pick(
             }
         }
     }
+    // Lists also lag behind deletions: of several, only those that a direct read finds count.
+    if zones.len() > 1 {
+        let mut alive = Vec::new();
+        for zone in zones {
+            match read.route53.get_hosted_zone().id(&zone.id).send().await {
+                Ok(_) => alive.push(zone),
+                Err(error) => {
+                    let failure = fail("route53:GetHostedZone", error);
+                    if failure.class != Class::Gone {
+                        return Observation::Unreadable(failure.to_string());
+                    }
+                }
+            }
+        }
+        zones = alive;
+    }
     choose(&desired.domain, zones)
 }
 
@@ -523,6 +542,10 @@ pub async fn detail(
             live.tags = tags;
             live.records = sets;
             live.complete = complete;
+        }
+        // Listed still, but deleted.
+        (Err(failure), _) | (_, Err(failure)) if failure.class == Class::Gone => {
+            return Observation::Absent;
         }
         (Err(failure), _) | (_, Err(failure)) => {
             return Observation::Unreadable(failure.to_string());

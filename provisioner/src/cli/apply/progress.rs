@@ -45,20 +45,20 @@ impl Teller {
             Progress::Waiting { steps, until } => {
                 let lines: Vec<String> = steps
                     .iter()
-                    .map(|(id, what)| format!("{id} waits for {what}"))
+                    .map(|(id, what)| format!("{id} waits: {what}"))
                     .collect();
-                if lines != self.last_wait {
-                    for line in &lines {
-                        output::note(&format!("  {line}"));
-                    }
-                    // A poll comes soon; only a wait of minutes is worth a time.
-                    if let Some(until) = until
-                        && until.duration_since(now).as_secs() > 60
-                    {
-                        output::note(&format!("  until {until:.0}"));
-                    }
-                    self.last_wait = lines;
+                let is_new = |line: &&String| !self.last_wait.contains(line);
+                for line in lines.iter().filter(is_new) {
+                    output::note(&format!("  {line}"));
                 }
+                // A poll comes soon; only a wait of minutes is worth a time.
+                if let Some(until) = until
+                    && until.duration_since(now).as_secs() > 60
+                    && lines.iter().any(|line| is_new(&line))
+                {
+                    output::note(&format!("  until {until:.0}"));
+                }
+                self.last_wait = lines;
             }
             Progress::Note(text) => output::note(&format!("note: {text}")),
         }
