@@ -114,9 +114,7 @@ fn statement(value: &Value) -> Result<Statement, PolicyError> {
                 .clone_into(&mut read.effect),
             "Principal" => read.principals.extend(principals("", value)),
             "NotPrincipal" => read.principals.extend(principals("Not:", value)),
-            "Action" => read
-                .actions
-                .extend(texts(value).into_iter().map(Caseless)),
+            "Action" => read.actions.extend(texts(value).into_iter().map(Caseless)),
             "NotAction" => read.actions.extend(
                 texts(value)
                     .into_iter()
