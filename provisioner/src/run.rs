@@ -108,7 +108,6 @@ struct Entry {
     first_failure: Option<Timestamp>,
     unanswered_before: bool,
     answered_at: Option<Timestamp>,
-    change: Option<String>,
 }
 
 /// A plan being carried out.
@@ -171,7 +170,6 @@ impl Run {
             first_failure: None,
             unanswered_before: false,
             answered_at: None,
-            change: None,
         };
         Self {
             entries: plan
@@ -419,12 +417,7 @@ impl Run {
             .or_default()
             .extend(outputs);
         entry.answered_at = Some(now);
-        entry.change.clone_from(&change);
-        let waits_for_sync = entry
-            .step
-            .done_when
-            .iter()
-            .any(|condition| *condition == Condition::ChangeInSync);
+        let waits_for_sync = entry.step.done_when.contains(&Condition::ChangeInSync);
         entry.state = match change {
             Some(change) if waits_for_sync => State::Looking(Looking {
                 look: Look::Change(change),
@@ -535,7 +528,7 @@ impl Run {
             (Err(failure), _) => {
                 let first = *entry.first_failure.get_or_insert(now);
                 let max = retry::patience(failure.class);
-                if !max.is_some_and(|max| now < later(first, max)) {
+                if max.is_none_or(|max| now >= later(first, max)) {
                     entry.state = State::Failed(failure);
                 }
             }

@@ -940,10 +940,10 @@ mod tests {
     use crate::plan;
 
     fn key(snapshot: &mut Snapshot) -> &mut Live {
-        match &mut snapshot.kms_key {
-            Observation::Present(live) => live,
-            other => panic!("the fixture has a key, not {other:?}"),
-        }
+        let Observation::Present(live) = &mut snapshot.kms_key else {
+            panic!("the fixture has a key")
+        };
+        live
     }
 
     fn steps(snapshot: &Snapshot) -> Vec<&'static str> {
