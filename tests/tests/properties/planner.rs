@@ -167,7 +167,9 @@ proptest! {
                 server.answer.as_ref().map_or(true, |answer| !answer.ds.is_empty())
             }),
         };
-        prop_assume!(trusted && !matches!(snapshot.hosted_zone, Observation::Absent));
+        if !trusted || matches!(snapshot.hosted_zone, Observation::Absent) {
+            return Ok(());
+        }
         for plan in &plans(&document.desired(), &snapshot)[1..] {
             let dangerous = plan
                 .steps
@@ -223,7 +225,9 @@ proptest! {
             .dnssec
             .present()
             .is_some_and(|live| live.keys.iter().any(|user| user.kms_arn == key.arn));
-        prop_assume!(key.has_alias && !is_used);
+        if !key.has_alias || is_used {
+            return Ok(());
+        }
         for plan in plans(&desired, &snapshot) {
             for step in &plan.steps {
                 let twin = matches!(
@@ -273,8 +277,7 @@ proptest! {
         let create = plan.steps.iter().find(|step| {
             step.id.addr.kind() == Kind::JournalGroup && step.id.name == "create"
         });
-        prop_assume!(create.is_some());
-        let create = create.unwrap().id.clone();
+        let Some(create) = create.map(|step| step.id.clone()) else { return Ok(()) };
         for step in plan.steps.iter().filter(|step| step.id != create) {
             prop_assert!(before(&plan, &step.id).contains(&create), "{}", step.id);
         }
@@ -336,7 +339,9 @@ proptest! {
     fn a_signed_zone_is_never_unsigned_by_a_document((mut document, snapshot) in situations()) {
         document.dnssec = false;
         let Some(live) = snapshot.dnssec.present() else { return Ok(()) };
-        prop_assume!(live.signing != "NOT_SIGNING");
+        if live.signing == "NOT_SIGNING" {
+            return Ok(());
+        }
         let plan = plan::converge(&document.desired(), &snapshot);
         prop_assert!(plan.refusals.iter().any(|refusal| refusal.rule == "signing-off"));
         for step in &plan.steps {
@@ -350,7 +355,9 @@ proptest! {
         let desired = document.desired();
         let Some(zone) = snapshot.hosted_zone.present() else { return Ok(()) };
         let foreign = zone.foreign_records(&desired.domain).len();
-        prop_assume!(foreign > 0);
+        if foreign == 0 {
+            return Ok(());
+        }
         let kept = plan::destroy(&desired, &snapshot, &DestroyOptions::default());
         prop_assert!(kept.refusals.iter().any(|refusal| refusal.rule == "foreign-records"));
         let options = DestroyOptions { include_records: true };
