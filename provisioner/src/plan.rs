@@ -251,11 +251,11 @@ pub enum Report {
         /// Why.
         why: String,
     },
-    /// Held back because another resource is blocked.
+    /// Held back because another resource is blocked, or has to be cured first.
     HeldBack {
         /// The resource.
         addr: Addr,
-        /// The blocked one.
+        /// The other one.
         by: Addr,
     },
     /// Left in place on purpose.

@@ -1,1 +1,3 @@
-//! x
+//! What the tests share: where the real binary is.
+
+pub mod binary;
