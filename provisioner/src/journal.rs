@@ -105,7 +105,10 @@ pub async fn take(
     let (takeovers, newest) = takeovers(write, &name).await?;
     let alive_at = newest.map_or(seen.beat, |newest| newest.max(seen.beat));
     let until = later(alive_at, STALE);
-    let dead = is_dead_here(&seen.holder) && newest.is_none_or(|newest| newest <= seen.beat);
+    // A younger take-over than the tags tell of is one whose holder is not known yet. Tags hold
+    // whole seconds, streams milliseconds.
+    let tags_are_newest = newest.is_none_or(|newest| newest.as_second() <= seen.beat.as_second());
+    let dead = is_dead_here(&seen.holder) && tags_are_newest;
     if now < until && !dead {
         return Ok(Taken::Held {
             holder: seen.holder,
