@@ -68,7 +68,7 @@ impl Check {
     /// Takes the world as given. Objects with tags of which none is `key` = `value` are foreign.
     pub fn new(world: &World, key: &str, value: &str) -> Self {
         let mut foreign = tagged_objects(world);
-        foreign.retain(|_, object| object["tags"][key] != value);
+        foreign.retain(|_, object| object["tags"]["current"][key] != value);
         Self {
             lost: lost_keys(world).map(|(zone, arn, _)| (zone, arn)).collect(),
             twins: zone_counts(world),

@@ -641,18 +641,32 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
     }
 }
 
-/// Looks for a zone by name and caller reference.
+/// Looks for a zone by name and caller reference. Lists also show zones that were deleted a moment
+/// ago, so what is listed is read directly before it is believed.
 pub async fn look(read: &Clients, domain: &str, reference: &str) -> Result<Seen, Failure> {
     let zones = list(read, domain).await?;
-    Ok(zones
-        .into_iter()
-        .find(|zone| zone.reference == reference)
-        .map_or(Seen::NotListed, |zone| {
-            Seen::Found(Outputs::from([
+    let Some(zone) = zones.into_iter().find(|zone| zone.reference == reference) else {
+        return Ok(Seen::NotListed);
+    };
+    match read.route53.get_hosted_zone().id(&zone.id).send().await {
+        Ok(answer) => {
+            let servers = answer
+                .delegation_set()
+                .map(|set| set.name_servers().join(" "));
+            Ok(Seen::Found(Outputs::from([
                 (Output::ZoneId, zone.id),
-                (Output::NameServers, String::new()),
-            ]))
-        }))
+                (Output::NameServers, servers.unwrap_or_default()),
+            ])))
+        }
+        Err(error) => {
+            let failure = fail("route53:GetHostedZone", error);
+            if failure.class == Class::Gone {
+                Ok(Seen::NotListed)
+            } else {
+                Err(failure)
+            }
+        }
+    }
 }
 
 /// Asks for the state of a change.

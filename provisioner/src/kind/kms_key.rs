@@ -423,6 +423,11 @@ impl PolicyArg {
     }
 }
 
+/// The policy that the key of a zone must have.
+pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
+    policy_arg(desired).text_with(zone_id)
+}
+
 fn rights(addr: &Addr, wanted: &Policy, live: Option<&Policy>) -> Vec<RightChange> {
     let none = BTreeSet::new();
     let before = live.map_or(&none, |policy| &policy.statements);
@@ -647,12 +652,15 @@ async fn read_detail(
     if let Some(key) = &aliased {
         candidates.remove(&arn(key));
     }
-    let mut spare = Vec::new();
-    for candidate in candidates {
-        if let Some(key) = describe(read, &candidate).await? {
-            spare.push(key);
-        }
-    }
+    // Concurrently: twins must not cost a no-change plan another level of reads.
+    let candidates: Vec<String> = candidates.into_iter().collect();
+    let described = candidates.iter().map(|candidate| describe(read, candidate));
+    let (described, known) = tokio::join!(
+        futures_util::future::try_join_all(described),
+        content(read, desired, chosen.as_ref(), tagged)
+    );
+    let mut spare: Vec<kms::KeyMetadata> = described?.into_iter().flatten().collect();
+    let mut known = known?;
     // The oldest wins; the order of equal dates is the order of ARNs, so that every run agrees.
     spare.sort_by(|a, b| {
         let date =
@@ -662,6 +670,7 @@ async fn read_detail(
     for key in spare {
         if chosen.is_none() && state(&key) != "PendingDeletion" {
             chosen = Some(key);
+            known = content(read, desired, chosen.as_ref(), tagged).await?;
         } else {
             live.twins.push((arn(&key), state(&key)));
         }
@@ -673,21 +682,32 @@ async fn read_detail(
     live.arn = arn(&key);
     live.state = state(&key);
     live.unfit = unfit(&key);
-    let known_tags = tagged
-        .get(&live.arn)
-        .filter(|tags| desired.tags_to_set(tags).is_empty());
-    let (policy, public_key, tags) = tokio::join!(
-        key_policy(read, &live.arn),
-        public_key(read, &live.arn),
-        async {
-            match known_tags {
-                Some(tags) => Ok(tags.clone()),
-                None => tags(read, &live.arn).await,
-            }
-        }
-    );
-    (live.policy, live.public_key, live.tags) = (policy?, public_key?, tags?);
+    (live.policy, live.public_key, live.tags) = known;
     Ok(Some(live))
+}
+
+/// Policy, public key and tags of a key.
+type Content = (String, Vec<u8>, BTreeMap<String, String>);
+
+async fn content(
+    read: &Clients,
+    desired: &Desired,
+    key: Option<&kms::KeyMetadata>,
+    tagged: &BTreeMap<String, BTreeMap<String, String>>,
+) -> Result<Content, Failure> {
+    let Some(arn) = key.map(arn) else {
+        return Ok(Content::default());
+    };
+    // The tagging API may lag: what it shows counts only when nothing is missing.
+    let indexed = tagged
+        .get(&arn)
+        .filter(|tags| desired.tags_to_set(tags).is_empty());
+    tokio::try_join!(key_policy(read, &arn), public_key(read, &arn), async {
+        match indexed {
+            Some(tags) => Ok(tags.clone()),
+            None => tags(read, &arn).await,
+        }
+    })
 }
 
 fn arn(key: &kms::KeyMetadata) -> String {
@@ -910,5 +930,109 @@ fn unusable(action: &str, message: &str) -> Failure {
         class: Class::Refused,
         code: String::new(),
         message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, KEY};
+    use crate::plan;
+
+    fn key(snapshot: &mut Snapshot) -> &mut Live {
+        let Observation::Present(live) = &mut snapshot.kms_key else {
+            panic!("the fixture has a key")
+        };
+        live
+    }
+
+    fn steps(snapshot: &Snapshot) -> Vec<&'static str> {
+        let desired = fixture::desired();
+        converge(&desired.addr(Kind::KmsKey), &desired, snapshot)
+            .drafts
+            .iter()
+            .map(|draft| draft.name)
+            .collect()
+    }
+
+    #[test]
+    fn what_others_changed_is_put_back() {
+        type Edit = fn(&mut Live);
+        let cases: [(Edit, &[&str]); 6] = [
+            (|_| {}, &[]),
+            (|key| key.state = "Disabled".into(), &["enable"]),
+            (|key| key.has_alias = false, &["alias"]),
+            (|key| key.tags.clear(), &["tag"]),
+            (
+                |key| key.policy = key.policy.replace("kms:Sign", "kms:*"),
+                &["policy"],
+            ),
+            (
+                |key| key.twins.push(("arn:twin".into(), "Enabled".into())),
+                &["retire-twin"],
+            ),
+        ];
+        for (edit, expected) in cases {
+            let mut snapshot = fixture::applied();
+            edit(key(&mut snapshot));
+            assert_eq!(steps(&snapshot), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_ksk_uses_is_never_retired() {
+        let mut snapshot = fixture::applied();
+        let live = key(&mut snapshot);
+        live.arn = "arn:other".into();
+        live.twins.push((KEY.into(), "Enabled".into()));
+        assert!(!steps(&snapshot).contains(&"retire-twin"));
+        // Nor while nobody can tell whether one does.
+        snapshot.dnssec = Observation::Unreadable("throttled".into());
+        assert!(!steps(&snapshot).contains(&"retire-twin"));
+    }
+
+    #[test]
+    fn a_key_pending_deletion_is_not_adopted_and_blocks_while_it_signs() {
+        let mut snapshot = fixture::applied();
+        let live = key(&mut snapshot);
+        *live = Live {
+            stale_alias: true,
+            twins: vec![(KEY.into(), "PendingDeletion".into())],
+            ..Live::default()
+        };
+        let plan = plan::converge(&fixture::desired(), &snapshot);
+        assert!(
+            plan.blocked()
+                .iter()
+                .any(|(_, why)| why.contains("cancel-key-deletion"))
+        );
+        assert!(plan.steps.is_empty());
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.keys.clear();
+        }
+        assert_eq!(steps(&snapshot), ["create", "alias"]);
+    }
+
+    #[test]
+    fn nobody_but_route_53_may_sign_and_only_for_this_zone() {
+        let policy = Policy::parse(&policy_for(&fixture::desired(), "Z1")).expect("a policy");
+        let signers: Vec<String> = policy
+            .statements
+            .iter()
+            .map(|statement| statement.sentence())
+            .filter(|sentence| sentence.contains("kms:Sign") || sentence.contains("kms:*"))
+            .collect();
+        let [signer] = signers.as_slice() else {
+            panic!("one signer, not {signers:?}")
+        };
+        assert!(
+            signer.starts_with("Service:dnssec-route53.amazonaws.com may"),
+            "{signer}"
+        );
+        assert!(
+            signer.contains("arn:aws:route53:::hostedzone/Z1"),
+            "{signer}"
+        );
+        assert!(signer.contains("123456789012"), "{signer}");
     }
 }

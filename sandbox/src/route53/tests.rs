@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use super::operation;
 use crate::profile::Profile;
+use crate::wire::check;
+use crate::wire::model::model;
 use crate::world::{AwsError, Caller, World};
 
 /// A world, a caller and a clock.
@@ -52,9 +54,42 @@ impl Bench {
         }
     }
 
-    pub(crate) fn call(&mut self, name: &str, input: Value) -> Result<Value, AwsError> {
+    /// Calls an operation between the codec's checks: input and output conform to the shapes, and an
+    /// error is one of the operation's.
+    pub(crate) fn call(&mut self, name: &str, mut input: Value) -> Result<Value, AwsError> {
+        // Every SDK sends ids without their prefix (botocore's `fix_route53_ids`).
+        for member in ["Id", "HostedZoneId", "DelegationSetId"] {
+            if let Some((_, id)) = input[member].as_str().and_then(|id| id.rsplit_once('/')) {
+                input[member] = id.to_owned().into();
+            }
+        }
+        if let Some(members) = input.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+        let model = model("route53").unwrap();
+        let shapes = &model.operations[name];
+        if let Some(side) = &shapes.input {
+            let problems = check::constraints(model, model.shape(&side.shape), &input);
+            assert_eq!(problems, [""; 0], "{name} {input}");
+        }
         let caller = self.caller();
-        (operation(name).unwrap().run)(&mut self.world, &caller, input)
+        let operation = operation(name).unwrap();
+        assert_ne!((operation.needs)(&self.world, &caller, &input), []);
+        let answer = (operation.run)(&mut self.world, &caller, input);
+        match &answer {
+            Ok(output) => {
+                let side = shapes.output.as_ref().unwrap();
+                check::conforms(model, model.shape(&side.shape), output, name).unwrap();
+            }
+            Err(error) => {
+                let common = ["AccessDenied", "NotImplemented"].contains(&error.code.as_str());
+                assert!(
+                    common || shapes.errors.contains(&error.code),
+                    "{name}: {error}"
+                );
+            }
+        }
+        answer
     }
 
     /// The call's output; it must succeed.

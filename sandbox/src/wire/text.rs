@@ -184,7 +184,7 @@ mod tests {
     fn fractions_are_milliseconds() {
         let text = write(
             Kind::Timestamp,
-            &1_768_478_400.438_999_9.into(),
+            &1_768_478_400.438_999.into(),
             TimestampFormat::Iso8601,
         );
         assert_eq!(text, "2026-01-15T12:00:00.439Z");

@@ -210,7 +210,8 @@ fn what_is_not_modelled_is_refused_by_name() {
         )
     };
     let name = "a.spore.example.edu";
-    let alias = json!({ "Name": name, "Type": "A", "AliasTarget": { "DNSName": "x" } });
+    let alias = json!({ "Name": name, "Type": "A", "AliasTarget": {
+        "DNSName": "x", "HostedZoneId": "Z1", "EvaluateTargetHealth": false } });
     assert!(send(alias).1.contains("record sets with AliasTarget"));
     let weighted = json!({ "Name": name, "Type": "A", "TTL": 60, "Weight": 1, "SetIdentifier": "x",
         "ResourceRecords": [{ "Value": "192.0.2.1" }] });
