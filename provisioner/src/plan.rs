@@ -19,7 +19,7 @@ use crate::ds::{DnsKey, Ds};
 use crate::graph;
 use crate::kind::{self, Op};
 use crate::safety;
-use crate::snapshot::{Delegated, ParentView, Snapshot};
+use crate::snapshot::{Delegated, ParentView, Snapshot, holder_words};
 
 /// The name of a step: the resource and what is done to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -409,7 +409,7 @@ fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, 
     plan.steps = graph::order(steps);
     if let Some(lock) = snapshot.lock.as_ref().filter(|lock| !lock.own) {
         plan.report.push(Report::LeftoverLock {
-            holder: lock.holder.clone(),
+            holder: holder_words(&lock.holder),
             beat: lock.beat,
         });
     }
@@ -662,19 +662,20 @@ impl Plan {
 
 impl Step {
     fn digest(&self) -> String {
-        let ready: Vec<String> = self.ready_when.iter().map(without_times).collect();
-        let done: Vec<String> = self.done_when.iter().map(without_times).collect();
+        let ready: Vec<String> = self.ready_when.iter().filter_map(rule).collect();
+        let done: Vec<String> = self.done_when.iter().filter_map(rule).collect();
         let text = format!("{:?} {ready:?} {done:?}", self.op);
         hex(&Sha256::digest(text))
     }
 }
 
-/// A condition's digest leaves out the times it counts from: they move between runs, the rule does not.
-fn without_times(condition: &Condition) -> String {
+/// What of a condition was approved: the rule, without the times it counts from. Waiting for lists
+/// after an interrupted run is no rule of the plan; it only makes the same step come later.
+fn rule(condition: &Condition) -> Option<String> {
     match condition {
-        Condition::ChangeInSync => "in-sync".to_owned(),
-        Condition::HoldDown { lasts, .. } => format!("hold-down {}", lasts.as_secs()),
-        Condition::ListsSettled { .. } => "lists-settled".to_owned(),
+        Condition::ChangeInSync => Some("in-sync".to_owned()),
+        Condition::HoldDown { lasts, .. } => Some(format!("hold-down {}", lasts.as_secs())),
+        Condition::ListsSettled { .. } => None,
     }
 }
 

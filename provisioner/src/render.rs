@@ -228,7 +228,7 @@ fn note(report: &Report) -> Option<String> {
         Report::HeldBack { addr, by } => Some(format!("{addr} is held back by {by}")),
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
         Report::LeftoverLock { holder, beat } => Some(format!(
-            "a run of {holder} left its lock (last sign of life {beat:.0}); it is taken over and removed"
+            "{holder} left its lock (last sign of life {beat:.0}); it is taken over and removed"
         )),
     }
 }

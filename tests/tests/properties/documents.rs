@@ -75,7 +75,11 @@ pub fn documents() -> impl Strategy<Value = Document> {
         domains(),
         prop::bool::weighted(0.85),
         prop::collection::btree_set("[a-z][a-z0-9]{0,20}", 0..3),
-        prop::collection::btree_map("[a-zA-Z][a-zA-Z0-9 ._/=+@-]{0,20}[a-z]", "[ -!#-\\[\\]-~]{0,30}", 0..4),
+        prop::collection::btree_map(
+            "[a-zA-Z][a-zA-Z0-9 ._/=+@-]{0,20}[a-z]",
+            "[ -!#-\\[\\]-~]{0,30}",
+            0..4,
+        ),
         prop::option::weighted(0.3, "[a-z][a-z0-9]{0,9}"),
     )
         .prop_map(|(domain, dnssec, admins, tags, prefix)| Document {
@@ -85,7 +89,17 @@ pub fn documents() -> impl Strategy<Value = Document> {
             tags: tags
                 .into_iter()
                 // AWS allows letters, digits and a few signs in values; the stack's own words are refused.
-                .map(|(key, value)| (key, value.chars().filter(|c| is_tag_char(*c)).collect::<String>().trim().to_owned()))
+                .map(|(key, value)| {
+                    (
+                        key,
+                        value
+                            .chars()
+                            .filter(|c| is_tag_char(*c))
+                            .collect::<String>()
+                            .trim()
+                            .to_owned(),
+                    )
+                })
                 .filter(|(key, _)| !key.starts_with("aws") && !key.starts_with("spore"))
                 .collect(),
             prefix,

@@ -70,10 +70,11 @@ impl Bench {
 
     async fn on(sandbox: Sandbox, desired: Desired) -> Self {
         let target = Target::Local(sandbox.clone());
-        let connect = async |access| {
-            Clients::connect(&target, &desired.region, ACCOUNT, &access).await
+        let connect =
+            async |access| Clients::connect(&target, &desired.region, ACCOUNT, &access).await;
+        let write = Access::Write {
+            digest: "0".repeat(64),
         };
-        let write = Access::Write { digest: "0".repeat(64) };
         Self {
             clock: target.clock(),
             dns: Dns::new(&target),
@@ -241,11 +242,18 @@ impl Edit {
                 let call = route53.change_tags_for_resource();
                 let call = call.resource_type(TagResourceType::Hostedzone);
                 let call = call.resource_id(bench.zone_id().await);
-                call.remove_tag_keys(TAG_MANAGED_BY).remove_tag_keys(TAG_STACK).send().await.unwrap();
+                call.remove_tag_keys(TAG_MANAGED_BY)
+                    .remove_tag_keys(TAG_STACK)
+                    .send()
+                    .await
+                    .unwrap();
             }
             Edit::SigningDisabled => {
                 let call = route53.disable_hosted_zone_dnssec();
-                call.hosted_zone_id(bench.zone_id().await).send().await.unwrap();
+                call.hosted_zone_id(bench.zone_id().await)
+                    .send()
+                    .await
+                    .unwrap();
             }
             Edit::KskInactivated | Edit::KskDeleted => self.unmake_ksk(bench).await,
             Edit::KeyPolicyOpened => {
@@ -253,26 +261,42 @@ impl Edit {
                     r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Open","Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}},"Action":"kms:*","Resource":"*"}}]}}"#
                 );
                 let call = kms.put_key_policy().key_id(bench.key_arn().await);
-                call.policy_name("default").policy(policy).send().await.unwrap();
+                call.policy_name("default")
+                    .policy(policy)
+                    .send()
+                    .await
+                    .unwrap();
             }
             Edit::KeyTagsRemoved => {
                 let call = kms.untag_resource().key_id(bench.key_arn().await);
-                call.tag_keys(TAG_STACK).tag_keys(TAG_MANAGED_BY).send().await.unwrap();
+                call.tag_keys(TAG_STACK)
+                    .tag_keys(TAG_MANAGED_BY)
+                    .send()
+                    .await
+                    .unwrap();
             }
             Edit::KeyTagChanged => {
-                let tag = aws_sdk_kms::types::Tag::builder().tag_key(TAG_VERSION).tag_value("0.0.1");
+                let tag = aws_sdk_kms::types::Tag::builder()
+                    .tag_key(TAG_VERSION)
+                    .tag_value("0.0.1");
                 let call = kms.tag_resource().key_id(bench.key_arn().await);
                 call.tags(tag.build().unwrap()).send().await.unwrap();
             }
             Edit::AliasMoved => {
-                let key = kms.create_key().key_spec(aws_sdk_kms::types::KeySpec::EccNistP256);
+                let key = kms
+                    .create_key()
+                    .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256);
                 let key = key.key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
                 let stranger = key.send().await.unwrap().key_metadata.unwrap();
                 let call = kms.update_alias().alias_name(&desired.key_alias);
                 call.target_key_id(stranger.key_id).send().await.unwrap();
             }
             Edit::AliasDeleted => {
-                kms.delete_alias().alias_name(&desired.key_alias).send().await.unwrap();
+                kms.delete_alias()
+                    .alias_name(&desired.key_alias)
+                    .send()
+                    .await
+                    .unwrap();
             }
             Edit::KeyDisabled => {
                 // Its alias may be gone or moved by now: the key is the one the stack's tags name.
@@ -281,18 +305,28 @@ impl Edit {
                 kms.disable_key().key_id(arn).send().await.unwrap();
             }
             Edit::RetentionRemoved => {
-                logs.delete_retention_policy().log_group_name(group).send().await.unwrap();
+                logs.delete_retention_policy()
+                    .log_group_name(group)
+                    .send()
+                    .await
+                    .unwrap();
             }
             Edit::RetentionShortened => {
                 let call = logs.put_retention_policy().log_group_name(group);
                 call.retention_in_days(30).send().await.unwrap();
             }
             Edit::JournalTagsRemoved => {
-                let call = logs.untag_resource().resource_arn(desired.log_group_arn(&group));
+                let call = logs
+                    .untag_resource()
+                    .resource_arn(desired.log_group_arn(&group));
                 call.tag_keys(TAG_MANAGED_BY).send().await.unwrap();
             }
             Edit::JournalDeleted => {
-                logs.delete_log_group().log_group_name(group).send().await.unwrap();
+                logs.delete_log_group()
+                    .log_group_name(group)
+                    .send()
+                    .await
+                    .unwrap();
             }
         }
     }
@@ -326,7 +360,10 @@ async fn change_soa(bench: &Bench) {
     let route53 = &bench.write.route53;
     let sets = route53.list_resource_record_sets().hosted_zone_id(&zone);
     let sets = sets.send().await.unwrap().resource_record_sets;
-    let soa = sets.iter().find(|set| *set.r#type() == RrType::Soa).unwrap();
+    let soa = sets
+        .iter()
+        .find(|set| *set.r#type() == RrType::Soa)
+        .unwrap();
     let value = soa.resource_records()[0].value().to_owned();
     let record = ResourceRecord::builder().value(value).build().unwrap();
     let set = ResourceRecordSet::builder()
@@ -339,7 +376,10 @@ async fn change_soa(bench: &Bench) {
         .resource_record_set(set.build().unwrap());
     let batch = ChangeBatch::builder().changes(change.build().unwrap());
     let call = route53.change_resource_record_sets().hosted_zone_id(zone);
-    call.change_batch(batch.build().unwrap()).send().await.unwrap();
+    call.change_batch(batch.build().unwrap())
+        .send()
+        .await
+        .unwrap();
 }
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {

@@ -25,9 +25,8 @@ fn config() -> ProptestConfig {
 
 /// The plans that may be asked of one situation.
 fn plans(desired: &Desired, snapshot: &Snapshot) -> Vec<Plan> {
-    let destroy = |include_records| {
-        plan::destroy(desired, snapshot, &DestroyOptions { include_records })
-    };
+    let destroy =
+        |include_records| plan::destroy(desired, snapshot, &DestroyOptions { include_records });
     vec![
         plan::converge(desired, snapshot),
         destroy(false),

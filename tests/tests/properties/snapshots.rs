@@ -43,28 +43,37 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
     let zone = observed(zones(&desired), 6);
     let journal = observed(journals(&desired), 6);
     let key = observed(keys(&desired), 6);
-    (journal, zone, key, observed(dnssec(&desired), 9), parents(), locks())
-        .prop_map(|(journal_group, hosted_zone, kms_key, dnssec, parent, lock)| {
-            // A zone's keys are read by its id.
-            let dnssec = match (&hosted_zone, dnssec) {
-                (Observation::Present(_), dnssec) => dnssec,
-                (Observation::Unreadable(why), _) => Observation::Unreadable(why.clone()),
-                (Observation::Absent | Observation::Foreign(_), _) => Observation::Absent,
-            };
-            Snapshot {
-                taken_at: now(),
-                caller: Caller {
-                    account: ACCOUNT.into(),
-                    arn: format!("arn:aws:iam::{ACCOUNT}:user/op"),
-                },
-                journal_group,
-                hosted_zone,
-                kms_key,
-                dnssec,
-                parent,
-                lock,
-            }
-        })
+    (
+        journal,
+        zone,
+        key,
+        observed(dnssec(&desired), 9),
+        parents(),
+        locks(),
+    )
+        .prop_map(
+            |(journal_group, hosted_zone, kms_key, dnssec, parent, lock)| {
+                // A zone's keys are read by its id.
+                let dnssec = match (&hosted_zone, dnssec) {
+                    (Observation::Present(_), dnssec) => dnssec,
+                    (Observation::Unreadable(why), _) => Observation::Unreadable(why.clone()),
+                    (Observation::Absent | Observation::Foreign(_), _) => Observation::Absent,
+                };
+                Snapshot {
+                    taken_at: now(),
+                    caller: Caller {
+                        account: ACCOUNT.into(),
+                        arn: format!("arn:aws:iam::{ACCOUNT}:user/op"),
+                    },
+                    journal_group,
+                    hosted_zone,
+                    kms_key,
+                    dnssec,
+                    parent,
+                    lock,
+                }
+            },
+        )
 }
 
 fn observed<L: Clone + std::fmt::Debug + 'static>(
@@ -110,18 +119,21 @@ fn zones(desired: &Desired) -> impl Strategy<Value = hosted_zone::Live> + use<> 
     (tags(desired), soa, foreign, prop::bool::weighted(0.1)).prop_map(
         move |(tags, soa, foreign, routed)| {
             let apex = format!("{domain}.");
-            let set = |name: String, rtype: &str, ttl, values: Vec<String>| hosted_zone::RecordSet {
-                name,
-                rtype: rtype.into(),
-                ttl_secs: Some(ttl),
-                values,
-                alias: None,
-                policy: None,
-            };
+            let set =
+                |name: String, rtype: &str, ttl, values: Vec<String>| hosted_zone::RecordSet {
+                    name,
+                    rtype: rtype.into(),
+                    ttl_secs: Some(ttl),
+                    values,
+                    alias: None,
+                    policy: None,
+                };
             let servers = vec!["ns-1.awsdns-01.com.".into(), "ns-2.awsdns-02.net.".into()];
             let mut records = vec![set(apex.clone(), "NS", 172_800, servers)];
             records.extend(soa.map(|(ttl, minimum): (i64, u32)| {
-                let soa = format!("ns-1.awsdns-01.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {minimum}");
+                let soa = format!(
+                    "ns-1.awsdns-01.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {minimum}"
+                );
                 set(apex.clone(), "SOA", ttl, vec![soa])
             }));
             records.extend(foreign.into_iter().map(|label| {
@@ -148,7 +160,10 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
         Err(()),
     ]);
     let zone = prop::option::of(select(vec!["Z0123456789ABCDEFGHIJ", "ZGONE"]));
-    let gone = prop::option::weighted(0.3, select(vec!["2026-03-01T11:59:00Z", "2026-02-01T00:00:00Z", "soon"]));
+    let gone = prop::option::weighted(
+        0.3,
+        select(vec!["2026-03-01T11:59:00Z", "2026-02-01T00:00:00Z", "soon"]),
+    );
     let version = prop::option::weighted(0.1, select(vec!["99.0.0", "0.0.1", "odd"]));
     (tags(desired), days, zone, gone, version).prop_map(
         |(mut tags, retention_days, zone, gone, version)| {
@@ -170,11 +185,21 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
 
 fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
     let states = vec![
-        "Enabled", "Enabled", "Enabled", "Disabled", "PendingDeletion", "PendingImport",
-        "Unavailable", "Creating", "SomethingNew",
+        "Enabled",
+        "Enabled",
+        "Enabled",
+        "Disabled",
+        "PendingDeletion",
+        "PendingImport",
+        "Unavailable",
+        "Creating",
+        "SomethingNew",
     ];
     let ours = kms_key::POLICY
-        .replace("\"${admins}\"", &format!("[\"arn:aws:iam::{ACCOUNT}:root\"]"))
+        .replace(
+            "\"${admins}\"",
+            &format!("[\"arn:aws:iam::{ACCOUNT}:root\"]"),
+        )
         .replace("${account}", ACCOUNT)
         .replace("${zone_id}", "Z0123456789ABCDEFGHIJ");
     let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}"#;
@@ -186,21 +211,33 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
         select(states),
         prop::bool::weighted(0.8),
         select(policies),
-        prop::option::weighted(0.1, Just("its spec is RSA_2048, not ECC_NIST_P256".to_owned())),
+        prop::option::weighted(
+            0.1,
+            Just("its spec is RSA_2048, not ECC_NIST_P256".to_owned()),
+        ),
     );
     let stack = desired.domain.clone();
     (key, twins, prop::bool::weighted(0.15)).prop_map(
         move |((mut tags, state, has_alias, policy, unfit), twins, none)| {
             let twins = twins.iter().enumerate().map(|(index, state)| {
-                let arn = if index == 0 { TWIN.to_owned() } else { format!("{TWIN}-{index}") };
+                let arn = if index == 0 {
+                    TWIN.to_owned()
+                } else {
+                    format!("{TWIN}-{index}")
+                };
                 (arn, (*state).to_owned())
             });
             let twins = twins.collect();
             if none {
                 // Nothing usable: an alias that dangles, or only twins.
-                return kms_key::Live { stale_alias: has_alias, twins, ..kms_key::Live::default() };
+                return kms_key::Live {
+                    stale_alias: has_alias,
+                    twins,
+                    ..kms_key::Live::default()
+                };
             }
-            tags.entry(TAG_STACK.into()).or_insert_with(|| stack.clone());
+            tags.entry(TAG_STACK.into())
+                .or_insert_with(|| stack.clone());
             kms_key::Live {
                 arn: KEY.into(),
                 state: state.into(),
@@ -219,22 +256,35 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
 
 fn dnssec(desired: &Desired) -> impl Strategy<Value = ksk::Live> + use<> {
     let signing = select(vec![
-        "NOT_SIGNING", "SIGNING", "SIGNING", "ACTION_NEEDED", "INTERNAL_FAILURE", "DELETING",
+        "NOT_SIGNING",
+        "SIGNING",
+        "SIGNING",
+        "ACTION_NEEDED",
+        "INTERNAL_FAILURE",
+        "DELETING",
         "SOMETHING_NEW",
     ]);
     let status = select(vec![
-        "ACTIVE", "ACTIVE", "INACTIVE", "ACTION_NEEDED", "INTERNAL_FAILURE", "DELETING",
+        "ACTIVE",
+        "ACTIVE",
+        "INACTIVE",
+        "ACTION_NEEDED",
+        "INTERNAL_FAILURE",
+        "DELETING",
         "SOMETHING_NEW",
     ]);
     let base = desired.ksk_base.clone();
     let arn = prop_oneof![5 => Just(KEY), 1 => Just(TWIN), 1 => Just(STRANGE)];
     (signing, prop::collection::vec((status, arn), 0..=2)).prop_map(move |(signing, keys)| {
-        let keys = keys.into_iter().enumerate().map(|(index, (status, arn))| ksk::Key {
-            name: format!("{base}_{}", index + 1),
-            kms_arn: arn.into(),
-            status: status.into(),
-            ..ksk::Key::default()
-        });
+        let keys = keys
+            .into_iter()
+            .enumerate()
+            .map(|(index, (status, arn))| ksk::Key {
+                name: format!("{base}_{}", index + 1),
+                kms_arn: arn.into(),
+                status: status.into(),
+                ..ksk::Key::default()
+            });
         ksk::Live {
             signing: signing.into(),
             signing_message: String::new(),
