@@ -95,6 +95,8 @@ pub fn summary(plan: &Plan) -> String {
         format!("Plan: {add} to add, {change} to change, {destroy} to destroy.")
     } else if !plan.blocked().is_empty() {
         "Nothing can be planned before what blocks is solved.".into()
+    } else if !plan.refusals.is_empty() {
+        "Nothing is planned: what the document asks for is refused.".into()
     } else if plan.leftover_lock().is_some() {
         "Plan: only the lock of an interrupted run is to be removed.".into()
     } else {
