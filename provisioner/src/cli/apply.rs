@@ -220,7 +220,7 @@ impl Job<'_> {
             );
         }
         if let Err(error) = self.save_records(&snapshot) {
-            release(lock, &write).await;
+            release(lock, &write, clock.now()).await;
             return Err(error);
         }
         self.carry_out(&again, lock, &write).await
