@@ -124,6 +124,10 @@ class Kms(Case):
         self.assertFalse(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"])
         self.refused("UnsupportedOperationException", kms.enable_key_rotation, KeyId=self.signing_key())
 
+    def test_kms_other_key_specs_are_refused_by_name(self):
+        error = self.refused("NotImplemented", self.kms.create_key, KeySpec="ECC_NIST_P384", KeyUsage="SIGN_VERIFY")
+        self.assertIn("ECC_NIST_P384", error["Error"]["Message"])
+
     def test_kms_aliases(self):
         kms, one, two = self.kms, self.signing_key(), self.signing_key()
         kms.create_alias(AliasName="alias/mine", TargetKeyId=one)

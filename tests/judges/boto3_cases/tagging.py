@@ -24,11 +24,10 @@ class Tagging(Case):
         self.assertEqual(self.found(TagFilters=stack), {self.key: {"stack": "x"}, self.group: {"stack": "x", "own": "1"}})
         self.assertEqual(self.found(TagFilters=[{"Key": "stack", "Values": ["y"]}]), {})
         self.assertEqual(list(self.found(TagFilters=stack, ResourceTypeFilters=["kms"])), [self.key])
-        self.assertEqual(list(self.found(ResourceARNList=[self.group])), [self.group])
-        keys, _ = [], self.tagging.get_tag_keys()
-        for page in self.tagging.get_paginator("get_tag_keys").paginate():
-            keys += page["TagKeys"]
-        self.assertEqual(sorted(keys), ["own", "stack"])
+        named = self.tagging.get_resources(ResourceARNList=[self.group])["ResourceTagMappingList"]
+        self.assertEqual([one["ResourceARN"] for one in named], [self.group])
+        pages = self.tagging.get_paginator("get_tag_keys").paginate()
+        self.assertEqual(sorted(key for page in pages for key in page["TagKeys"]), ["own", "stack"])
 
     def test_tagging_changes_are_seen_by_the_services(self):
         done = self.tagging.tag_resources(ResourceARNList=[self.zone, self.key, self.group], Tags={"new": "1"})
