@@ -26,7 +26,7 @@ pub fn desired() -> Desired {
         region: "us-east-1".into(),
         dnssec: true,
         key_alias: "alias/spore-spore_example_edu".into(),
-        ksk_base: "spore_spore_example_edu".into(),
+        ksk_name: "spore_spore_example_edu_1".into(),
         key_admins: Vec::new(),
         extra_tags: BTreeMap::new(),
     }

@@ -15,10 +15,10 @@ use jiff::Timestamp;
 use crate::addr::Addr;
 use crate::aws::{Clients, fail};
 use crate::clock::Clock;
-use crate::condition::later;
+use crate::condition::{LIST_LAG, later};
 use crate::desired::Desired;
 use crate::retry::{Class, Failure};
-use crate::snapshot::LockSeen;
+use crate::snapshot::{LockSeen, holder_words};
 
 /// A holder without a sign of life for this long is believed gone (design, section 5).
 pub const STALE: Duration = Duration::from_secs(15 * 60);
@@ -31,6 +31,11 @@ const TAG_HOLDER: &str = "spore:lock-holder";
 const TAG_BEAT: &str = "spore:lock-beat";
 const TAG_PLAN: &str = "spore:lock-plan";
 const TAG_INTENT: &str = "spore:intent:";
+
+/// The holder of a lock that was given back but not removed, because it has intents to tell.
+const NOBODY: &str = "nobody";
+/// Number of the take-over after which the holder wrote its name.
+const TAG_TAKEOVER: &str = "spore:lock-takeover";
 
 /// A lock that this run holds.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ pub async fn take(
         Err(failure) if failure.class == Class::AlreadyThere => {}
         Err(failure) => return Err(failure),
     }
-    let Some(seen) = look(write, desired).await? else {
+    let Some((seen, written)) = look_closely(write, desired).await? else {
         // Released in between: the next attempt takes it.
         return Ok(Taken::Held {
             holder: "another run, which just ended".into(),
@@ -105,10 +110,11 @@ pub async fn take(
     let (takeovers, newest) = takeovers(write, &name).await?;
     let alive_at = newest.map_or(seen.beat, |newest| newest.max(seen.beat));
     let until = later(alive_at, STALE);
-    let dead = is_dead_here(&seen.holder) && newest.is_none_or(|newest| newest <= seen.beat);
-    if now < until && !dead {
+    // The name in the tags is that of the last holder only when no later take-over is under way.
+    let free = (seen.holder == NOBODY || is_dead_here(&seen.holder)) && takeovers == written;
+    if now < until && !free {
         return Ok(Taken::Held {
-            holder: seen.holder,
+            holder: holder_words(&seen.holder),
             until,
         });
     }
@@ -132,6 +138,7 @@ pub async fn take(
         }
         Err(failure) => return Err(failure),
     }
+    tags.insert(TAG_TAKEOVER.into(), (takeovers + 1).to_string());
     let call = write.logs.tag_resource().resource_arn(&arn);
     let call = call.set_tags(Some(tags.into_iter().collect()));
     call.send()
@@ -142,6 +149,15 @@ pub async fn take(
 
 /// The lock as it is, without taking it.
 pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>, Failure> {
+    let seen = look_closely(read, desired).await?;
+    Ok(seen.map(|(lock, _)| lock))
+}
+
+/// The lock, and the number of the take-over that its holder wrote down.
+async fn look_closely(
+    read: &Clients,
+    desired: &Desired,
+) -> Result<Option<(LockSeen, usize)>, Failure> {
     let arn = desired.log_group_arn(&desired.lock_group());
     let answer = read
         .logs
@@ -156,7 +172,10 @@ pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>,
             Err(failure) => return Err(failure),
         };
     let time = |text: &String| text.parse::<Timestamp>().ok();
-    Ok(Some(LockSeen {
+    let takeover = tags
+        .get(TAG_TAKEOVER)
+        .and_then(|number| number.parse().ok());
+    let lock = LockSeen {
         holder: tags
             .get(TAG_HOLDER)
             .cloned()
@@ -173,7 +192,8 @@ pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>,
                 Some((key.strip_prefix(TAG_INTENT)?.to_owned(), time(value)?))
             })
             .collect(),
-    }))
+    };
+    Ok(Some((lock, takeover.unwrap_or(0))))
 }
 
 async fn takeovers(read: &Clients, group: &str) -> Result<(usize, Option<Timestamp>), Failure> {
@@ -230,7 +250,8 @@ impl Lock {
         addr: &Addr,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let key = format!("{TAG_INTENT}{}", addr.kind().word());
+        let word = addr.kind().word();
+        let key = format!("{TAG_INTENT}{word}");
         let call = write
             .logs
             .tag_resource()
@@ -241,11 +262,32 @@ impl Lock {
             .await
             .map_err(|error| fail("logs:TagResource", error))?;
         self.beat = now;
+        self.seen.intents.insert(word.to_owned(), now);
         Ok(())
     }
 
-    /// Gives the lock back.
-    pub async fn release(self, write: &Clients) -> Result<(), Failure> {
+    /// The run converged: whatever was created is known to it and to the journal.
+    pub fn forget_intents(&mut self) {
+        self.seen.intents.clear();
+    }
+
+    /// Gives the lock back. While lists may still hide what was created under it, it stays, held by
+    /// nobody: the next run has to know of the intents, or it would make a second key.
+    pub async fn release(self, write: &Clients, now: Timestamp) -> Result<(), Failure> {
+        let fresh = |since: &Timestamp| now < later(*since, LIST_LAG);
+        if self.seen.intents.values().any(fresh) {
+            let call = write.logs.tag_resource().resource_arn(&self.arn);
+            let call = call.tags(TAG_HOLDER, NOBODY).tags(TAG_BEAT, stamp(now));
+            return match call
+                .send()
+                .await
+                .map_err(|error| fail("logs:TagResource", error))
+            {
+                Ok(_) => Ok(()),
+                Err(failure) if failure.class == Class::Gone => Ok(()),
+                Err(failure) => Err(failure),
+            };
+        }
         let call = write.logs.delete_log_group().log_group_name(&self.name);
         match call
             .send()
@@ -355,4 +397,31 @@ fn start_ticks(pid: &str) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_command = stat.rsplit_once(')')?.1;
     after_command.split_whitespace().nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives_and_others_are_told_apart() {
+        let here = process_here();
+        assert!(!is_dead_here(&here));
+        let mut parts: Vec<&str> = here.split('/').collect();
+        let (host, start) = (parts[0].to_owned(), parts[3].to_owned());
+        assert_eq!(
+            holder_words(&here),
+            format!("process {} on {host}", parts[2])
+        );
+        // The same number started at another time is another process, and this one is gone.
+        let later = format!("{start}1");
+        parts[3] = &later;
+        assert!(is_dead_here(&parts.join("/")));
+        // Of another host nobody here can tell.
+        parts[0] = "elsewhere";
+        assert!(!is_dead_here(&parts.join("/")));
+        for unreadable in ["", "unknown", "a/b/c", "vm//1/2", "vm/b/1/"] {
+            assert!(!is_dead_here(unreadable), "{unreadable:?}");
+        }
+    }
 }

@@ -94,6 +94,8 @@ enum Purpose {
     Done,
     /// Was the unanswered create carried out?
     CarriedOut,
+    /// Did an earlier run, whose end nobody saw, carry this create out?
+    MadeEarlier,
     /// Is the object whose name is taken visible, or was it deleted long ago?
     NameTaken,
 }
@@ -107,6 +109,8 @@ struct Entry {
     attempts: u32,
     first_failure: Option<Timestamp>,
     unanswered_before: bool,
+    /// Whether it was looked for what an earlier run may have made.
+    searched: bool,
     answered_at: Option<Timestamp>,
 }
 
@@ -169,6 +173,7 @@ impl Run {
             attempts: 0,
             first_failure: None,
             unanswered_before: false,
+            searched: false,
             answered_at: None,
         };
         Self {
@@ -262,6 +267,9 @@ impl Run {
                 Purpose::CarriedOut => {
                     "AWS's lists, to see whether the unanswered call was carried out".into()
                 }
+                Purpose::MadeEarlier => {
+                    "AWS's lists, to see whether an interrupted run made it".into()
+                }
                 Purpose::NameTaken => "AWS's lists, to see whether the zone of this caller \
                                        reference still exists (they lag up to 150 s)"
                     .into(),
@@ -322,10 +330,12 @@ impl Run {
             }
             State::Backoff { .. } => self.start(id, now, wake),
             State::Pending => {
-                if self.is_ready(id, now, wake) {
-                    self.start(id, now, wake)
-                } else {
+                if !self.is_ready(id, now, wake) {
                     None
+                } else if self.must_search(id, now) {
+                    self.advance(id, now, wake)
+                } else {
+                    self.start(id, now, wake)
                 }
             }
             State::Looking(looking) if looking.asked => None,
@@ -384,6 +394,32 @@ impl Run {
                     Met::Look | Met::NotYet => false,
                 }
             })
+    }
+
+    /// A create that an earlier run may have carried out was planned while lists could not show its
+    /// result. Now that they can, it is looked for once before anything is made.
+    fn must_search(&mut self, id: &StepId, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return false;
+        };
+        let was_intended = entry
+            .step
+            .ready_when
+            .iter()
+            .any(|condition| matches!(condition, Condition::ListsSettled { .. }));
+        let Some(look) = entry.op.look().filter(|_| was_intended && !entry.searched) else {
+            return false;
+        };
+        entry.searched = true;
+        entry.state = State::Looking(Looking {
+            look,
+            purpose: Purpose::MadeEarlier,
+            since: now,
+            at: now,
+            number: 0,
+            asked: false,
+        });
+        true
     }
 
     fn start(&mut self, id: &StepId, now: Timestamp, wake: &mut Wake) -> Option<Decision> {
@@ -511,6 +547,8 @@ impl Run {
             }
             (Ok(Seen::Pending), _) => {}
             (Ok(Seen::NotListed), Purpose::CarriedOut) if over => entry.state = State::Pending,
+            // Lists had settled before this look: what they do not show is not there.
+            (Ok(Seen::NotListed), Purpose::MadeEarlier) => entry.state = State::Pending,
             (Ok(Seen::NotListed), Purpose::NameTaken) if over => {
                 // Lists are complete now, as nobody else creates: further numbers need no wait.
                 self.lists_settled.insert(id.addr.clone());

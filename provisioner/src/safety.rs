@@ -26,6 +26,7 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
         Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
         Goal::Destroy(options) => {
             refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(foreign_records(desired, snapshot, options.include_records));
             refusals.extend(nothing_unreadable(plan));
         }
@@ -112,6 +113,23 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             "the parent zone still has: {}; have it removed there first, then run destroy again \
              (nothing was deleted)",
             lines.join("; ")
+        ),
+    })
+}
+
+/// Where a zone that is not ours stands in place of ours, its key-signing keys are not read; one may
+/// use the stack's key. (Two zones of one name are such a case: either may be the signed one.)
+fn key_of_unread_zone(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let Observation::Foreign(why) = &snapshot.hosted_zone else {
+        return None;
+    };
+    let key = snapshot.kms_key.present()?;
+    Some(Refusal {
+        rule: "key-in-doubt",
+        addr: desired.addr(Kind::KmsKey),
+        message: format!(
+            "{why}; a key-signing key there may use the stack's key {} (nothing was deleted)",
+            key.arn
         ),
     })
 }

@@ -198,27 +198,31 @@ impl Job<'_> {
         }
         let digest = plan.digest();
         let write = self.session.writers(&digest).await;
+        let clock = &self.session.clock;
         let lock = match self.lock(&write, &digest).await? {
             Ok(lock) => lock,
             Err(exit) => return Ok(exit),
         };
         // Live AWS may have moved since it was read; only what was approved is done.
         let planned = self.plan(Some(lock.seen.clone())).await;
-        let again = match planned {
-            Ok((_, again)) => again,
+        let (snapshot, again) = match planned {
+            Ok(planned) => planned,
             Err(error) => {
-                release(lock, &write).await;
+                release(lock, &write, clock.now()).await;
                 return Err(error);
             }
         };
         if again.step_digests() != plan.step_digests() || judge(&again).is_some() {
-            release(lock, &write).await;
+            release(lock, &write, clock.now()).await;
             let moved = planfile::moved(&plan.built_on, &again.built_on);
             bail!(
                 "live AWS changed since the plan was shown: {moved}; nothing was done, plan again"
             );
         }
-        self.save_records(&again).await?;
+        if let Err(error) = self.save_records(&snapshot) {
+            release(lock, &write, clock.now()).await;
+            return Err(error);
+        }
         self.carry_out(&again, lock, &write).await
     }
 
@@ -311,14 +315,13 @@ impl Job<'_> {
     }
 
     /// With `--include-records`, the zone's records are in a file before the first is deleted.
-    async fn save_records(&self, plan: &Plan) -> anyhow::Result<()> {
-        let Goal::Destroy(options) = &plan.goal else {
+    fn save_records(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let Goal::Destroy(options) = &self.goal else {
             return Ok(());
         };
         if !options.include_records {
             return Ok(());
         }
-        let (snapshot, _) = self.plan(None).await?;
         let Some(zone) = snapshot.hosted_zone.present() else {
             return Ok(());
         };
@@ -350,7 +353,10 @@ impl Job<'_> {
             tell: &mut tell,
         };
         let (outcome, run) = driver.drive(plan, &mut lock, stopped()).await;
-        release(lock, write).await;
+        if outcome == Outcome::Converged {
+            lock.forget_intents();
+        }
+        release(lock, write, session.clock.now()).await;
         let failures = render::failures(&run, session.clock.now());
         if !failures.is_empty() {
             output::note(failures.trim_end());
@@ -414,8 +420,8 @@ impl Job<'_> {
     }
 }
 
-async fn release(lock: Lock, write: &Clients) {
-    if let Err(failure) = lock.release(write).await {
+async fn release(lock: Lock, write: &Clients, now: Timestamp) {
+    if let Err(failure) = lock.release(write, now).await {
         output::note(&format!(
             "the lock was not released ({failure}); it is stale in 15 min"
         ));

@@ -471,14 +471,10 @@ pub async fn pick(
     if zones.len() > 1 {
         let mut alive = Vec::new();
         for zone in zones {
-            match read.route53.get_hosted_zone().id(&zone.id).send().await {
-                Ok(_) => alive.push(zone),
-                Err(error) => {
-                    let failure = fail("route53:GetHostedZone", error);
-                    if failure.class != Class::Gone {
-                        return Observation::Unreadable(failure.to_string());
-                    }
-                }
+            match exists(read, &zone.id).await {
+                Ok(true) => alive.push(zone),
+                Ok(false) => {}
+                Err(failure) => return Observation::Unreadable(failure.to_string()),
             }
         }
         zones = alive;
@@ -641,31 +637,27 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
     }
 }
 
-/// Looks for a zone by name and caller reference. Lists also show zones that were deleted a moment
-/// ago, so what is listed is read directly before it is believed.
+/// Looks for a zone by name and caller reference. Lists also lag behind deletions, so a listed zone is
+/// believed only when a direct read finds it: right after `destroy` the list still shows the old one.
 pub async fn look(read: &Clients, domain: &str, reference: &str) -> Result<Seen, Failure> {
-    let zones = list(read, domain).await?;
-    let Some(zone) = zones.into_iter().find(|zone| zone.reference == reference) else {
-        return Ok(Seen::NotListed);
-    };
-    match read.route53.get_hosted_zone().id(&zone.id).send().await {
-        Ok(answer) => {
-            let servers = answer
-                .delegation_set()
-                .map(|set| set.name_servers().join(" "));
-            Ok(Seen::Found(Outputs::from([
+    for zone in list(read, domain).await? {
+        if zone.reference == reference && exists(read, &zone.id).await? {
+            return Ok(Seen::Found(Outputs::from([
                 (Output::ZoneId, zone.id),
-                (Output::NameServers, servers.unwrap_or_default()),
-            ])))
+                (Output::NameServers, String::new()),
+            ])));
         }
-        Err(error) => {
-            let failure = fail("route53:GetHostedZone", error);
-            if failure.class == Class::Gone {
-                Ok(Seen::NotListed)
-            } else {
-                Err(failure)
-            }
-        }
+    }
+    Ok(Seen::NotListed)
+}
+
+/// Whether a direct read finds a zone.
+async fn exists(read: &Clients, id: &str) -> Result<bool, Failure> {
+    let answer = read.route53.get_hosted_zone().id(id).send().await;
+    match answer.map_err(|error| fail("route53:GetHostedZone", error)) {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.class == Class::Gone => Ok(false),
+        Err(failure) => Err(failure),
     }
 }
 

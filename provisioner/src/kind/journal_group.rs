@@ -58,6 +58,8 @@ fn days_text(days: Option<i32>) -> String {
 /// What the journal group needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let name = desired.journal_group();
+    // The evidence comes last, so that it also shows that retention was set: while the list does not
+    // show the group, nothing else does.
     let remember = |lowered: &mut Lowered| {
         let zone = desired.addr(Kind::HostedZone);
         lowered.drafts.push(
@@ -65,7 +67,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 "remember-zone",
                 Op::remember(desired, EVIDENCE_ZONE, of(&zone, Output::ZoneId)),
             )
-            .after(After::Answered(StepId::new(addr, "create"))),
+            .after(After::Answered(StepId::new(addr, "create")))
+            .after(After::Answered(StepId::new(addr, "retention"))),
         );
     };
     match &snapshot.journal_group {
@@ -123,12 +126,17 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     }),
                 ));
             }
-            if let Ok(days) = live.retention_days
-                && days != Some(RETENTION_DAYS)
-            {
+            let retention = match live.retention_days {
+                Ok(days) if days == Some(RETENTION_DAYS) => None,
+                Ok(days) => Some(days_text(days)),
+                // Not listed yet, and the run that made it died before its evidence: set it again.
+                Err(()) if live.evidence(EVIDENCE_ZONE).is_none() => Some("not listed yet".into()),
+                Err(()) => None,
+            };
+            if let Some(before) = retention {
                 fields.push(Field::change(
                     "retention-days",
-                    days_text(days),
+                    before,
                     RETENTION_DAYS.to_string(),
                 ));
                 let op = Op::SetRetention {

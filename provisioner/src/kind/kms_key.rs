@@ -45,7 +45,7 @@ pub struct Live {
     pub unfit: Option<String>,
     /// Whether the stack's alias points to it.
     pub has_alias: bool,
-    /// Whether the stack's alias exists but points to a key that is gone or going.
+    /// Whether the stack's alias exists but points to a key that is gone, going or somebody else's.
     pub stale_alias: bool,
     /// Its policy, as text.
     pub policy: String,
@@ -104,6 +104,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     if let Some(lost) = in_use_but_going(live, snapshot) {
         return super::blocked(addr, lost);
     }
+    if is_strange(desired, snapshot, live) {
+        return super::blocked(addr, strange(desired, live));
+    }
     let mut lowered = if usable(live) {
         update(addr, desired, snapshot, live)
     } else {
@@ -115,6 +118,24 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         return super::up_to_date(addr, known);
     }
     lowered
+}
+
+/// Whether the alias leads to a key that is not known to be ours: it lacks the stack's tags, and no
+/// KSK of the zone names it. (A KSK's key that only lost its tags gets them back.)
+fn is_strange(desired: &Desired, snapshot: &Snapshot, live: &Live) -> bool {
+    let is_used = snapshot
+        .dnssec
+        .present()
+        .is_some_and(|dnssec| dnssec.keys.iter().any(|key| key.kms_arn == live.arn));
+    usable(live) && live.has_alias && !is_used && !ours(desired, &live.tags)
+}
+
+fn strange(desired: &Desired, live: &Live) -> String {
+    format!(
+        "{} leads to {}, which does not carry the tags of this stack and which no key-signing key of \
+         the zone uses; point the alias elsewhere, or tag the key if it is ours",
+        desired.key_alias, live.arn
+    )
 }
 
 /// A KSK names a key that is scheduled for deletion: making a second key would not help, and the zone
@@ -334,13 +355,20 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let ksk = desired.addr(Kind::Ksk);
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
+    let is_strange = is_strange(desired, snapshot, live);
+    if is_strange {
+        lowered.report.push(Report::Left {
+            what: addr.to_string(),
+            why: strange(desired, live),
+        });
+    }
     let going = live
         .twins
         .iter()
         .filter(|(_, state)| state != "PendingDeletion");
     let mut keys: Vec<(&str, &'static str)> =
         going.map(|(arn, _)| arn.as_str()).zip(TWIN_STEPS).collect();
-    if usable(live) && live.state != "PendingDeletion" {
+    if usable(live) && live.state != "PendingDeletion" && !is_strange {
         keys.insert(0, (&live.arn, "schedule-deletion"));
     }
     for (arn, step) in keys {
@@ -353,7 +381,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             .drafts
             .push(Draft::new(step, super::Op::KmsKey(op)).after(After::AllOf(ksk.clone())));
     }
-    if live.has_alias || live.stale_alias {
+    if (live.has_alias || live.stale_alias) && !is_strange {
         fields.push(Field::gone("alias", desired.key_alias.clone()));
         let op = Op::DeleteAlias {
             alias: desired.key_alias.clone(),
@@ -639,7 +667,6 @@ async fn read_detail(
         live.stale_alias = true;
         live.twins.push((arn(key), state(key)));
     }
-    live.has_alias = chosen.is_some();
     // The tagging API shows twins for free; without a key behind the alias only a search is sure.
     let mut candidates: BTreeSet<String> = tagged
         .keys()
@@ -661,12 +688,25 @@ async fn read_detail(
     );
     let mut spare: Vec<kms::KeyMetadata> = described?.into_iter().flatten().collect();
     let mut known = known?;
+    // Somebody may have pointed the alias at a key of theirs: ours is the one with the stack's tags.
+    if chosen.is_some() && !ours(desired, &known.2) {
+        for found in search(read, desired).await? {
+            if !candidates.contains(&found) {
+                spare.extend(describe(read, &found).await?);
+            }
+        }
+        if spare.iter().any(|key| state(key) != "PendingDeletion") {
+            chosen = None;
+            live.stale_alias = true;
+        }
+    }
     // The oldest wins; the order of equal dates is the order of ARNs, so that every run agrees.
     spare.sort_by(|a, b| {
         let date =
             |key: &kms::KeyMetadata| key.creation_date().map(|d| (d.secs(), d.subsec_nanos()));
         (date(a), arn(a)).cmp(&(date(b), arn(b)))
     });
+    live.has_alias = chosen.is_some();
     for key in spare {
         if chosen.is_none() && state(&key) != "PendingDeletion" {
             chosen = Some(key);

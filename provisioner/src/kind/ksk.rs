@@ -128,7 +128,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 fn create(addr: &Addr, desired: &Desired) -> Lowered {
     let zone = desired.addr(Kind::HostedZone);
     let key = desired.addr(Kind::KmsKey);
-    let name = desired.ksk_name(1);
+    let name = desired.ksk_name.clone();
     let op = Op::Create {
         zone: of(&zone, Output::ZoneId),
         name: name.clone(),

@@ -1,0 +1,296 @@
+//! Proves that no single call of apply or destroy is a bad moment to die, and none a bad one to fail.
+//!
+//! The real binary works on a simulated AWS with all its documented delays. For every call of a run, in
+//! turn: the process dies before or after it, its answer is lost, it fails. Then the same command runs
+//! once more, from an empty disk, and what it leaves must be what an undisturbed run leaves: one zone,
+//! one key, one KSK, no lock, and an empty plan.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use spore_tests::cases::{Draw, each};
+use spore_tests::stage::{DOMAIN, Stage, record};
+
+/// The longest pause between two polls of the tool.
+const POLL_MAX: Duration = Duration::from_secs(10);
+/// Room for the host's own time, which runs on while simulated waits are free.
+const HOST_TIME: Duration = Duration::from_secs(20);
+
+/// A fault of the sandbox at one call.
+#[derive(Debug, Clone)]
+struct Fault(String);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SPORE_SANDBOX_FAULT={}", self.0)
+    }
+}
+
+/// A world that an undisturbed apply left, and the calls it took.
+fn applied() -> &'static (Stage, Vec<Value>) {
+    static DONE: OnceLock<(Stage, Vec<Value>)> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let stage = Stage::new();
+        let lines = stage.path("record.jsonl");
+        let run = stage.apply().env("SPORE_RECORD", &lines);
+        run.done("apply").expect("an undisturbed apply works");
+        stage
+            .is_converged()
+            .expect("an undisturbed apply converges");
+        (stage, record(&lines))
+    })
+}
+
+/// The calls an undisturbed destroy takes, and the world it leaves.
+fn destroyed() -> &'static (Stage, Vec<Value>) {
+    static DONE: OnceLock<(Stage, Vec<Value>)> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let stage = Stage::copy_of(&applied().0);
+        let lines = stage.path("record.jsonl");
+        let run = stage.destroy().env("SPORE_RECORD", &lines);
+        run.done("destroy").expect("an undisturbed destroy works");
+        stage
+            .is_gone()
+            .expect("an undisturbed destroy leaves nothing");
+        (stage, record(&lines))
+    })
+}
+
+/// Faults at every call of a run, and a call beyond it that no fault must reach.
+fn at_every_call(calls: &[Value], forms: &[&str]) -> Vec<Fault> {
+    let numbers = 1..=calls.len();
+    numbers
+        .flat_map(|n| {
+            forms
+                .iter()
+                .map(move |form| Fault(form.replace('N', &n.to_string())))
+        })
+        .collect()
+}
+
+#[test]
+fn apply_survives_a_crash_before_and_after_each_call() {
+    let faults = at_every_call(&applied().1, &["crash-before:N", "crash-after:N"]);
+    assert!(faults.len() > 80, "an apply takes dozens of calls");
+    each(&faults, |fault| {
+        let stage = Stage::new();
+        stage.apply().fault(&fault.0).dies("apply")?;
+        stage.apply().done("apply again")?;
+        stage.is_converged()
+    });
+}
+
+#[test]
+fn destroy_survives_a_crash_before_and_after_each_call() {
+    let faults = at_every_call(&destroyed().1, &["crash-before:N", "crash-after:N"]);
+    assert!(faults.len() > 60, "a destroy takes dozens of calls");
+    each(&faults, |fault| {
+        let stage = Stage::copy_of(&applied().0);
+        stage.destroy().fault(&fault.0).dies("destroy")?;
+        stage.destroy().done("destroy again")?;
+        stage.is_gone()
+    });
+}
+
+#[test]
+fn apply_works_after_a_destroy_that_crashed() {
+    let faults = at_every_call(&destroyed().1, &["crash-after:N"]);
+    let some: Vec<Fault> = faults.into_iter().step_by(4).collect();
+    each(&some, |fault| {
+        let stage = Stage::copy_of(&applied().0);
+        stage.destroy().fault(&fault.0).dies("destroy")?;
+        stage.apply().done("apply of what is half destroyed")?;
+        stage.is_converged()?;
+        stage.destroy().done("destroy")?;
+        stage.apply().done("apply right after destroy")?;
+        stage.is_converged()
+    });
+}
+
+/// A call that fails or whose answer is lost costs at most one more run; nothing is made twice.
+#[test]
+fn apply_survives_lost_answers_and_failures_of_each_call() {
+    let forms = [
+        "lose-answer:N",
+        "fail:N:InternalFailure",
+        "fail:N:InternalFailure:2",
+        "fail:N:ThrottlingException:2",
+        "fail:N:AccessDeniedException",
+    ];
+    each(&at_every_call(&applied().1, &forms), |fault| {
+        let stage = Stage::new();
+        let first = stage.apply().fault(&fault.0).end()?;
+        if !matches!(first.code, Some(0 | 1)) {
+            return Err(format!("apply was to end with 0 or 1: {}", first.tell()));
+        }
+        stage.apply().done("the next apply")?;
+        stage.is_converged()
+    });
+}
+
+#[test]
+fn destroy_survives_lost_answers_and_failures_of_each_call() {
+    let forms = [
+        "lose-answer:N",
+        "fail:N:InternalFailure:2",
+        "fail:N:AccessDeniedException",
+    ];
+    each(&at_every_call(&destroyed().1, &forms), |fault| {
+        let stage = Stage::copy_of(&applied().0);
+        let first = stage.destroy().fault(&fault.0).end()?;
+        if !matches!(first.code, Some(0 | 1)) {
+            return Err(format!("destroy was to end with 0 or 1: {}", first.tell()));
+        }
+        stage.destroy().done("the next destroy")?;
+        stage.is_gone()
+    });
+}
+
+/// Two calls: the crash of a run, and of the run that was to repair it.
+struct Pair(usize, usize);
+
+impl fmt::Display for Pair {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "SPORE_SANDBOX_FAULT=crash-after:{}, then crash-after:{}",
+            self.0, self.1
+        )
+    }
+}
+
+#[test]
+fn a_crash_during_the_recovery_of_a_crash_is_survived_too() {
+    let calls = applied().1.len();
+    let writes: Vec<usize> = (1..=calls)
+        .filter(|n| applied().1[n - 1]["wrote"] == true)
+        .collect();
+    let mut draw = Draw(7);
+    let mut pairs = Vec::new();
+    for first in writes {
+        // Early calls of the second run read and take the lock over, later ones repair.
+        for _ in 0..3 {
+            let second = 8 + usize::try_from(draw.below(40)).unwrap_or(0);
+            pairs.push(Pair(first, second));
+        }
+    }
+    each(&pairs, |Pair(first, second)| {
+        let stage = Stage::new();
+        stage
+            .apply()
+            .fault(&format!("crash-after:{first}"))
+            .dies("apply")?;
+        let again = stage
+            .apply()
+            .fault(&format!("crash-after:{second}"))
+            .end()?;
+        // The second run may be through before its fault's turn comes.
+        if again.signal != Some(9) && again.code != Some(0) {
+            return Err(format!("the second apply: {}", again.tell()));
+        }
+        stage.apply().done("the third apply")?;
+        stage.is_converged()
+    });
+}
+
+/// A run that died on another machine can not be told from one that is slow: its lock is respected until
+/// it is stale, then taken over with what it says about creations under way.
+#[test]
+fn a_crash_on_another_machine_is_waited_out_and_repaired() {
+    let faults: Vec<Fault> = at_every_call(&applied().1, &["crash-after:N"])
+        .into_iter()
+        .skip(9)
+        .step_by(3)
+        .collect();
+    each(&faults, |fault| {
+        let stage = Stage::new();
+        stage.apply().fault(&fault.0).dies("apply")?;
+        let before = stage.live()?.time().ok_or("a world has a time")?;
+        let locked = move_lock_to_another_machine(&stage)?;
+        stage.apply().done("apply from here")?;
+        stage.is_converged()?;
+        let waited = stage
+            .live()?
+            .time()
+            .ok_or("a world has a time")?
+            .duration_since(before);
+        if locked && waited < SignedDuration::from_mins(13) {
+            return Err(format!(
+                "the lock of a machine that may live was broken after {waited:#}"
+            ));
+        }
+        Ok(())
+    });
+}
+
+/// Renames the holder in the stored world. False when the dead run held no lock.
+fn move_lock_to_another_machine(stage: &Stage) -> Result<bool, String> {
+    let path = stage.world().join("world.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let tag = "\"spore:lock-holder\":\"";
+    let mut parts = text.replace("\": \"", "\":\"");
+    if !parts.contains(tag) {
+        return Ok(false);
+    }
+    let mut moved = String::new();
+    while let Some((head, tail)) = parts.split_once(tag) {
+        let (_, rest) = tail.split_once('"').ok_or("a holder ends")?;
+        moved.push_str(&format!("{head}{tag}laptop/another-boot/4711/1\""));
+        parts = rest.to_owned();
+    }
+    moved.push_str(&parts);
+    std::fs::write(&path, moved).map_err(|error| error.to_string())?;
+    Ok(true)
+}
+
+/// Time is AWS's, not ours: a run takes as long as its longest chain of changes, and a poll for each.
+#[test]
+fn runs_wait_no_longer_than_aws_makes_them() {
+    for (name, (stage, calls)) in [("apply", applied()), ("destroy", destroyed())] {
+        let times: Vec<Timestamp> = calls
+            .iter()
+            .filter_map(|call| call["time"].as_str()?.parse().ok())
+            .collect();
+        let (first, last) = (times[0], times[times.len() - 1]);
+        let changes = stage.live().expect("the world is stored").changes();
+        // Longest chain of changes of this run that each began after the one before was in sync.
+        let mut chains: Vec<(Timestamp, SignedDuration, u32)> = Vec::new();
+        for change in changes.iter().filter(|change| change.submitted_at >= first) {
+            let own = change.in_sync_at.duration_since(change.submitted_at);
+            let before = chains
+                .iter()
+                .filter(|(end, ..)| *end <= change.submitted_at);
+            let (sum, links) = before
+                .map(|(_, sum, links)| (*sum, *links))
+                .max()
+                .unwrap_or((SignedDuration::ZERO, 0));
+            chains.push((change.in_sync_at, sum + own, links + 1));
+        }
+        let longest = chains.iter().map(|(_, sum, links)| (*sum, *links)).max();
+        let (sum, links) = longest.expect("a run changes zones");
+        let polls = SignedDuration::try_from(POLL_MAX * links + HOST_TIME).expect("small");
+        let took = last.duration_since(first);
+        assert!(
+            took <= sum + polls,
+            "{name} took {took:#}, AWS's longest chain of {links} changes {sum:#}"
+        );
+    }
+}
+
+#[test]
+fn two_applies_in_a_row_write_once() {
+    let stage = Stage::copy_of(&applied().0);
+    let lines = stage.path("again.jsonl");
+    let run = stage.apply().env("SPORE_RECORD", &lines);
+    run.done("apply").expect("apply of what is there works");
+    let wrote: Vec<Value> = record(&lines);
+    assert!(!wrote.is_empty(), "the record has the reads");
+    assert!(
+        wrote.iter().all(|call| call["wrote"] == false),
+        "a second apply wrote"
+    );
+    assert_eq!(stage.live().expect("stored").zones(DOMAIN).len(), 1);
+}
