@@ -19,8 +19,8 @@ pub struct Desired {
     pub dnssec: bool,
     /// Alias of the key, with `alias/`.
     pub key_alias: String,
-    /// What names of key-signing keys begin with; a number follows.
-    pub ksk_base: String,
+    /// Name of the first key-signing key.
+    pub ksk_name: String,
     /// ARNs of those who administer the key; the account's root when empty.
     pub key_admins: Vec<String>,
     /// The document's own tags.
@@ -60,10 +60,10 @@ impl Desired {
             |alias| alias.as_str().to_owned(),
         );
         let room = KSK_CHARS_MAX - 2 * prefix.len();
-        let ksk_base = stack.names.ksk.as_ref().map_or_else(
+        let ksk_name = stack.names.ksk.as_ref().map_or_else(
             || {
                 let derived = name::derived(&stack.domain, Charset::Underscored, room);
-                format!("{}_{derived}", prefix.replace('-', "__"))
+                format!("{}_{derived}_1", prefix.replace('-', "__"))
             },
             |ksk| ksk.as_str().to_owned(),
         );
@@ -73,7 +73,7 @@ impl Desired {
             region: stack.region.as_str().to_owned(),
             dnssec: stack.dnssec.enabled,
             key_alias: format!("alias/{alias}"),
-            ksk_base,
+            ksk_name,
             key_admins: stack
                 .dnssec
                 .key_admins
@@ -132,11 +132,6 @@ impl Desired {
             "arn:aws:logs:{}:{}:log-group:{name}",
             self.region, self.account
         )
-    }
-
-    /// Name of the `number`th key-signing key.
-    pub fn ksk_name(&self, number: u32) -> String {
-        format!("{}_{number}", self.ksk_base)
     }
 
     /// The tags every object of the stack carries.

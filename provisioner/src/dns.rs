@@ -97,9 +97,11 @@ impl Dns {
         if answer.metadata.id != query.metadata.id || answer.queries != query.queries {
             return Err("the answer is not to our question".into());
         }
-        match answer.metadata.response_code {
-            ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-            other => Err(format!("answered {other}")),
+        let code = answer.metadata.response_code;
+        if matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+            Ok(answer)
+        } else {
+            Err(format!("answered {code}"))
         }
     }
 
@@ -158,13 +160,14 @@ impl Dns {
             .ask(address, apex, RecordType::DNSKEY)
             .await
             .map_err(|why| format!("{server} ({address}): {why}"))?;
-        let shown = answer.answers.iter().any(|record| match &record.data {
-            RData::DNSSEC(DNSSECRData::DNSKEY(found)) => {
+        let shown = answer.answers.iter().any(|record| {
+            if let RData::DNSSEC(DNSSECRData::DNSKEY(found)) = &record.data {
                 found.flags() == key.flags()
                     && u8::from(found.public_key().algorithm()) == key.algorithm()
                     && found.public_key().public_bytes() == key.bytes()
+            } else {
+                false
             }
-            _ => false,
         });
         if shown {
             Ok(())
@@ -330,10 +333,12 @@ fn referral(answer: &Message, zone: &Name, name: &Name) -> Option<Name> {
 }
 
 fn address(record: &Record) -> Option<IpAddr> {
-    match &record.data {
-        RData::A(address) => Some(IpAddr::V4(address.0)),
-        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-        _ => None,
+    if let RData::A(address) = &record.data {
+        Some(IpAddr::V4(address.0))
+    } else if let RData::AAAA(address) = &record.data {
+        Some(IpAddr::V6(address.0))
+    } else {
+        None
     }
 }
 

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::condition::{LIST_LAG, later};
 use crate::desired::Desired;
 use crate::retry::{Class, Failure};
-use crate::snapshot::LockSeen;
+use crate::snapshot::{LockSeen, holder_words};
 
 /// A holder without a sign of life for this long is believed gone (design, section 5).
 pub const STALE: Duration = Duration::from_secs(15 * 60);
@@ -114,7 +114,7 @@ pub async fn take(
     let free = (seen.holder == NOBODY || is_dead_here(&seen.holder)) && takeovers == written;
     if now < until && !free {
         return Ok(Taken::Held {
-            holder: seen.holder,
+            holder: holder_words(&seen.holder),
             until,
         });
     }
@@ -397,4 +397,31 @@ fn start_ticks(pid: &str) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_command = stat.rsplit_once(')')?.1;
     after_command.split_whitespace().nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives_and_others_are_told_apart() {
+        let here = process_here();
+        assert!(!is_dead_here(&here));
+        let mut parts: Vec<&str> = here.split('/').collect();
+        let (host, start) = (parts[0].to_owned(), parts[3].to_owned());
+        assert_eq!(
+            holder_words(&here),
+            format!("process {} on {host}", parts[2])
+        );
+        // The same number started at another time is another process, and this one is gone.
+        let later = format!("{start}1");
+        parts[3] = &later;
+        assert!(is_dead_here(&parts.join("/")));
+        // Of another host nobody here can tell.
+        parts[0] = "elsewhere";
+        assert!(!is_dead_here(&parts.join("/")));
+        for unreadable in ["", "unknown", "a/b/c", "vm//1/2", "vm/b/1/"] {
+            assert!(!is_dead_here(unreadable), "{unreadable:?}");
+        }
+    }
 }

@@ -37,6 +37,8 @@ pub mod condition;
 pub mod desired;
 pub mod dns;
 pub mod ds;
+#[cfg(test)]
+mod fixture;
 pub mod graph;
 pub mod journal;
 pub mod kind;

@@ -54,6 +54,11 @@ pub async fn snapshot(
         },
         kms_key::detail(read, desired, by_alias, &tagged),
     );
+    // A zone that was deleted between two reads takes its keys with it.
+    let dnssec = match hosted_zone {
+        Observation::Absent => Observation::Absent,
+        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
+    };
     Ok(Snapshot {
         taken_at,
         caller,

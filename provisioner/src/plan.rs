@@ -15,10 +15,11 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::ds::{DnsKey, Ds};
 use crate::graph;
 use crate::kind::{self, Op};
 use crate::safety;
-use crate::snapshot::{ParentView, Snapshot};
+use crate::snapshot::{Delegated, ParentView, Snapshot, holder_words};
 
 /// The name of a step: the resource and what is done to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -362,6 +363,16 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
     link(desired, snapshot, Goal::Destroy(options.clone()), lowered)
 }
 
+/// The DS set of a parent server that vouches for other keys only.
+fn wrong_ds(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Option<String> {
+    let key = DnsKey::from_spki(&snapshot.kms_key.present()?.public_key).ok()?;
+    let is_ours = |ds: &String| Ds::parse(ds).is_ok_and(|ds| ds.matches(&desired.domain, &key));
+    answers
+        .iter()
+        .find(|answer| !answer.ds.is_empty() && !answer.ds.iter().any(is_ours))
+        .map(|answer| answer.ds.join("; "))
+}
+
 /// Turns what the kinds ask for into one ordered plan.
 fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, Lowered)>) -> Plan {
     let mut plan = Plan {
@@ -398,7 +409,7 @@ fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, 
     plan.steps = graph::order(steps);
     if let Some(lock) = snapshot.lock.as_ref().filter(|lock| !lock.own) {
         plan.report.push(Report::LeftoverLock {
-            holder: lock.holder.clone(),
+            holder: holder_words(&lock.holder),
             beat: lock.beat,
         });
     }
@@ -441,6 +452,13 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
             "{parent} delegates {domain} to {}, but the zone's name servers are {}: have it corrected",
             answer.name_servers.join(", "),
             servers.join(", ")
+        ));
+    }
+    if let Some(wrong) = wrong_ds(desired, snapshot, &answers) {
+        return Some(format!(
+            "{parent} publishes DS records for {domain} of which none is of this zone's key: {wrong}; \
+             validating resolvers take every name in it for bogus: have them replaced by what \
+             `spore-infra ds` prints"
         ));
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
@@ -644,19 +662,20 @@ impl Plan {
 
 impl Step {
     fn digest(&self) -> String {
-        let ready: Vec<String> = self.ready_when.iter().map(without_times).collect();
-        let done: Vec<String> = self.done_when.iter().map(without_times).collect();
+        let ready: Vec<String> = self.ready_when.iter().filter_map(rule).collect();
+        let done: Vec<String> = self.done_when.iter().filter_map(rule).collect();
         let text = format!("{:?} {ready:?} {done:?}", self.op);
         hex(&Sha256::digest(text))
     }
 }
 
-/// A condition's digest leaves out the times it counts from: they move between runs, the rule does not.
-fn without_times(condition: &Condition) -> String {
+/// What of a condition was approved: the rule, without the times it counts from. Waiting for lists
+/// after an interrupted run is no rule of the plan; it only makes the same step come later.
+fn rule(condition: &Condition) -> Option<String> {
     match condition {
-        Condition::ChangeInSync => "in-sync".to_owned(),
-        Condition::HoldDown { lasts, .. } => format!("hold-down {}", lasts.as_secs()),
-        Condition::ListsSettled { .. } => "lists-settled".to_owned(),
+        Condition::ChangeInSync => Some("in-sync".to_owned()),
+        Condition::HoldDown { lasts, .. } => Some(format!("hold-down {}", lasts.as_secs())),
+        Condition::ListsSettled { .. } => None,
     }
 }
 

@@ -135,19 +135,20 @@ fn statement(value: &Value) -> Result<Statement, PolicyError> {
 }
 
 fn principals(prefix: &str, value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(by_type) => by_type
+    if let Value::Object(by_type) = value {
+        by_type
             .iter()
             .flat_map(|(kind, values)| {
                 texts(values)
                     .into_iter()
                     .map(move |v| format!("{prefix}{kind}:{}", root_arn(kind, &v)))
             })
-            .collect(),
-        other => texts(other)
+            .collect()
+    } else {
+        texts(value)
             .into_iter()
             .map(|v| format!("{prefix}AWS:{v}"))
-            .collect(),
+            .collect()
     }
 }
 
@@ -182,17 +183,15 @@ fn conditions(
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(list) => list.iter().map(text).collect(),
-        single => vec![text(single)],
-    }
+    value
+        .as_array()
+        .map_or_else(|| vec![text(value)], |list| list.iter().map(text).collect())
 }
 
 fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl Statement {

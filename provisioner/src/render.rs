@@ -95,6 +95,8 @@ pub fn summary(plan: &Plan) -> String {
         format!("Plan: {add} to add, {change} to change, {destroy} to destroy.")
     } else if !plan.blocked().is_empty() {
         "Nothing can be planned before what blocks is solved.".into()
+    } else if !plan.refusals.is_empty() {
+        "Nothing is planned: what the document asks for is refused.".into()
     } else if plan.leftover_lock().is_some() {
         "Plan: only the lock of an interrupted run is to be removed.".into()
     } else {
@@ -228,7 +230,7 @@ fn note(report: &Report) -> Option<String> {
         Report::HeldBack { addr, by } => Some(format!("{addr} is held back by {by}")),
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
         Report::LeftoverLock { holder, beat } => Some(format!(
-            "a run of {holder} left its lock (last sign of life {beat:.0}); it is taken over and removed"
+            "{holder} left its lock (last sign of life {beat:.0}); it is taken over and removed"
         )),
     }
 }

@@ -112,7 +112,6 @@ struct Entry {
     /// Whether it was looked for what an earlier run may have made.
     searched: bool,
     answered_at: Option<Timestamp>,
-    change: Option<String>,
 }
 
 /// A plan being carried out.
@@ -176,7 +175,6 @@ impl Run {
             unanswered_before: false,
             searched: false,
             answered_at: None,
-            change: None,
         };
         Self {
             entries: plan
@@ -455,12 +453,7 @@ impl Run {
             .or_default()
             .extend(outputs);
         entry.answered_at = Some(now);
-        entry.change.clone_from(&change);
-        let waits_for_sync = entry
-            .step
-            .done_when
-            .iter()
-            .any(|condition| *condition == Condition::ChangeInSync);
+        let waits_for_sync = entry.step.done_when.contains(&Condition::ChangeInSync);
         entry.state = match change {
             Some(change) if waits_for_sync => State::Looking(Looking {
                 look: Look::Change(change),
@@ -573,7 +566,7 @@ impl Run {
             (Err(failure), _) => {
                 let first = *entry.first_failure.get_or_insert(now);
                 let max = retry::patience(failure.class);
-                if !max.is_some_and(|max| now < later(first, max)) {
+                if max.is_none_or(|max| now >= later(first, max)) {
                     entry.state = State::Failed(failure);
                 }
             }
@@ -674,5 +667,275 @@ impl Wake {
             self.long = true;
             why.clone_into(&mut self.why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, ZONE};
+    use crate::plan;
+
+    fn failure(class: Class) -> Failure {
+        Failure {
+            operation: "x:Y".into(),
+            class,
+            code: "C".into(),
+            message: "m".into(),
+        }
+    }
+
+    /// What a step brings when it succeeds.
+    fn brings(op: &Op) -> Outputs {
+        let mut outputs: Outputs = op
+            .brings()
+            .iter()
+            .map(|output| (*output, ZONE.to_owned()))
+            .collect();
+        outputs.insert(Output::ChangeId, "C1".into());
+        outputs
+    }
+
+    /// Plays a run against `answer`; returns the order of starts, the outcome and the time it took.
+    fn play(
+        mut run: Run,
+        mut answer: impl FnMut(&StepId, &Op, Timestamp) -> Result<Outputs, Failure>,
+        mut look: impl FnMut(&StepId, &Look, Timestamp) -> Result<Seen, Failure>,
+    ) -> (Vec<String>, Outcome, Run, Duration) {
+        let mut now = fixture::now();
+        let mut started = Vec::new();
+        for _ in 0..10_000 {
+            match run.next(now) {
+                Decision::Start(id, op) => {
+                    started.push(id.to_string());
+                    let result = answer(&id, &op, now);
+                    run.on(Event::Answered(id, result), now);
+                }
+                Decision::Look(id, what) => {
+                    let result = look(&id, &what, now);
+                    run.on(Event::Looked(id, result), now);
+                }
+                Decision::Wait(Some(until)) => {
+                    assert!(until > now, "a run that waits for the past never ends");
+                    now = until;
+                }
+                Decision::Wait(None) => panic!("nothing is under way"),
+                Decision::Stop(outcome) => {
+                    let took = Duration::try_from(now.duration_since(fixture::now()));
+                    return (started, outcome, run, took.unwrap_or_default());
+                }
+            }
+        }
+        panic!("the run does not end")
+    }
+
+    fn from_empty() -> Run {
+        Run::new(
+            &plan::converge(&fixture::desired(), &fixture::empty()),
+            None,
+        )
+    }
+
+    fn in_sync(_: &StepId, _: &Look, _: Timestamp) -> Result<Seen, Failure> {
+        Ok(Seen::InSync)
+    }
+
+    #[test]
+    fn every_step_runs_once_in_order() {
+        let (started, outcome, ..) = play(from_empty(), |_, op, _| Ok(brings(op)), in_sync);
+        assert_eq!(outcome, Outcome::Converged);
+        let at = |name: &str| {
+            started
+                .iter()
+                .position(|step| step.ends_with(name))
+                .expect("the step was started")
+        };
+        assert_eq!(started[0], "journal_group/spore.example.edu:create");
+        assert!(at("hosted_zone/spore.example.edu:create") < at("kms_key/ksk:create"));
+        assert!(at("kms_key/ksk:create") < at("ksk/active:create"));
+        assert!(at("ksk/active:create") < at("zone_signing/spore.example.edu:enable"));
+        let unique: BTreeSet<_> = started.iter().collect();
+        assert_eq!(unique.len(), started.len());
+    }
+
+    #[test]
+    fn a_failed_step_stops_only_its_dependents() {
+        let answer = |id: &StepId, op: &Op, _| {
+            if id.to_string() == "kms_key/ksk:create" {
+                Err(failure(Class::Denied))
+            } else {
+                Ok(brings(op))
+            }
+        };
+        let (started, outcome, run, _) = play(from_empty(), answer, in_sync);
+        assert_eq!(outcome, Outcome::Failed);
+        assert!(
+            started
+                .iter()
+                .any(|step| step == "hosted_zone/spore.example.edu:soa")
+        );
+        assert!(!started.iter().any(|step| step.starts_with("ksk/")));
+        assert!(!started.iter().any(|step| step.starts_with("zone_signing/")));
+        let failed: Vec<_> = run
+            .failures()
+            .iter()
+            .map(|(id, _)| id.to_string())
+            .collect();
+        assert_eq!(failed, ["kms_key/ksk:create"]);
+    }
+
+    #[test]
+    fn throttling_is_outwaited_and_denial_is_not() {
+        let mut left = 3;
+        let answer = |id: &StepId, op: &Op, _| {
+            if id.name == "enable" && left > 0 {
+                left -= 1;
+                Err(failure(Class::Throttled))
+            } else {
+                Ok(brings(op))
+            }
+        };
+        let (started, outcome, ..) = play(from_empty(), answer, in_sync);
+        assert_eq!(outcome, Outcome::Converged);
+        assert_eq!(
+            started
+                .iter()
+                .filter(|step| step.ends_with(":enable"))
+                .count(),
+            4
+        );
+        let (_, outcome, ..) = play(
+            from_empty(),
+            |_, _, _| Err(failure(Class::Throttled)),
+            in_sync,
+        );
+        assert_eq!(outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn an_unanswered_create_is_looked_for_before_it_is_repeated() {
+        // It was carried out: found by the look, never repeated.
+        let answer = |id: &StepId, op: &Op, _| match id.to_string().as_str() {
+            "kms_key/ksk:create" => Err(failure(Class::Unanswered)),
+            _ => Ok(brings(op)),
+        };
+        let found = |_: &StepId, look: &Look, _: Timestamp| match look {
+            Look::Key => Ok(Seen::Found(Outputs::from([(
+                Output::KeyArn,
+                "arn:found".into(),
+            )]))),
+            Look::Change(_) | Look::Zone { .. } => Ok(Seen::InSync),
+        };
+        let (started, outcome, run, _) = play(from_empty(), answer, found);
+        assert_eq!(outcome, Outcome::Converged);
+        assert_eq!(
+            started
+                .iter()
+                .filter(|step| *step == "kms_key/ksk:create")
+                .count(),
+            1
+        );
+        let key = fixture::desired().addr(crate::addr::Kind::KmsKey);
+        assert_eq!(run.output(&key, Output::KeyArn), Some("arn:found"));
+
+        // It was not: repeated, but only when lists can no longer hide it.
+        let (mut attempts, start) = (Vec::new(), fixture::now());
+        let answer = |id: &StepId, op: &Op, now: Timestamp| {
+            if id.to_string() == "kms_key/ksk:create" {
+                attempts.push(now.duration_since(start).as_secs());
+                if attempts.len() == 1 {
+                    return Err(failure(Class::Unanswered));
+                }
+            }
+            Ok(brings(op))
+        };
+        let not_listed = |_: &StepId, look: &Look, _: Timestamp| match look {
+            Look::Key => Ok(Seen::NotListed),
+            Look::Change(_) | Look::Zone { .. } => Ok(Seen::InSync),
+        };
+        let (_, outcome, ..) = play(from_empty(), answer, not_listed);
+        assert_eq!(outcome, Outcome::Converged);
+        assert_eq!(attempts.len(), 2);
+        assert!(attempts[1] - attempts[0] >= 150, "{attempts:?}");
+    }
+
+    #[test]
+    fn a_used_caller_reference_leads_to_the_next_after_one_wait() {
+        let mut numbers = Vec::new();
+        let answer = |_: &StepId, op: &Op, _| {
+            if let Op::HostedZone(crate::kind::hosted_zone::Op::Create { number, .. }) = op {
+                numbers.push(*number);
+                if *number < 4 {
+                    return Err(failure(Class::AlreadyThere));
+                }
+            }
+            Ok(brings(op))
+        };
+        let look = |_: &StepId, look: &Look, _: Timestamp| match look {
+            Look::Zone { .. } => Ok(Seen::NotListed),
+            Look::Change(_) | Look::Key => Ok(Seen::InSync),
+        };
+        let (_, outcome, _, took) = play(from_empty(), answer, look);
+        assert_eq!(outcome, Outcome::Converged);
+        assert_eq!(numbers, [1, 2, 3, 4]);
+        assert!(
+            took < Duration::from_secs(2 * 150),
+            "one wait, not three: {took:?}"
+        );
+    }
+
+    #[test]
+    fn a_wait_longer_than_allowed_ends_the_run_and_says_until_when() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(crate::snapshot::Delegated {
+            name_servers: vec!["ns-1.awsdns-00.com".into()],
+            ns_ttl_secs: 7_200,
+            ..crate::snapshot::Delegated::default()
+        });
+        let plan = plan::destroy(
+            &fixture::desired(),
+            &snapshot,
+            &plan::DestroyOptions::default(),
+        );
+        let short = Run::new(&plan, Some(Duration::from_secs(600)));
+        let (started, outcome, ..) = play(short, |_, op, _| Ok(brings(op)), in_sync);
+        assert_eq!(started, ["zone_signing/spore.example.edu:remember-ds-gone"]);
+        let until = later(fixture::now(), Duration::from_secs(7_200));
+        assert!(
+            matches!(outcome, Outcome::Waiting { until: at, .. } if at == until),
+            "{outcome:?}"
+        );
+
+        let (_, outcome, _, took) = play(Run::new(&plan, None), |_, op, _| Ok(brings(op)), in_sync);
+        assert_eq!(outcome, Outcome::Converged);
+        assert!(took >= Duration::from_secs(7_200));
+    }
+
+    #[test]
+    fn an_interrupt_starts_nothing_more() {
+        let mut run = from_empty();
+        let now = fixture::now();
+        let Decision::Start(id, op) = run.next(now) else {
+            panic!("a first step")
+        };
+        run.on(Event::Interrupted, now);
+        assert_eq!(run.next(now), Decision::Wait(None));
+        run.on(Event::Answered(id, Ok(brings(&op))), now);
+        assert_eq!(run.next(now), Decision::Stop(Outcome::Interrupted));
+    }
+
+    #[test]
+    fn no_more_calls_than_the_limit_allows() {
+        let mut run = from_empty();
+        let now = fixture::now();
+        let taken = (0..20)
+            .take_while(|_| run.take(Limit::Route53, now).is_ok())
+            .count();
+        assert_eq!(taken, 5);
+        let soon = now
+            .checked_add(SignedDuration::from_millis(200))
+            .expect("in range");
+        assert!(run.take(Limit::Route53, soon).is_ok());
+        assert!(run.take(Limit::Route53, soon).is_err());
     }
 }

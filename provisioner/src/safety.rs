@@ -26,6 +26,7 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
         Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
         Goal::Destroy(options) => {
             refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(foreign_records(desired, snapshot, options.include_records));
             refusals.extend(nothing_unreadable(plan));
         }
@@ -116,6 +117,23 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     })
 }
 
+/// Where a zone that is not ours stands in place of ours, its key-signing keys are not read; one may
+/// use the stack's key. (Two zones of one name are such a case: either may be the signed one.)
+fn key_of_unread_zone(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let Observation::Foreign(why) = &snapshot.hosted_zone else {
+        return None;
+    };
+    let key = snapshot.kms_key.present()?;
+    Some(Refusal {
+        rule: "key-in-doubt",
+        addr: desired.addr(Kind::KmsKey),
+        message: format!(
+            "{why}; a key-signing key there may use the stack's key {} (nothing was deleted)",
+            key.arn
+        ),
+    })
+}
+
 /// Records that somebody else made are somebody else's.
 fn foreign_records(desired: &Desired, snapshot: &Snapshot, include: bool) -> Option<Refusal> {
     let zone = snapshot.hosted_zone.present()?;
@@ -173,4 +191,104 @@ fn nothing_unreadable(plan: &Plan) -> Vec<Refusal> {
             message: format!("{why} (nothing was deleted)"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, DOMAIN};
+    use crate::kind::hosted_zone::RecordSet;
+    use crate::plan::{self, DestroyOptions};
+    use crate::snapshot::{Delegated, ParentView};
+
+    fn rules(plan: &Plan) -> Vec<&'static str> {
+        plan.refusals.iter().map(|refusal| refusal.rule).collect()
+    }
+
+    fn destroy(snapshot: &Snapshot, include_records: bool) -> Plan {
+        plan::destroy(
+            &fixture::desired(),
+            snapshot,
+            &DestroyOptions { include_records },
+        )
+    }
+
+    #[test]
+    fn one_server_with_a_ds_is_enough_to_refuse() {
+        assert!(rules(&destroy(&fixture::applied(), false)).is_empty());
+        let mut snapshot = fixture::applied();
+        if let ParentView::Seen { servers, .. } = &mut snapshot.parent {
+            servers[1].answer = Ok(Delegated {
+                ds: vec!["1 13 2 AB".into()],
+                ..Delegated::default()
+            });
+        }
+        let plan = destroy(&snapshot, false);
+        assert_eq!(rules(&plan), ["ds-at-parent"]);
+        assert!(
+            plan.refusals[0]
+                .message
+                .contains("spore.example.edu. IN DS 1 13 2 AB")
+        );
+    }
+
+    #[test]
+    fn a_parent_that_does_not_answer_is_not_a_parent_without_ds() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = ParentView::Unknown("no answer".into());
+        assert_eq!(rules(&destroy(&snapshot, false)), ["parent-unknown"]);
+        let mut snapshot = fixture::applied();
+        if let ParentView::Seen { servers, .. } = &mut snapshot.parent {
+            servers[0].answer = Err("timed out".into());
+        }
+        assert_eq!(rules(&destroy(&snapshot, false)), ["parent-unknown"]);
+    }
+
+    #[test]
+    fn foreign_records_need_the_flag_and_routing_policies_a_hand() {
+        let mut snapshot = fixture::applied();
+        let mut record = RecordSet {
+            name: format!("www.{DOMAIN}."),
+            rtype: "A".into(),
+            ttl_secs: Some(60),
+            values: vec!["192.0.2.1".into()],
+            ..RecordSet::default()
+        };
+        let push = |snapshot: &mut Snapshot, record: &RecordSet| {
+            if let Observation::Present(zone) = &mut snapshot.hosted_zone {
+                zone.records.truncate(2);
+                zone.records.push(record.clone());
+            }
+        };
+        push(&mut snapshot, &record);
+        assert_eq!(rules(&destroy(&snapshot, false)), ["foreign-records"]);
+        assert!(rules(&destroy(&snapshot, true)).is_empty());
+        record.policy = Some("set identifier eu".into());
+        push(&mut snapshot, &record);
+        assert_eq!(rules(&destroy(&snapshot, true)), ["routing-records"]);
+    }
+
+    #[test]
+    fn a_document_does_not_unsign_a_zone() {
+        let mut desired = fixture::desired();
+        desired.dnssec = false;
+        let plan = plan::converge(&desired, &fixture::applied());
+        assert_eq!(rules(&plan), ["signing-off"]);
+    }
+
+    #[test]
+    fn a_newer_tools_stack_is_left_alone() {
+        let mut snapshot = fixture::applied();
+        for (version, expected) in [
+            ("0.0.9", &[][..]),
+            ("0.1.0", &[]),
+            ("99.0.0", &["newer-tool"]),
+        ] {
+            if let Observation::Present(journal) = &mut snapshot.journal_group {
+                journal.tags.insert(TAG_VERSION.into(), version.into());
+            }
+            let plan = plan::converge(&fixture::desired(), &snapshot);
+            assert_eq!(rules(&plan), expected, "{version}");
+        }
+    }
 }

@@ -83,6 +83,15 @@ pub struct LockSeen {
     pub intents: BTreeMap<String, Timestamp>,
 }
 
+/// A holder, `HOST/BOOT/PID/START`, as people name it.
+pub fn holder_words(holder: &str) -> String {
+    let mut parts = holder.split('/');
+    match (parts.next(), parts.nth(1)) {
+        (Some(host), Some(pid)) => format!("process {pid} on {host}"),
+        (_, _) => holder.to_owned(),
+    }
+}
+
 /// The parent zone as its own servers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParentView {

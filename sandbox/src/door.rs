@@ -111,7 +111,7 @@ pub enum OpenError {
 
 /// A variable of the environment that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("SPORE_SANDBOX_FAULT: {0}")]
+#[error("SPORE_SANDBOX_FAULT")]
 pub struct BadVariable(#[from] FaultSyntax);
 
 impl Options {

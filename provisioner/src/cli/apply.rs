@@ -205,8 +205,8 @@ impl Job<'_> {
         };
         // Live AWS may have moved since it was read; only what was approved is done.
         let planned = self.plan(Some(lock.seen.clone())).await;
-        let again = match planned {
-            Ok((_, again)) => again,
+        let (snapshot, again) = match planned {
+            Ok(planned) => planned,
             Err(error) => {
                 release(lock, &write, clock.now()).await;
                 return Err(error);
@@ -227,7 +227,10 @@ impl Job<'_> {
             release(lock, &write, clock.now()).await;
             return self.finish(&again).await;
         }
-        self.save_records(&again).await?;
+        if let Err(error) = self.save_records(&snapshot) {
+            release(lock, &write, clock.now()).await;
+            return Err(error);
+        }
         self.carry_out(&again, lock, &write).await
     }
 
@@ -335,14 +338,13 @@ impl Job<'_> {
     }
 
     /// With `--include-records`, the zone's records are in a file before the first is deleted.
-    async fn save_records(&self, plan: &Plan) -> anyhow::Result<()> {
-        let Goal::Destroy(options) = &plan.goal else {
+    fn save_records(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let Goal::Destroy(options) = &self.goal else {
             return Ok(());
         };
         if !options.include_records {
             return Ok(());
         }
-        let (snapshot, _) = self.plan(None).await?;
         let Some(zone) = snapshot.hosted_zone.present() else {
             return Ok(());
         };

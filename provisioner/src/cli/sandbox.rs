@@ -1,6 +1,6 @@
 //! `sandbox serve`, `reset`, `advance` and `registrar`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use spore_sandbox::Profile;
@@ -67,7 +67,7 @@ fn registrar(command: RegistrarCommand) -> RegistrarAction {
 }
 
 /// Also a world that cannot be read can be thrown away, so it is not opened first.
-async fn reset(dir: &PathBuf) -> anyhow::Result<Exit> {
+async fn reset(dir: &Path) -> anyhow::Result<Exit> {
     if let Ok(store) = Store::open(dir) {
         store.clear()?;
         output::line(&format!(
@@ -76,7 +76,7 @@ async fn reset(dir: &PathBuf) -> anyhow::Result<Exit> {
         ));
         return Ok(Exit::Done);
     }
-    carry_out(dir.clone(), Command::Reset).await
+    carry_out(dir.to_path_buf(), Command::Reset).await
 }
 
 async fn carry_out(dir: PathBuf, command: Command) -> anyhow::Result<Exit> {

@@ -45,7 +45,7 @@ pub struct Live {
     pub unfit: Option<String>,
     /// Whether the stack's alias points to it.
     pub has_alias: bool,
-    /// Whether the stack's alias exists but points to a key that is gone or going.
+    /// Whether the stack's alias exists but points to a key that is gone, going or somebody else's.
     pub stale_alias: bool,
     /// Its policy, as text.
     pub policy: String,
@@ -104,6 +104,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     if let Some(lost) = in_use_but_going(live, snapshot) {
         return super::blocked(addr, lost);
     }
+    if is_strange(desired, snapshot, live) {
+        return super::blocked(addr, strange(desired, live));
+    }
     let mut lowered = if usable(live) {
         update(addr, desired, snapshot, live)
     } else {
@@ -115,6 +118,24 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         return super::up_to_date(addr, known);
     }
     lowered
+}
+
+/// Whether the alias leads to a key that is not known to be ours: it lacks the stack's tags, and no
+/// KSK of the zone names it. (A KSK's key that only lost its tags gets them back.)
+fn is_strange(desired: &Desired, snapshot: &Snapshot, live: &Live) -> bool {
+    let is_used = snapshot
+        .dnssec
+        .present()
+        .is_some_and(|dnssec| dnssec.keys.iter().any(|key| key.kms_arn == live.arn));
+    usable(live) && live.has_alias && !is_used && !ours(desired, &live.tags)
+}
+
+fn strange(desired: &Desired, live: &Live) -> String {
+    format!(
+        "{} leads to {}, which does not carry the tags of this stack and which no key-signing key of \
+         the zone uses; point the alias elsewhere, or tag the key if it is ours",
+        desired.key_alias, live.arn
+    )
 }
 
 /// A KSK names a key that is scheduled for deletion: making a second key would not help, and the zone
@@ -334,13 +355,20 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let ksk = desired.addr(Kind::Ksk);
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
+    let is_strange = is_strange(desired, snapshot, live);
+    if is_strange {
+        lowered.report.push(Report::Left {
+            what: addr.to_string(),
+            why: strange(desired, live),
+        });
+    }
     let going = live
         .twins
         .iter()
         .filter(|(_, state)| state != "PendingDeletion");
     let mut keys: Vec<(&str, &'static str)> =
         going.map(|(arn, _)| arn.as_str()).zip(TWIN_STEPS).collect();
-    if usable(live) && live.state != "PendingDeletion" {
+    if usable(live) && live.state != "PendingDeletion" && !is_strange {
         keys.insert(0, (&live.arn, "schedule-deletion"));
     }
     for (arn, step) in keys {
@@ -353,7 +381,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             .drafts
             .push(Draft::new(step, super::Op::KmsKey(op)).after(After::AllOf(ksk.clone())));
     }
-    if live.has_alias || live.stale_alias {
+    if (live.has_alias || live.stale_alias) && !is_strange {
         fields.push(Field::gone("alias", desired.key_alias.clone()));
         let op = Op::DeleteAlias {
             alias: desired.key_alias.clone(),
@@ -421,6 +449,11 @@ impl PolicyArg {
             .replace("${account}", &self.account)
             .replace("${zone_id}", zone_id)
     }
+}
+
+/// The policy that the key of a zone must have.
+pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
+    policy_arg(desired).text_with(zone_id)
 }
 
 fn rights(addr: &Addr, wanted: &Policy, live: Option<&Policy>) -> Vec<RightChange> {
@@ -634,7 +667,6 @@ async fn read_detail(
         live.stale_alias = true;
         live.twins.push((arn(key), state(key)));
     }
-    live.has_alias = chosen.is_some();
     // The tagging API shows twins for free; without a key behind the alias only a search is sure.
     let mut candidates: BTreeSet<String> = tagged
         .keys()
@@ -647,10 +679,25 @@ async fn read_detail(
     if let Some(key) = &aliased {
         candidates.remove(&arn(key));
     }
-    let mut spare = Vec::new();
-    for candidate in candidates {
-        if let Some(key) = describe(read, &candidate).await? {
-            spare.push(key);
+    // Concurrently: twins must not cost a no-change plan another level of reads.
+    let candidates: Vec<String> = candidates.into_iter().collect();
+    let described = candidates.iter().map(|candidate| describe(read, candidate));
+    let (described, known) = tokio::join!(
+        futures_util::future::try_join_all(described),
+        content(read, desired, chosen.as_ref(), tagged)
+    );
+    let mut spare: Vec<kms::KeyMetadata> = described?.into_iter().flatten().collect();
+    let mut known = known?;
+    // Somebody may have pointed the alias at a key of theirs: ours is the one with the stack's tags.
+    if chosen.is_some() && !ours(desired, &known.2) {
+        for found in search(read, desired).await? {
+            if !candidates.contains(&found) {
+                spare.extend(describe(read, &found).await?);
+            }
+        }
+        if spare.iter().any(|key| state(key) != "PendingDeletion") {
+            chosen = None;
+            live.stale_alias = true;
         }
     }
     // The oldest wins; the order of equal dates is the order of ARNs, so that every run agrees.
@@ -659,9 +706,11 @@ async fn read_detail(
             |key: &kms::KeyMetadata| key.creation_date().map(|d| (d.secs(), d.subsec_nanos()));
         (date(a), arn(a)).cmp(&(date(b), arn(b)))
     });
+    live.has_alias = chosen.is_some();
     for key in spare {
         if chosen.is_none() && state(&key) != "PendingDeletion" {
             chosen = Some(key);
+            known = content(read, desired, chosen.as_ref(), tagged).await?;
         } else {
             live.twins.push((arn(&key), state(&key)));
         }
@@ -673,21 +722,32 @@ async fn read_detail(
     live.arn = arn(&key);
     live.state = state(&key);
     live.unfit = unfit(&key);
-    let known_tags = tagged
-        .get(&live.arn)
-        .filter(|tags| desired.tags_to_set(tags).is_empty());
-    let (policy, public_key, tags) = tokio::join!(
-        key_policy(read, &live.arn),
-        public_key(read, &live.arn),
-        async {
-            match known_tags {
-                Some(tags) => Ok(tags.clone()),
-                None => tags(read, &live.arn).await,
-            }
-        }
-    );
-    (live.policy, live.public_key, live.tags) = (policy?, public_key?, tags?);
+    (live.policy, live.public_key, live.tags) = known;
     Ok(Some(live))
+}
+
+/// Policy, public key and tags of a key.
+type Content = (String, Vec<u8>, BTreeMap<String, String>);
+
+async fn content(
+    read: &Clients,
+    desired: &Desired,
+    key: Option<&kms::KeyMetadata>,
+    tagged: &BTreeMap<String, BTreeMap<String, String>>,
+) -> Result<Content, Failure> {
+    let Some(arn) = key.map(arn) else {
+        return Ok(Content::default());
+    };
+    // The tagging API may lag: what it shows counts only when nothing is missing.
+    let indexed = tagged
+        .get(&arn)
+        .filter(|tags| desired.tags_to_set(tags).is_empty());
+    tokio::try_join!(key_policy(read, &arn), public_key(read, &arn), async {
+        match indexed {
+            Some(tags) => Ok(tags.clone()),
+            None => tags(read, &arn).await,
+        }
+    })
 }
 
 fn arn(key: &kms::KeyMetadata) -> String {
@@ -910,5 +970,109 @@ fn unusable(action: &str, message: &str) -> Failure {
         class: Class::Refused,
         code: String::new(),
         message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, KEY};
+    use crate::plan;
+
+    fn key(snapshot: &mut Snapshot) -> &mut Live {
+        let Observation::Present(live) = &mut snapshot.kms_key else {
+            panic!("the fixture has a key")
+        };
+        live
+    }
+
+    fn steps(snapshot: &Snapshot) -> Vec<&'static str> {
+        let desired = fixture::desired();
+        converge(&desired.addr(Kind::KmsKey), &desired, snapshot)
+            .drafts
+            .iter()
+            .map(|draft| draft.name)
+            .collect()
+    }
+
+    #[test]
+    fn what_others_changed_is_put_back() {
+        type Edit = fn(&mut Live);
+        let cases: [(Edit, &[&str]); 6] = [
+            (|_| {}, &[]),
+            (|key| key.state = "Disabled".into(), &["enable"]),
+            (|key| key.has_alias = false, &["alias"]),
+            (|key| key.tags.clear(), &["tag"]),
+            (
+                |key| key.policy = key.policy.replace("kms:Sign", "kms:*"),
+                &["policy"],
+            ),
+            (
+                |key| key.twins.push(("arn:twin".into(), "Enabled".into())),
+                &["retire-twin"],
+            ),
+        ];
+        for (edit, expected) in cases {
+            let mut snapshot = fixture::applied();
+            edit(key(&mut snapshot));
+            assert_eq!(steps(&snapshot), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_ksk_uses_is_never_retired() {
+        let mut snapshot = fixture::applied();
+        let live = key(&mut snapshot);
+        live.arn = "arn:other".into();
+        live.twins.push((KEY.into(), "Enabled".into()));
+        assert!(!steps(&snapshot).contains(&"retire-twin"));
+        // Nor while nobody can tell whether one does.
+        snapshot.dnssec = Observation::Unreadable("throttled".into());
+        assert!(!steps(&snapshot).contains(&"retire-twin"));
+    }
+
+    #[test]
+    fn a_key_pending_deletion_is_not_adopted_and_blocks_while_it_signs() {
+        let mut snapshot = fixture::applied();
+        let live = key(&mut snapshot);
+        *live = Live {
+            stale_alias: true,
+            twins: vec![(KEY.into(), "PendingDeletion".into())],
+            ..Live::default()
+        };
+        let plan = plan::converge(&fixture::desired(), &snapshot);
+        assert!(
+            plan.blocked()
+                .iter()
+                .any(|(_, why)| why.contains("cancel-key-deletion"))
+        );
+        assert!(plan.steps.is_empty());
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.keys.clear();
+        }
+        assert_eq!(steps(&snapshot), ["create", "alias"]);
+    }
+
+    #[test]
+    fn nobody_but_route_53_may_sign_and_only_for_this_zone() {
+        let policy = Policy::parse(&policy_for(&fixture::desired(), "Z1")).expect("a policy");
+        let signers: Vec<String> = policy
+            .statements
+            .iter()
+            .map(|statement| statement.sentence())
+            .filter(|sentence| sentence.contains("kms:Sign") || sentence.contains("kms:*"))
+            .collect();
+        let [signer] = signers.as_slice() else {
+            panic!("one signer, not {signers:?}")
+        };
+        assert!(
+            signer.starts_with("Service:dnssec-route53.amazonaws.com may"),
+            "{signer}"
+        );
+        assert!(
+            signer.contains("arn:aws:route53:::hostedzone/Z1"),
+            "{signer}"
+        );
+        assert!(signer.contains("123456789012"), "{signer}");
     }
 }

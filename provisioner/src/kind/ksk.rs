@@ -128,7 +128,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 fn create(addr: &Addr, desired: &Desired) -> Lowered {
     let zone = desired.addr(Kind::HostedZone);
     let key = desired.addr(Kind::KmsKey);
-    let name = desired.ksk_name(1);
+    let name = desired.ksk_name.clone();
     let op = Op::Create {
         zone: of(&zone, Output::ZoneId),
         name: name.clone(),
@@ -424,4 +424,73 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
     };
     Ok(change_id(change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn with_status(status: &str) -> Lowered {
+        let desired = fixture::desired();
+        let mut snapshot = fixture::applied();
+        if let Observation::Present(live) = &mut snapshot.dnssec {
+            live.keys[0].status = status.into();
+        }
+        converge(&desired.addr(Kind::Ksk), &desired, &snapshot)
+    }
+
+    #[test]
+    fn every_state_has_an_answer() {
+        let names = |lowered: &Lowered| lowered.drafts.iter().map(|d| d.name).collect::<Vec<_>>();
+        for (status, expected) in [
+            ("ACTIVE", &[][..]),
+            ("INACTIVE", &["activate"]),
+            ("ACTION_NEEDED", &["activate"]),
+            ("INTERNAL_FAILURE", &["activate"]),
+        ] {
+            assert_eq!(names(&with_status(status)), expected, "{status}");
+        }
+        for blocked in ["DELETING", "A_STATE_OF_2030"] {
+            let lowered = with_status(blocked);
+            assert!(lowered.drafts.is_empty(), "{blocked}");
+            assert!(
+                lowered
+                    .report
+                    .iter()
+                    .any(|r| matches!(r, crate::plan::Report::Blocked { .. })),
+                "{blocked}"
+            );
+        }
+    }
+
+    #[test]
+    fn somebody_elses_key_blocks() {
+        let desired = fixture::desired();
+        let mut snapshot = fixture::applied();
+        if let Observation::Present(live) = &mut snapshot.dnssec {
+            live.keys[0].kms_arn = "arn:other".into();
+        }
+        let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
+        assert!(lowered.drafts.is_empty());
+    }
+
+    #[test]
+    fn destroy_deactivates_whatever_is_not_inactive_before_it_deletes() {
+        let desired = fixture::desired();
+        for (status, expected) in [
+            ("ACTIVE", &["deactivate", "delete"][..]),
+            ("ACTION_NEEDED", &["deactivate", "delete"]),
+            ("INTERNAL_FAILURE", &["deactivate", "delete"]),
+            ("INACTIVE", &["delete"]),
+        ] {
+            let mut snapshot = fixture::applied();
+            if let Observation::Present(live) = &mut snapshot.dnssec {
+                live.keys[0].status = status.into();
+            }
+            let lowered = destroy(&desired.addr(Kind::Ksk), &desired, &snapshot);
+            let names: Vec<_> = lowered.drafts.iter().map(|draft| draft.name).collect();
+            assert_eq!(names, expected, "{status}");
+        }
+    }
 }

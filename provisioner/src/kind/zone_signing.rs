@@ -246,3 +246,94 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     };
     Ok(change_id(change))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::snapshot::Delegated;
+
+    fn delegated(ds: &[&str]) -> Delegated {
+        Delegated {
+            name_servers: vec!["ns-1.awsdns-00.com".into()],
+            ns_ttl_secs: 172_800,
+            ds: ds.iter().map(|ds| (*ds).to_owned()).collect(),
+            ds_ttl_secs: 0,
+        }
+    }
+
+    fn disable(snapshot: &Snapshot) -> Vec<(&'static str, usize)> {
+        let desired = fixture::desired();
+        destroy(&desired.addr(Kind::ZoneSigning), &desired, snapshot)
+            .drafts
+            .iter()
+            .map(|draft| (draft.name, draft.ready_when.len()))
+            .collect()
+    }
+
+    #[test]
+    fn a_zone_that_nobody_delegates_needs_no_hold_down() {
+        assert_eq!(disable(&fixture::applied()), [("disable", 0)]);
+    }
+
+    #[test]
+    fn a_delegated_zone_without_evidence_waits_from_now_for_the_parents_ttl() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(delegated(&[]));
+        assert_eq!(
+            disable(&snapshot),
+            [("remember-ds-gone", 0), ("disable", 1)]
+        );
+        let desired = fixture::desired();
+        let Some((_, Condition::HoldDown { lasts, .. })) = hold_down(&desired, &snapshot) else {
+            panic!("a hold-down is expected")
+        };
+        assert_eq!(lasts, Duration::from_secs(172_800));
+    }
+
+    #[test]
+    fn evidence_counts_from_when_it_was_seen() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(Delegated {
+            ns_ttl_secs: 60,
+            ..delegated(&[])
+        });
+        if let Observation::Present(journal) = &mut snapshot.journal_group {
+            let time = "2026-11-21T11:30:00Z".to_owned();
+            journal
+                .tags
+                .insert(journal_group::EVIDENCE_DS_GONE.into(), time);
+        }
+        assert_eq!(disable(&snapshot), [("disable", 1)]);
+        let Some((None, Condition::HoldDown { since, lasts, .. })) =
+            hold_down(&fixture::desired(), &snapshot)
+        else {
+            panic!("a hold-down from evidence is expected")
+        };
+        assert_eq!(lasts, HOLD_DOWN_MIN);
+        let expected = "2026-11-21T11:30:00Z".parse();
+        assert_eq!(
+            Ok(since),
+            expected.map(Since::At).map_err(|_: jiff::Error| ())
+        );
+    }
+
+    #[test]
+    fn states_of_signing_have_an_answer() {
+        let desired = fixture::desired();
+        for (status, steps) in [
+            ("SIGNING", 0),
+            ("NOT_SIGNING", 1),
+            ("INTERNAL_FAILURE", 1),
+            ("ACTION_NEEDED", 0),
+            ("DELETING", 0),
+        ] {
+            let mut snapshot = fixture::applied();
+            if let Observation::Present(live) = &mut snapshot.dnssec {
+                live.signing = status.into();
+            }
+            let lowered = converge(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
+            assert_eq!(lowered.drafts.len(), steps, "{status}");
+        }
+    }
+}

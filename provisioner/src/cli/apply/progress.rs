@@ -1,5 +1,7 @@
 //! What a run is doing, as lines: each start and end, and what is waited for, said once per wait.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -10,7 +12,8 @@ use crate::plan::span;
 /// Tells progress to stderr, or as JSON lines to stdout.
 pub struct Teller {
     json: bool,
-    last_wait: Vec<String>,
+    /// Waits that were told: each is said once, however often the run wakes.
+    told: BTreeSet<String>,
 }
 
 impl Teller {
@@ -18,7 +21,7 @@ impl Teller {
     pub fn new(json: bool) -> Self {
         Self {
             json,
-            last_wait: Vec::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -47,18 +50,20 @@ impl Teller {
                     .iter()
                     .map(|(id, what)| format!("{id} waits: {what}"))
                     .collect();
-                let is_new = |line: &&String| !self.last_wait.contains(line);
-                for line in lines.iter().filter(is_new) {
-                    output::note(&format!("  {line}"));
+                let mut is_new = false;
+                for line in lines {
+                    if self.told.insert(line.clone()) {
+                        output::note(&format!("  {line}"));
+                        is_new = true;
+                    }
                 }
                 // A poll comes soon; only a wait of minutes is worth a time.
                 if let Some(until) = until
+                    && is_new
                     && until.duration_since(now).as_secs() > 60
-                    && lines.iter().any(|line| is_new(&line))
                 {
                     output::note(&format!("  until {until:.0}"));
                 }
-                self.last_wait = lines;
             }
             Progress::Note(text) => output::note(&format!("note: {text}")),
         }

@@ -1,0 +1,126 @@
+//! A document and snapshots for unit tests of the pure files.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::desired::Desired;
+use crate::kind::hosted_zone::RecordSet;
+use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
+use crate::snapshot::{Caller, Delegated, Observation, ParentView, ServerView, Snapshot};
+
+pub const DOMAIN: &str = "spore.example.edu";
+pub const ZONE: &str = "Z0001";
+pub const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1";
+
+pub fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+pub fn desired() -> Desired {
+    Desired {
+        domain: DOMAIN.into(),
+        account: "123456789012".into(),
+        region: "us-east-1".into(),
+        dnssec: true,
+        key_alias: "alias/spore-spore_example_edu".into(),
+        ksk_name: "spore_spore_example_edu_1".into(),
+        key_admins: Vec::new(),
+        extra_tags: BTreeMap::new(),
+    }
+}
+
+/// An account without anything of the stack.
+pub fn empty() -> Snapshot {
+    Snapshot {
+        taken_at: now(),
+        caller: Caller {
+            account: "123456789012".into(),
+            arn: "arn:aws:iam::123456789012:root".into(),
+        },
+        journal_group: Observation::Absent,
+        hosted_zone: Observation::Absent,
+        kms_key: Observation::Absent,
+        dnssec: Observation::Absent,
+        parent: parent(Delegated::default()),
+        lock: None,
+    }
+}
+
+/// A stack as `apply` leaves it.
+pub fn applied() -> Snapshot {
+    let desired = desired();
+    let mut tags = desired.tags();
+    let set = |rtype: &str, ttl, values: &[&str]| RecordSet {
+        name: format!("{DOMAIN}."),
+        rtype: rtype.into(),
+        ttl_secs: Some(ttl),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        ..RecordSet::default()
+    };
+    let zone = hosted_zone::Live {
+        id: ZONE.into(),
+        reference: hosted_zone::reference(DOMAIN, 1),
+        tags: tags.clone(),
+        records: vec![
+            set(
+                "NS",
+                172_800,
+                &["ns-1.awsdns-00.com.", "ns-2.awsdns-00.net."],
+            ),
+            set(
+                "SOA",
+                900,
+                &["ns-1.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 300"],
+            ),
+        ],
+        complete: true,
+    };
+    let key = kms_key::Live {
+        arn: KEY.into(),
+        state: "Enabled".into(),
+        has_alias: true,
+        policy: kms_key::policy_for(&desired, ZONE),
+        public_key: vec![1],
+        tags: tags.clone(),
+        ..kms_key::Live::default()
+    };
+    tags.insert(journal_group::EVIDENCE_ZONE.into(), ZONE.into());
+    Snapshot {
+        journal_group: Observation::Present(journal_group::Live {
+            retention_days: Ok(Some(journal_group::RETENTION_DAYS)),
+            tags,
+        }),
+        hosted_zone: Observation::Present(zone),
+        kms_key: Observation::Present(key),
+        dnssec: Observation::Present(ksk::Live {
+            signing: "SIGNING".into(),
+            signing_message: String::new(),
+            keys: vec![ksk::Key {
+                name: "spore_spore_example_edu_1".into(),
+                kms_arn: KEY.into(),
+                status: "ACTIVE".into(),
+                ..ksk::Key::default()
+            }],
+        }),
+        ..empty()
+    }
+}
+
+/// A parent with two servers that answer alike.
+pub fn parent(answer: Delegated) -> ParentView {
+    let server = |name: &str, address: [u8; 4]| ServerView {
+        name: name.into(),
+        address: IpAddr::from(address),
+        answer: Ok(answer.clone()),
+    };
+    ParentView::Seen {
+        zone: "example.edu".into(),
+        servers: vec![
+            server("ns1.example.edu", [192, 0, 2, 1]),
+            server("ns2.example.edu", [192, 0, 2, 2]),
+        ],
+    }
+}

@@ -1,0 +1,79 @@
+"""The README's two commands, as they stand there.
+
+The first is run twice in a folder that has nothing but the stack documents: it applies and prints the
+DS record; run again, it makes no write call. The second is the script that runs this judge.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import spore
+
+
+def commands(heading):
+    """The commands of the first `sh` block under a heading."""
+    readme = (spore.ROOT / "README.md").read_text()
+    found = re.search(rf"^#+ {heading}\b.*?^```sh\n(.*?)^```", readme, re.M | re.S)
+    if found is None:
+        raise AssertionError(f"README.md has no ```sh block under {heading!r}")
+    lines = found[1].strip().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+class Readme(unittest.TestCase):
+    """What a newcomer types."""
+
+    def setUp(self):
+        self.place = spore.Place()
+        self.addCleanup(self.place.close)
+        shutil.copytree(spore.ROOT / "plans", self.place.dir / "plans")
+        # `cargo run` runs where it is called; the sources stay where they are built already.
+        shim = self.place.dir / "bin" / "cargo"
+        shim.parent.mkdir()
+        cargo = shutil.which("cargo")
+        shim.write_text(f'#!/bin/sh\nverb=$1\nshift\nexec "{cargo}" "$verb" --manifest-path "{spore.ROOT}/Cargo.toml" "$@"\n')
+        shim.chmod(0o755)
+
+    def typed(self, command, record):
+        home = os.path.expanduser("~")
+        env = self.place.env(
+            SPORE_RECORD=record,
+            CARGO_HOME=os.environ.get("CARGO_HOME", f"{home}/.cargo"),
+            RUSTUP_HOME=os.environ.get("RUSTUP_HOME", f"{home}/.rustup"),
+            CARGO_TARGET_DIR=spore.ROOT / os.environ.get("CARGO_TARGET_DIR", "target"),
+        )
+        env |= {name: os.environ[name] for name in ("CARGO_INCREMENTAL",) if name in os.environ}
+        env["PATH"] = f"{self.place.dir / 'bin'}:{env['PATH']}"
+        # It may have to build, if only one judge is run.
+        done = subprocess.run(
+            ["bash", "-euc", command], cwd=self.place.dir, env=env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=1500,
+        )
+        self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def test_try_it_applies_and_again_writes_nothing(self):
+        (command,) = commands("Try it")
+        self.assertIn("--sandbox", command)
+        first = self.typed(command, self.place.dir / "first.jsonl")
+        printed = re.search(r"^(\S+)\. 3600 IN DS \d+ 13 2 [0-9A-F]{64}$", first, re.M)
+        self.assertTrue(printed, first)
+        self.assertNotEqual(spore.writes(spore.record(self.place.dir / "first.jsonl")), [])
+        second = self.typed(command, self.place.dir / "second.jsonl")
+        again = spore.record(self.place.dir / "second.jsonl")
+        self.assertGreater(len(again), 0, "nothing was recorded")
+        self.assertEqual(spore.writes(again), [])
+        self.assertFalse([line for line in again if line["wrote"]])
+        self.assertIn(printed[0], second)
+        self.assertIn("No changes.", second)
+
+    def test_test_it_is_the_script_that_runs_this(self):
+        self.assertEqual(commands("Test it"), ["tests/run"])
+        self.assertTrue(os.access(spore.ROOT / "tests" / "run", os.X_OK))
+
+
+if __name__ == "__main__":
+    spore.main()
