@@ -252,11 +252,11 @@ pub enum Report {
         /// Why.
         why: String,
     },
-    /// Held back because another resource is blocked.
+    /// Held back because another resource is blocked, or has to be cured first.
     HeldBack {
         /// The resource.
         addr: Addr,
-        /// The blocked one.
+        /// The other one.
         by: Addr,
     },
     /// It needs somebody outside first; nothing of ours is wrong.

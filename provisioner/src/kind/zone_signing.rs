@@ -49,7 +49,16 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         "SIGNING" => return super::up_to_date(addr, Outputs::new()),
         "NOT_SIGNING" => "the zone is not signed",
         "INTERNAL_FAILURE" => "Route 53 reports INTERNAL_FAILURE; enabling again is AWS's cure",
-        // Route 53 cannot use the key; the key's and the KSK's own steps cure that.
+        // Route 53 cannot use a key; what is done to that key-signing key cures signing as well.
+        "ACTION_NEEDED" if has_ailing_key(snapshot) => {
+            return Lowered {
+                report: vec![Report::HeldBack {
+                    addr: addr.clone(),
+                    by: ksk,
+                }],
+                ..Lowered::default()
+            };
+        }
         "ACTION_NEEDED" => {
             return super::blocked(
                 addr,
@@ -129,6 +138,13 @@ fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<(String
         desired.domain
     );
     Some((parent.clone(), what))
+}
+
+fn has_ailing_key(snapshot: &Snapshot) -> bool {
+    let keys = snapshot.dnssec.present().map(|live| &live.keys[..]);
+    keys.unwrap_or_default()
+        .iter()
+        .any(|key| key.status != "ACTIVE")
 }
 
 /// Turning signing off. That no DS is left is a guard of the whole plan (`safety`); here is the wait
