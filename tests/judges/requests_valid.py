@@ -183,6 +183,10 @@ class Requests(unittest.TestCase):
         cls.scene("second plan", "plan", cls.document)
         cls.scene("second apply", "apply", cls.document, "--yes")
         cls.scene("ds", "ds", cls.document)
+        # By now AWS's lists show what was made.
+        cls.run_in_world("sandbox", "advance", "1h").expect(0)
+        cls.scene("later plan", "plan", cls.document)
+        cls.scene("later apply", "apply", cls.document, "--yes")
         # Others put records into the zone, the parent delegates and trusts it.
         cls.records_of_others()
         cls.scene("blocked by records", "destroy", cls.document, "--yes", exit_code=4)
