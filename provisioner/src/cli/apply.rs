@@ -212,18 +212,41 @@ impl Job<'_> {
                 return Err(error);
             }
         };
-        if again.step_digests() != plan.step_digests() || judge(&again).is_some() {
+        if again.step_digests() != plan.step_digests()
+            && let Some(exit) = self.moved(&plan, &again)
+        {
             release(lock, &write, clock.now()).await;
-            let moved = planfile::moved(&plan.built_on, &again.built_on);
-            bail!(
-                "live AWS changed since the plan was shown: {moved}; nothing was done, plan again"
-            );
+            return exit;
+        }
+        if let Some(exit) = judge(&again) {
+            release(lock, &write, clock.now()).await;
+            return Ok(exit);
+        }
+        if again.steps.is_empty() {
+            output::note("nothing is left to be done");
+            release(lock, &write, clock.now()).await;
+            return self.finish(&again).await;
         }
         if let Err(error) = self.save_records(&snapshot) {
             release(lock, &write, clock.now()).await;
             return Err(error);
         }
         self.carry_out(&again, lock, &write).await
+    }
+
+    /// What becomes of a plan when another one was made under the lock, because another run was under way
+    /// until then. What somebody reviewed is never replaced by something else; with `--yes` nobody
+    /// reviewed anything, and the newer plan is shown and counts. `None`: go on with that.
+    fn moved(&self, plan: &Plan, again: &Plan) -> Option<anyhow::Result<Exit>> {
+        let is_left = !again.steps.is_empty() && judge(again).is_none();
+        if is_left && (self.file.is_some() || !self.go.yes) {
+            let moved = planfile::moved(&plan.built_on, &again.built_on);
+            return Some(Err(anyhow::anyhow!(
+                "live AWS changed since the plan was shown: {moved}; nothing was done, plan again"
+            )));
+        }
+        output::note("live AWS changed since the plan was made; this is the plan now:\n");
+        self.show(again).err().map(Err)
     }
 
     async fn plan(&self, own: Option<LockSeen>) -> anyhow::Result<(Snapshot, Plan)> {
@@ -392,7 +415,11 @@ impl Job<'_> {
             return Ok(Exit::Done);
         }
         if !plan.is_empty() {
-            output::note("applied; live AWS matches the document");
+            output::note(if plan.waits_for_others() {
+                "applied as far as it depends on us; the rest waits for people outside (Notes)"
+            } else {
+                "applied; live AWS matches the document"
+            });
         }
         if !desired.dnssec || self.go.json {
             return Ok(Exit::Done);

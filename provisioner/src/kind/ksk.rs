@@ -148,7 +148,10 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
             risk: Risk::Safe,
         }),
         drafts: vec![
+            // The alias shows whose key it is at once, while lists still hide it: without it, a run
+            // after a crash would take this KSK for somebody else's.
             Draft::new("create", super::Op::Ksk(op))
+                .after(After::Answered(StepId::new(&key, "alias")))
                 .after(After::Answered(StepId::new(&key, "policy")))
                 .after(After::Answered(StepId::new(&key, "enable")))
                 .done(Condition::ChangeInSync),
