@@ -12,6 +12,7 @@ import unittest
 import spore
 from boto3_cases.base import ANSWERED, Case, World, watched
 from boto3_cases.credentials import Credentials
+from boto3_cases.dnssec import Dnssec
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -53,12 +54,17 @@ class Completeness(Case):
                     continue
                 shape = client.meta.service_model.operation_model(operation).input_shape
                 with self.subTest(operation=name):
-                    params = {"operation_name": operation, "api_params": least(shape) if shape else {}}
+                    params = {
+                        "operation_name": operation,
+                        "api_params": least(shape) if shape else {},
+                    }
                     error = self.refused("NotImplemented", client._make_api_call, **params)
                     self.assertIn(name, error["Error"]["Message"])
                     self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], 501)
                     refused.append(name)
-        print(f"       {len(ANSWERED)} operations answered, {len(refused)} refused: {' '.join(refused)}")
+        print(
+            f"       {len(ANSWERED)} operations answered, {len(refused)} refused: {' '.join(refused)}"
+        )
 
     def test_what_no_table_has_is_refused_by_name(self):
         for service, operation, params in (
@@ -70,7 +76,9 @@ class Completeness(Case):
         ):
             with self.subTest(operation=operation):
                 call = self.client(service)._make_api_call
-                error = self.refused("NotImplemented", call, operation_name=operation, api_params=params)
+                error = self.refused(
+                    "NotImplemented", call, operation_name=operation, api_params=params
+                )
                 self.assertIn(f"{service}:{operation}", error["Error"]["Message"])
 
 
@@ -84,7 +92,9 @@ class Serving(unittest.TestCase):
         server = spore.Server(place, world)
         made = watched(server.client("kms")).create_key()["KeyMetadata"]
         self.assertEqual(server.stop(), 0)
-        self.assertFalse((world / "serve.json").exists(), "a stopped server still says where it listens")
+        self.assertFalse(
+            (world / "serve.json").exists(), "a stopped server still says where it listens"
+        )
         server = spore.Server(place, world)
         found = watched(server.client("kms")).describe_key(KeyId=made["KeyId"])["KeyMetadata"]
         self.assertEqual(server.stop(), 0)
@@ -93,7 +103,7 @@ class Serving(unittest.TestCase):
 
 def load_tests(loader, _tests, _pattern):
     """Completeness judges what all others have seen."""
-    cases = (Credentials, Kms, Route53, Logs, Tagging, Serving, Completeness)
+    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Serving, Completeness)
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 
 

@@ -118,7 +118,9 @@ class Stacks(unittest.TestCase):
             for ds in shown["ds"]
         ]
         self.assertEqual([ds[2] for ds in ours], [2, 4])
-        self.assertEqual([of_lines(ds["record"]) for ds in shown["ds"]], [[(owner, ds)] for ds in ours])
+        self.assertEqual(
+            [of_lines(ds["record"]) for ds in shown["ds"]], [[(owner, ds)] for ds in ours]
+        )
         self.assertEqual(of_lines(self.shown(document, "bind")), [(owner, ds) for ds in ours])
         text = self.shown(document, "text")
         self.assertEqual(of_lines(text), [(owner, ours[0])])
@@ -134,7 +136,10 @@ class Stacks(unittest.TestCase):
             self.assertEqual(theirs, ours, tool)
 
         # What AWS says, and the key behind it.
-        route53, kms = self.server.client("route53", spore.ACCOUNT), self.server.client("kms", spore.ACCOUNT)
+        route53, kms = (
+            self.server.client("route53", spore.ACCOUNT),
+            self.server.client("kms", spore.ACCOUNT),
+        )
         zones = route53.list_hosted_zones_by_name(DNSName=owner, MaxItems="1")["HostedZones"]
         self.assertEqual(zones[0]["Name"], owner)
         dnssec = route53.get_dnssec(HostedZoneId=zones[0]["Id"])
@@ -173,7 +178,9 @@ class Vectors(unittest.TestCase):
     def test_negatives_do_not_match(self):
         for negative in VECTORS["negative"]:
             wrong = canonical(*negative["ds"].split(maxsplit=3))
-            for tool, theirs in by_tools(self.place.dir, negative["owner"], negative["dnskey"]).items():
+            for tool, theirs in by_tools(
+                self.place.dir, negative["owner"], negative["dnskey"]
+            ).items():
                 self.assertNotIn(wrong, theirs, f"{tool}, {negative['owner']}")
 
 

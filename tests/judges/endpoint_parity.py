@@ -104,11 +104,17 @@ class Parity(unittest.TestCase):
     def same(self, noted, hide=r"(?!)"):
         """Fails unless both lives were the same; what `hide` matches may differ."""
         self.assertEqual(len(noted), len(self.own))
-        for (command, code, out, err), (_, own_code, own_out, own_err) in zip(noted, self.own):
+        for (command, code, out, err), (_, own_code, own_out, own_err) in zip(
+            noted, self.own, strict=True
+        ):
             self.assertEqual(code, own_code, f"{command}: {err}")
             for theirs, ours in ((out.splitlines(), own_out.splitlines()), (err, own_err)):
-                theirs, ours = ([re.sub(hide, "HIDDEN", line) for line in lines] for lines in (theirs, ours))
-                differing = difflib.unified_diff(ours, theirs, "--sandbox", "here", lineterm="", n=1)
+                theirs, ours = (
+                    [re.sub(hide, "HIDDEN", line) for line in lines] for lines in (theirs, ours)
+                )
+                differing = difflib.unified_diff(
+                    ours, theirs, "--sandbox", "here", lineterm="", n=1
+                )
                 self.assertEqual(theirs, ours, f"{command}\n" + "\n".join(differing))
 
     def served(self, flags, env, account=spore.ACCOUNT):
@@ -147,7 +153,9 @@ class Parity(unittest.TestCase):
         with spore.serving(SPORE_RECORD="record.jsonl") as (place, server):
             document = place.document("parity.example.edu", OTHER_ACCOUNT)
             for command in (["plan"], ["apply", "--yes"], ["destroy", "--yes"], ["ds"]):
-                result = place.run(command[0], document, *command[1:], **server.env("test", "test")).expect(1)
+                result = place.run(
+                    command[0], document, *command[1:], **server.env("test", "test")
+                ).expect(1)
                 self.assertIn(spore.ACCOUNT, result.err)
                 self.assertIn(OTHER_ACCOUNT, result.err)
                 self.assertEqual(result.out, "")
@@ -158,7 +166,11 @@ class Parity(unittest.TestCase):
         self.addCleanup(place.close)
         document = place.document("parity.example.edu")
         # Port 9 is discard's; nothing listens there on a machine that can run this.
-        env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        env = {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
         result = place.run("apply", document, "--yes", **env).expect(1)
         self.assertIn("could not be reached", result.err)
 

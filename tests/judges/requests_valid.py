@@ -29,10 +29,30 @@ import spore
 DOMAIN = "spore.example.edu"
 # The foreign records of the destroyed zone: quotes, escapes, several values, a wildcard.
 FOREIGN = [
-    {"Name": f"www.{DOMAIN}.", "Type": "A", "TTL": 300, "ResourceRecords": [{"Value": "192.0.2.1"}, {"Value": "192.0.2.2"}]},
-    {"Name": f"\\052.{DOMAIN}.", "Type": "TXT", "TTL": 60, "ResourceRecords": [{"Value": '"a <&> \\"quoted\\" \\303\\251" "two"'}]},
-    {"Name": f"_spore.n.{DOMAIN}.", "Type": "TXT", "TTL": 60, "ResourceRecords": [{"Value": '"v=1"'}]},
-    {"Name": f"mail.{DOMAIN}.", "Type": "MX", "TTL": 3600, "ResourceRecords": [{"Value": f"10 www.{DOMAIN}."}]},
+    {
+        "Name": f"www.{DOMAIN}.",
+        "Type": "A",
+        "TTL": 300,
+        "ResourceRecords": [{"Value": "192.0.2.1"}, {"Value": "192.0.2.2"}],
+    },
+    {
+        "Name": f"\\052.{DOMAIN}.",
+        "Type": "TXT",
+        "TTL": 60,
+        "ResourceRecords": [{"Value": '"a <&> \\"quoted\\" \\303\\251" "two"'}],
+    },
+    {
+        "Name": f"_spore.n.{DOMAIN}.",
+        "Type": "TXT",
+        "TTL": 60,
+        "ResourceRecords": [{"Value": '"v=1"'}],
+    },
+    {
+        "Name": f"mail.{DOMAIN}.",
+        "Type": "MX",
+        "TTL": 3600,
+        "ResourceRecords": [{"Value": f"10 www.{DOMAIN}."}],
+    },
 ]
 TAGS = '[tags]\n"cost center" = "a+b/c=d @ 1_2.3"\n"été" = "x"\n'
 CALLS = botocore.session.get_session()
@@ -47,7 +67,10 @@ def prepared(shape, value):
     """Recorded parameters as botocore's users write them: blobs are bytes."""
     if shape.type_name == "structure" and isinstance(value, dict):
         known = shape.members
-        return {name: prepared(known[name], inner) if name in known else inner for name, inner in value.items()}
+        return {
+            name: prepared(known[name], inner) if name in known else inner
+            for name, inner in value.items()
+        }
     if shape.type_name == "list" and isinstance(value, list):
         return [prepared(shape.member, inner) for inner in value]
     if shape.type_name == "blob":
@@ -75,7 +98,9 @@ def deeper(shape, value, path=""):
         # Java's patterns; those that Python reads differently are not used by these services.
         if (pattern := limits.get("pattern")) and not re.search(java(pattern), value):
             yield f"{path}: {value!r} does not match {pattern}"
-    size = value if kind in ("integer", "long") else len(value) if hasattr(value, "__len__") else None
+    size = (
+        value if kind in ("integer", "long") else len(value) if hasattr(value, "__len__") else None
+    )
     if size is not None and "max" in limits and size > limits["max"]:
         yield f"{path}: {size} is more than {limits['max']}"
 
@@ -158,14 +183,29 @@ class Requests(unittest.TestCase):
         cls.scene("second plan", "plan", cls.document)
         cls.scene("second apply", "apply", cls.document, "--yes")
         cls.scene("ds", "ds", cls.document)
+        # By now AWS's lists show what was made.
+        cls.run_in_world("sandbox", "advance", "1h").expect(0)
+        cls.scene("later plan", "plan", cls.document)
+        cls.scene("later apply", "apply", cls.document, "--yes")
         # Others put records into the zone, the parent delegates and trusts it.
         cls.records_of_others()
         cls.scene("blocked by records", "destroy", cls.document, "--yes", exit_code=4)
         cls.registrar("delegate", DOMAIN)
-        ds = json.loads(cls.run_in_world("ds", cls.document, "--format", "json").expect(0).out)["ds"][0]
-        cls.registrar("ds", DOMAIN, f"{ds['key_tag']} {ds['algorithm']} {ds['digest_type']} {ds['digest']}")
+        ds = json.loads(cls.run_in_world("ds", cls.document, "--format", "json").expect(0).out)[
+            "ds"
+        ][0]
+        cls.registrar(
+            "ds", DOMAIN, f"{ds['key_tag']} {ds['algorithm']} {ds['digest_type']} {ds['digest']}"
+        )
         cls.scene("plan of a trusted zone", "plan", cls.document)
-        cls.scene("blocked by the parent", "destroy", cls.document, "--yes", "--include-records", exit_code=4)
+        cls.scene(
+            "blocked by the parent",
+            "destroy",
+            cls.document,
+            "--yes",
+            "--include-records",
+            exit_code=4,
+        )
         cls.registrar("withdraw", DOMAIN)
         cls.run_in_world("sandbox", "advance", "10d").expect(0)
         cls.scene("destroy", "destroy", cls.document, "--yes", "--include-records")
@@ -195,7 +235,9 @@ class Requests(unittest.TestCase):
         route53 = server.client("route53")
         (zone,) = route53.list_hosted_zones()["HostedZones"]
         changes = [{"Action": "CREATE", "ResourceRecordSet": record} for record in FOREIGN]
-        route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes})
+        route53.change_resource_record_sets(
+            HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes}
+        )
         if server.stop() != 0:
             raise AssertionError("the server did not stop cleanly")
 
@@ -203,11 +245,15 @@ class Requests(unittest.TestCase):
     def with_a_session(cls):
         """The same through an endpoint, with credentials that are secret."""
         path = cls.place.dir / "session.jsonl"
-        server = spore.Server(cls.place, cls.place.dir / "served", "--profile", "instant", SPORE_RECORD=path)
+        server = spore.Server(
+            cls.place, cls.place.dir / "served", "--profile", "instant", SPORE_RECORD=path
+        )
         made = server.client("sts").get_session_token()["Credentials"]
         cls.secrets = [made["SecretAccessKey"], made["SessionToken"]]
         before = len(spore.record(path))
-        env = server.env(made["AccessKeyId"], made["SecretAccessKey"]) | {"AWS_SESSION_TOKEN": made["SessionToken"]}
+        env = server.env(made["AccessKeyId"], made["SecretAccessKey"]) | {
+            "AWS_SESSION_TOKEN": made["SessionToken"]
+        }
         for command in ("apply", "destroy"):
             cls.place.run(command, cls.document, "--yes", **env).expect(0)
         if server.stop() != 0:
@@ -218,15 +264,27 @@ class Requests(unittest.TestCase):
     def test_the_scenes_show_what_the_tool_calls(self):
         seen = {f"{line['service']}:{line['operation']}" for line in self.all}
         for call in (
-            "sts:GetCallerIdentity", "route53:CreateHostedZone", "route53:CreateKeySigningKey",
-            "route53:EnableHostedZoneDNSSEC", "route53:DisableHostedZoneDNSSEC", "route53:DeleteHostedZone",
-            "route53:DeleteKeySigningKey", "route53:ChangeResourceRecordSets", "kms:CreateKey",
-            "kms:CreateAlias", "kms:ScheduleKeyDeletion", "logs:CreateLogGroup", "logs:DeleteLogGroup",
-            "logs:PutLogEvents", "resourcegroupstaggingapi:GetResources",
+            "sts:GetCallerIdentity",
+            "route53:CreateHostedZone",
+            "route53:CreateKeySigningKey",
+            "route53:EnableHostedZoneDNSSEC",
+            "route53:DisableHostedZoneDNSSEC",
+            "route53:DeleteHostedZone",
+            "route53:DeleteKeySigningKey",
+            "route53:ChangeResourceRecordSets",
+            "kms:CreateKey",
+            "kms:CreateAlias",
+            "kms:ScheduleKeyDeletion",
+            "logs:CreateLogGroup",
+            "logs:DeleteLogGroup",
+            "logs:PutLogEvents",
+            "resourcegroupstaggingapi:GetResources",
         ):
             self.assertIn(call, seen)
         self.assertGreater(len(self.all), 200)
-        print(f"       {len(self.all)} requests of {len(seen)} operations in {len(self.scenes)} scenes")
+        print(
+            f"       {len(self.all)} requests of {len(seen)} operations in {len(self.scenes)} scenes"
+        )
 
     def test_parameters_are_valid_under_botocore(self):
         for line in self.all:
@@ -237,7 +295,9 @@ class Requests(unittest.TestCase):
             self.assertIsNotNone(line["input"], f"{line['operation']} was not understood: {line}")
             params = prepared(shape, line["input"])
             report = ParamValidator().validate(params, shape)
-            self.assertFalse(report.has_errors(), f"{line['operation']}: {report.generate_report()}\n{params}")
+            self.assertFalse(
+                report.has_errors(), f"{line['operation']}: {report.generate_report()}\n{params}"
+            )
             self.assertEqual(list(deeper(shape, params, line["operation"])), [])
 
     def test_raw_requests_say_the_same_to_a_foreign_parser(self):
@@ -249,7 +309,13 @@ class Requests(unittest.TestCase):
         for scene, lines in self.scenes.items():
             with self.subTest(scene=scene):
                 written = spore.writes(lines)
-                if scene in ("first apply", "apply again", "destroy", "destroy again", "with a session"):
+                if scene in (
+                    "first apply",
+                    "apply again",
+                    "destroy",
+                    "destroy again",
+                    "with a session",
+                ):
                     self.assertNotEqual(written, [])
                 else:
                     self.assertEqual(written, [])
@@ -264,7 +330,9 @@ class Requests(unittest.TestCase):
                 named = re.search(r" app/spore-infra(?:-([0-9a-f]+))?(?: |$)", agent)
                 self.assertTrue(named, agent)
                 if spore.is_write(line):
-                    self.assertTrue(named[1], f"{scene}: {line['operation']} names no plan: {agent}")
+                    self.assertTrue(
+                        named[1], f"{scene}: {line['operation']} names no plan: {agent}"
+                    )
                     digests.add(named[1])
             if scene != "with a session":
                 self.assertLessEqual(len(digests), 1, f"{scene}: {digests}")

@@ -71,5 +71,7 @@ class Case(unittest.TestCase):
 
     def pages(self, client, operation, key, size, **params):
         """What a paginator collects, and from how many pages."""
-        pages = list(client.get_paginator(operation).paginate(**params, PaginationConfig={"PageSize": size}))
+        pages = list(
+            client.get_paginator(operation).paginate(**params, PaginationConfig={"PageSize": size})
+        )
         return [item for page in pages for item in page[key]], len(pages)

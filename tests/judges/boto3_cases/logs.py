@@ -3,6 +3,20 @@
 import time
 
 from .base import Case
+from .kms import policy
+
+LOGS_MAY_ENCRYPT = {
+    "Effect": "Allow",
+    "Principal": {"Service": "logs.us-east-1.amazonaws.com"},
+    "Action": [
+        "kms:Encrypt*",
+        "kms:Decrypt*",
+        "kms:ReEncrypt*",
+        "kms:GenerateDataKey*",
+        "kms:Describe*",
+    ],
+    "Resource": "*",
+}
 
 
 class Logs(Case):
@@ -14,7 +28,11 @@ class Logs(Case):
 
     def group(self, name="/judged", **more):
         self.logs.create_log_group(logGroupName=name, **more)
-        (found,) = [one for one in self.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] if one["logGroupName"] == name]
+        (found,) = [
+            one
+            for one in self.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+            if one["logGroupName"] == name
+        ]
         return found
 
     def test_logs_groups_are_read_back(self):
@@ -23,11 +41,18 @@ class Logs(Case):
         base = f"arn:aws:logs:us-east-1:{self.account}:log-group:/judged"
         self.assertEqual((found["arn"], found["logGroupArn"]), (base + ":*", base))
         self.assertNotIn("retentionInDays", found)
-        self.refused("ResourceAlreadyExistsException", logs.create_log_group, logGroupName="/judged")
+        self.refused(
+            "ResourceAlreadyExistsException", logs.create_log_group, logGroupName="/judged"
+        )
         logs.put_retention_policy(logGroupName="/judged", retentionInDays=30)
         (found,) = logs.describe_log_groups(logGroupNamePrefix="/judged")["logGroups"]
         self.assertEqual(found["retentionInDays"], 30)
-        self.refused("InvalidParameterException", logs.put_retention_policy, logGroupName="/judged", retentionInDays=31)
+        self.refused(
+            "InvalidParameterException",
+            logs.put_retention_policy,
+            logGroupName="/judged",
+            retentionInDays=31,
+        )
         logs.delete_retention_policy(logGroupName="/judged")
         (found,) = logs.describe_log_groups(logGroupNamePrefix="/judged")["logGroups"]
         self.assertNotIn("retentionInDays", found)
@@ -35,7 +60,12 @@ class Logs(Case):
         self.assertEqual([one["logGroupName"] for one in listed], ["/judged"])
         logs.delete_log_group(logGroupName="/judged")
         self.refused("ResourceNotFoundException", logs.delete_log_group, logGroupName="/judged")
-        self.refused("ResourceNotFoundException", logs.put_retention_policy, logGroupName="/judged", retentionInDays=30)
+        self.refused(
+            "ResourceNotFoundException",
+            logs.put_retention_policy,
+            logGroupName="/judged",
+            retentionInDays=30,
+        )
 
     def test_logs_tags_are_the_same_through_both_interfaces(self):
         logs, arn = self.logs, self.group(tags={"a": "1", "b": ""})["logGroupArn"]
@@ -49,28 +79,77 @@ class Logs(Case):
     def test_logs_groups_come_in_pages(self):
         for number in range(5):
             self.group(f"/many/{number}")
-        listed, pages = self.pages(self.logs, "describe_log_groups", "logGroups", 2, logGroupNamePrefix="/many/")
-        self.assertEqual(([one["logGroupName"] for one in listed], pages), ([f"/many/{n}" for n in range(5)], 3))
+        listed, pages = self.pages(
+            self.logs, "describe_log_groups", "logGroups", 2, logGroupNamePrefix="/many/"
+        )
+        self.assertEqual(
+            ([one["logGroupName"] for one in listed], pages), ([f"/many/{n}" for n in range(5)], 3)
+        )
 
     def test_logs_events_are_kept_in_order(self):
         logs, now = self.logs, int(time.time() * 1000)
         self.group()
-        self.refused("ResourceNotFoundException", logs.put_log_events, logGroupName="/judged", logStreamName="s", logEvents=[{"timestamp": now, "message": "x"}])
+        self.refused(
+            "ResourceNotFoundException",
+            logs.put_log_events,
+            logGroupName="/judged",
+            logStreamName="s",
+            logEvents=[{"timestamp": now, "message": "x"}],
+        )
         logs.create_log_stream(logGroupName="/judged", logStreamName="s")
-        self.refused("ResourceAlreadyExistsException", logs.create_log_stream, logGroupName="/judged", logStreamName="s")
+        self.refused(
+            "ResourceAlreadyExistsException",
+            logs.create_log_stream,
+            logGroupName="/judged",
+            logStreamName="s",
+        )
         events = [{"timestamp": now - 2000 + n, "message": f"event {n} ☃"} for n in range(5)]
         logs.put_log_events(logGroupName="/judged", logStreamName="s", logEvents=events)
-        got = logs.get_log_events(logGroupName="/judged", logStreamName="s", startFromHead=True)["events"]
-        self.assertEqual([(event["timestamp"], event["message"]) for event in got], [(event["timestamp"], event["message"]) for event in events])
-        some = logs.get_log_events(logGroupName="/judged", logStreamName="s", startFromHead=True, limit=2)
-        rest = logs.get_log_events(logGroupName="/judged", logStreamName="s", startFromHead=True, nextToken=some["nextForwardToken"])
-        self.assertEqual([event["message"] for event in some["events"] + rest["events"]], [event["message"] for event in events])
-        found, _ = self.pages(logs, "filter_log_events", "events", 2, logGroupName="/judged", filterPattern='"event 3"')
+        got = logs.get_log_events(logGroupName="/judged", logStreamName="s", startFromHead=True)[
+            "events"
+        ]
+        self.assertEqual(
+            [(event["timestamp"], event["message"]) for event in got],
+            [(event["timestamp"], event["message"]) for event in events],
+        )
+        some = logs.get_log_events(
+            logGroupName="/judged", logStreamName="s", startFromHead=True, limit=2
+        )
+        rest = logs.get_log_events(
+            logGroupName="/judged",
+            logStreamName="s",
+            startFromHead=True,
+            nextToken=some["nextForwardToken"],
+        )
+        self.assertEqual(
+            [event["message"] for event in some["events"] + rest["events"]],
+            [event["message"] for event in events],
+        )
+        found, _ = self.pages(
+            logs,
+            "filter_log_events",
+            "events",
+            2,
+            logGroupName="/judged",
+            filterPattern='"event 3"',
+        )
         self.assertEqual([event["message"] for event in found], ["event 3 ☃"])
-        refused = [{"timestamp": now, "message": "later"}, {"timestamp": now - 1, "message": "earlier"}]
-        self.refused("InvalidParameterException", logs.put_log_events, logGroupName="/judged", logStreamName="s", logEvents=refused)
+        refused = [
+            {"timestamp": now, "message": "later"},
+            {"timestamp": now - 1, "message": "earlier"},
+        ]
+        self.refused(
+            "InvalidParameterException",
+            logs.put_log_events,
+            logGroupName="/judged",
+            logStreamName="s",
+            logEvents=refused,
+        )
         (stream,) = logs.describe_log_streams(logGroupName="/judged")["logStreams"]
-        self.assertEqual((stream["logStreamName"], stream["firstEventTimestamp"], stream["lastEventTimestamp"]), ("s", events[0]["timestamp"], events[4]["timestamp"]))
+        self.assertEqual(
+            (stream["logStreamName"], stream["firstEventTimestamp"], stream["lastEventTimestamp"]),
+            ("s", events[0]["timestamp"], events[4]["timestamp"]),
+        )
         logs.delete_log_stream(logGroupName="/judged", logStreamName="s")
         self.assertEqual(logs.describe_log_streams(logGroupName="/judged")["logStreams"], [])
 
@@ -78,13 +157,13 @@ class Logs(Case):
         kms, logs = self.client("kms"), self.logs
         arn = kms.create_key()["KeyMetadata"]["Arn"]
         self.group()
-        self.refused("InvalidParameterException", logs.associate_kms_key, logGroupName="/judged", kmsKeyId=arn)
-        allowed = (
-            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::%s:root"},'
-            ' "Action": "kms:*", "Resource": "*"}, {"Effect": "Allow", "Principal": {"Service": "logs.us-east-1.amazonaws.com"},'
-            ' "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"], "Resource": "*"}]}'
+        self.refused(
+            "InvalidParameterException",
+            logs.associate_kms_key,
+            logGroupName="/judged",
+            kmsKeyId=arn,
         )
-        kms.put_key_policy(KeyId=arn, Policy=allowed % self.account)
+        kms.put_key_policy(KeyId=arn, Policy=policy(self.account, LOGS_MAY_ENCRYPT))
         logs.associate_kms_key(logGroupName="/judged", kmsKeyId=arn)
         (found,) = logs.describe_log_groups(logGroupNamePrefix="/judged")["logGroups"]
         self.assertEqual(found["kmsKeyId"], arn)

@@ -1,27 +1,6 @@
-"""Route 53: zones, batches, changes, tags, delegation sets, and the whole life of DNSSEC signing."""
-
-import json
+"""Route 53: zones, batches, changes, tags, delegation sets."""
 
 from .base import Case
-from .kms import policy
-
-ROUTE53_SIGNS = [
-    {
-        "Sid": "Route53",
-        "Effect": "Allow",
-        "Principal": {"Service": "dnssec-route53.amazonaws.com"},
-        "Action": ["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"],
-        "Resource": "*",
-    },
-    {
-        "Sid": "Grants",
-        "Effect": "Allow",
-        "Principal": {"Service": "dnssec-route53.amazonaws.com"},
-        "Action": "kms:CreateGrant",
-        "Resource": "*",
-        "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
-    },
-]
 
 
 def txt(name, *values, ttl=60, **more):
@@ -30,28 +9,42 @@ def txt(name, *values, ttl=60, **more):
     return {"Name": name, "Type": "TXT", "TTL": ttl, "ResourceRecords": records} | more
 
 
-class Route53(Case):
-    """Each test in an account of its own."""
+class ZoneCase(Case):
+    """What cases on zones share."""
 
     def setUp(self):
         super().setUp()
         self.route53 = self.client("route53")
 
     def zone(self, name="judged.example.", reference="1", **more):
-        return self.route53.create_hosted_zone(Name=name, CallerReference=reference, **more)["HostedZone"]["Id"]
+        return self.route53.create_hosted_zone(Name=name, CallerReference=reference, **more)[
+            "HostedZone"
+        ]["Id"]
 
     def change(self, zone, *changes, **more):
         batch = [{"Action": action, "ResourceRecordSet": record} for action, record in changes]
-        return self.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": batch, **more})
+        return self.route53.change_resource_record_sets(
+            HostedZoneId=zone, ChangeBatch={"Changes": batch, **more}
+        )
 
     def records(self, zone):
-        listed, _ = self.pages(self.route53, "list_resource_record_sets", "ResourceRecordSets", "100", HostedZoneId=zone)
+        listed, _ = self.pages(
+            self.route53,
+            "list_resource_record_sets",
+            "ResourceRecordSets",
+            "100",
+            HostedZoneId=zone,
+        )
         return [record for record in listed if record["Type"] not in ("SOA", "NS")]
 
     def in_sync(self, change):
         """Waits as users of boto3 wait."""
         waiter = self.route53.get_waiter("resource_record_sets_changed")
         waiter.wait(Id=change["Id"], WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+
+
+class Route53(ZoneCase):
+    """Each test in an account of its own."""
 
     def test_route53_zone_is_read_back(self):
         route53 = self.route53
@@ -65,28 +58,52 @@ class Route53(Case):
         self.assertEqual(found["HostedZone"], made["HostedZone"])
         self.assertEqual(found["DelegationSet"]["NameServers"], servers)
         self.assertEqual(found["HostedZone"]["Name"], "judged.example.")
-        self.assertEqual(found["HostedZone"]["Config"], {"Comment": "first <&>", "PrivateZone": False})
+        self.assertEqual(
+            found["HostedZone"]["Config"], {"Comment": "first <&>", "PrivateZone": False}
+        )
         self.assertEqual(found["HostedZone"]["ResourceRecordSetCount"], 2)
         listed = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
-        self.assertEqual([(record["Name"], record["Type"]) for record in listed], [("judged.example.", "NS"), ("judged.example.", "SOA")])
-        self.assertEqual({record["Value"].rstrip(".") for record in listed[0]["ResourceRecords"]}, set(servers))
+        self.assertEqual(
+            [(record["Name"], record["Type"]) for record in listed],
+            [("judged.example.", "NS"), ("judged.example.", "SOA")],
+        )
+        self.assertEqual(
+            {record["Value"].rstrip(".") for record in listed[0]["ResourceRecords"]}, set(servers)
+        )
         changed = route53.update_hosted_zone_comment(Id=zone, Comment="second")
         self.assertEqual(changed["HostedZone"]["Config"]["Comment"], "second")
         self.assertEqual(route53.get_hosted_zone_count()["HostedZoneCount"], 1)
         limit = route53.get_account_limit(Type="MAX_HOSTED_ZONES_BY_OWNER")
         self.assertEqual((limit["Count"], limit["Limit"]["Value"]), (1, 500))
         self.in_sync(made["ChangeInfo"])
-        self.assertEqual(route53.get_change(Id=made["ChangeInfo"]["Id"])["ChangeInfo"]["Status"], "INSYNC")
+        self.assertEqual(
+            route53.get_change(Id=made["ChangeInfo"]["Id"])["ChangeInfo"]["Status"], "INSYNC"
+        )
 
     def test_route53_a_reference_is_used_once_for_ever(self):
         route53, zone = self.route53, self.zone(reference="spent")
-        self.refused("HostedZoneAlreadyExists", route53.create_hosted_zone, Name="judged.example", CallerReference="spent")
+        self.refused(
+            "HostedZoneAlreadyExists",
+            route53.create_hosted_zone,
+            Name="judged.example",
+            CallerReference="spent",
+        )
         route53.delete_hosted_zone(Id=zone)
         self.refused("NoSuchHostedZone", route53.get_hosted_zone, Id=zone)
         self.refused("NoSuchHostedZone", route53.delete_hosted_zone, Id=zone)
         self.refused("NoSuchHostedZone", route53.list_resource_record_sets, HostedZoneId=zone)
-        self.refused("HostedZoneAlreadyExists", route53.create_hosted_zone, Name="judged.example", CallerReference="spent")
-        self.refused("HostedZoneAlreadyExists", route53.create_hosted_zone, Name="other.example", CallerReference="spent")
+        self.refused(
+            "HostedZoneAlreadyExists",
+            route53.create_hosted_zone,
+            Name="judged.example",
+            CallerReference="spent",
+        )
+        self.refused(
+            "HostedZoneAlreadyExists",
+            route53.create_hosted_zone,
+            Name="other.example",
+            CallerReference="spent",
+        )
         self.zone(reference="fresh")
 
     def test_route53_zones_are_listed_in_pages(self):
@@ -98,7 +115,9 @@ class Route53(Case):
         first = self.route53.list_hosted_zones_by_name(MaxItems="3")
         self.assertEqual([zone["Name"] for zone in first["HostedZones"]], names[:3])
         self.assertEqual((first["IsTruncated"], first["NextDNSName"]), (True, names[3]))
-        rest = self.route53.list_hosted_zones_by_name(DNSName=first["NextDNSName"], HostedZoneId=first["NextHostedZoneId"])
+        rest = self.route53.list_hosted_zones_by_name(
+            DNSName=first["NextDNSName"], HostedZoneId=first["NextHostedZoneId"]
+        )
         self.assertEqual([zone["Name"] for zone in rest["HostedZones"]], names[3:])
 
     def test_route53_batches_are_whole_or_nothing(self):
@@ -114,12 +133,45 @@ class Route53(Case):
             [("UPSERT", txt("new.judged.example.", "x")), ("DELETE", txt(name, "a"))],
             [("UPSERT", txt("new.judged.example.", "x")), ("DELETE", txt(name, "b", ttl=61))],
             [("CREATE", txt("elsewhere.example.", "x"))],
-            [("CREATE", {"Name": "a.judged.example.", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "1.2.3.256"}]})],
-            [("CREATE", {"Name": "a.judged.example.", "Type": "AAAA", "TTL": 60, "ResourceRecords": [{"Value": "::g"}]})],
+            [
+                (
+                    "CREATE",
+                    {
+                        "Name": "a.judged.example.",
+                        "Type": "A",
+                        "TTL": 60,
+                        "ResourceRecords": [{"Value": "1.2.3.256"}],
+                    },
+                )
+            ],
+            [
+                (
+                    "CREATE",
+                    {
+                        "Name": "a.judged.example.",
+                        "Type": "AAAA",
+                        "TTL": 60,
+                        "ResourceRecords": [{"Value": "::g"}],
+                    },
+                )
+            ],
             [("CREATE", txt("a.judged.example.", "x", "x"))],
-            [("DELETE", record) for record in self.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"] if record["Type"] == "SOA"],
+            [
+                ("DELETE", record)
+                for record in self.route53.list_resource_record_sets(HostedZoneId=zone)[
+                    "ResourceRecordSets"
+                ]
+                if record["Type"] == "SOA"
+            ],
         ):
-            params = {"HostedZoneId": zone, "ChangeBatch": {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in wrong]}}
+            params = {
+                "HostedZoneId": zone,
+                "ChangeBatch": {
+                    "Changes": [
+                        {"Action": action, "ResourceRecordSet": record} for action, record in wrong
+                    ]
+                },
+            }
             self.refused("InvalidChangeBatch", self.route53.change_resource_record_sets, **params)
             self.assertEqual(self.records(zone), [txt(name, "b")], wrong)
         self.change(zone, ("UPSERT", txt(name, "c", ttl=300)))
@@ -132,58 +184,114 @@ class Route53(Case):
         zone = self.zone()
         sets = [
             txt("\\052.judged.example.", "wild"),
-            {"Name": "target.judged.example.", "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": "192.0.2.1"}, {"Value": "192.0.2.2"}]},
+            {
+                "Name": "target.judged.example.",
+                "Type": "A",
+                "TTL": 1,
+                "ResourceRecords": [{"Value": "192.0.2.1"}, {"Value": "192.0.2.2"}],
+            },
         ]
         self.change(zone, *(("CREATE", record) for record in reversed(sets)))
         found = {record["Name"]: record for record in self.records(zone)}
         self.assertEqual(found, {record["Name"]: record for record in sets})
         for number in range(20):
             self.change(zone, ("CREATE", txt(f"n{number:02}.judged.example.", "x")))
-        listed, pages = self.pages(self.route53, "list_resource_record_sets", "ResourceRecordSets", "4", HostedZoneId=zone)
+        listed, pages = self.pages(
+            self.route53, "list_resource_record_sets", "ResourceRecordSets", "4", HostedZoneId=zone
+        )
         self.assertEqual((len(listed), pages), (24, 6))
         # AWS orders by the labels from the last to the first.
-        order = [[label.encode() for label in reversed(record["Name"].split("."))] for record in listed]
+        order = [
+            [label.encode() for label in reversed(record["Name"].split("."))] for record in listed
+        ]
         self.assertEqual(order, sorted(order))
-        tail = self.route53.list_resource_record_sets(HostedZoneId=zone, StartRecordName="n18.judged.example", MaxItems="2")
-        self.assertEqual([record["Name"] for record in tail["ResourceRecordSets"]], ["n18.judged.example.", "n19.judged.example."])
+        tail = self.route53.list_resource_record_sets(
+            HostedZoneId=zone, StartRecordName="n18.judged.example", MaxItems="2"
+        )
+        self.assertEqual(
+            [record["Name"] for record in tail["ResourceRecordSets"]],
+            ["n18.judged.example.", "n19.judged.example."],
+        )
 
     def test_route53_routing_policies_and_aliases_are_refused_by_name(self):
         zone, name = self.zone(), "heavy.judged.example."
-        target = {"HostedZoneId": zone.removeprefix("/hostedzone/"), "DNSName": "judged.example.", "EvaluateTargetHealth": False}
+        target = {
+            "HostedZoneId": zone.removeprefix("/hostedzone/"),
+            "DNSName": "judged.example.",
+            "EvaluateTargetHealth": False,
+        }
         for what, record in {
             "SetIdentifier": txt(name, "one", SetIdentifier="one", Weight=1),
             "AliasTarget": {"Name": name, "Type": "A", "AliasTarget": target},
         }.items():
             changes = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
-            error = self.refused("NotImplemented", self.route53.change_resource_record_sets, HostedZoneId=zone, ChangeBatch=changes)
+            error = self.refused(
+                "NotImplemented",
+                self.route53.change_resource_record_sets,
+                HostedZoneId=zone,
+                ChangeBatch=changes,
+            )
             self.assertIn(what, error["Error"]["Message"])
 
     def test_route53_test_dns_answer(self):
         zone = self.zone()
         self.in_sync(self.change(zone, ("CREATE", txt("t.judged.example.", "said")))["ChangeInfo"])
-        said = self.route53.test_dns_answer(HostedZoneId=zone, RecordName="t.judged.example", RecordType="TXT")
+        said = self.route53.test_dns_answer(
+            HostedZoneId=zone, RecordName="t.judged.example", RecordType="TXT"
+        )
         self.assertEqual((said["ResponseCode"], said["RecordData"]), ("NOERROR", ['"said"']))
-        none = self.route53.test_dns_answer(HostedZoneId=zone, RecordName="no.judged.example", RecordType="TXT")
+        none = self.route53.test_dns_answer(
+            HostedZoneId=zone, RecordName="no.judged.example", RecordType="TXT"
+        )
         self.assertEqual((none["ResponseCode"], none["RecordData"]), ("NXDOMAIN", []))
 
     def test_route53_tags(self):
-        zones = [self.zone(name, reference=name).removeprefix("/hostedzone/") for name in ("a.example.", "b.example.")]
+        zones = [
+            self.zone(name, reference=name).removeprefix("/hostedzone/")
+            for name in ("a.example.", "b.example.")
+        ]
         asked = {"ResourceType": "hostedzone", "ResourceId": zones[0]}
-        self.route53.change_tags_for_resource(**asked, AddTags=[{"Key": "k:1", "Value": "v <&>"}, {"Key": "gone", "Value": ""}])
+        self.route53.change_tags_for_resource(
+            **asked, AddTags=[{"Key": "k:1", "Value": "v <&>"}, {"Key": "gone", "Value": ""}]
+        )
         self.route53.change_tags_for_resource(**asked, RemoveTagKeys=["gone"])
-        self.assertEqual(self.route53.list_tags_for_resource(**asked)["ResourceTagSet"]["Tags"], [{"Key": "k:1", "Value": "v <&>"}])
-        many = self.route53.list_tags_for_resources(ResourceType="hostedzone", ResourceIds=zones)["ResourceTagSets"]
-        self.assertEqual({one["ResourceId"]: len(one["Tags"]) for one in many}, {zones[0]: 1, zones[1]: 0})
-        self.refused("NoSuchHostedZone", self.route53.list_tags_for_resource, ResourceType="hostedzone", ResourceId="Z0")
+        self.assertEqual(
+            self.route53.list_tags_for_resource(**asked)["ResourceTagSet"]["Tags"],
+            [{"Key": "k:1", "Value": "v <&>"}],
+        )
+        many = self.route53.list_tags_for_resources(ResourceType="hostedzone", ResourceIds=zones)[
+            "ResourceTagSets"
+        ]
+        self.assertEqual(
+            {one["ResourceId"]: len(one["Tags"]) for one in many}, {zones[0]: 1, zones[1]: 0}
+        )
+        self.refused(
+            "NoSuchHostedZone",
+            self.route53.list_tags_for_resource,
+            ResourceType="hostedzone",
+            ResourceId="Z0",
+        )
 
     def test_route53_delegation_sets(self):
         route53 = self.route53
         made = route53.create_reusable_delegation_set(CallerReference="set")["DelegationSet"]
-        self.refused("DelegationSetAlreadyCreated", route53.create_reusable_delegation_set, CallerReference="set")
-        self.assertEqual(route53.get_reusable_delegation_set(Id=made["Id"])["DelegationSet"]["NameServers"], made["NameServers"])
-        zone = route53.create_hosted_zone(Name="judged.example", CallerReference="1", DelegationSetId=made["Id"])
+        self.refused(
+            "DelegationSetAlreadyCreated",
+            route53.create_reusable_delegation_set,
+            CallerReference="set",
+        )
+        self.assertEqual(
+            route53.get_reusable_delegation_set(Id=made["Id"])["DelegationSet"]["NameServers"],
+            made["NameServers"],
+        )
+        zone = route53.create_hosted_zone(
+            Name="judged.example", CallerReference="1", DelegationSetId=made["Id"]
+        )
         self.assertEqual(zone["DelegationSet"]["NameServers"], made["NameServers"])
-        self.assertEqual([one["Id"] for one in route53.list_reusable_delegation_sets()["DelegationSets"]], [made["Id"]])
+        self.assertEqual(
+            [one["Id"] for one in route53.list_reusable_delegation_sets()["DelegationSets"]],
+            [made["Id"]],
+        )
         self.refused("DelegationSetInUse", route53.delete_reusable_delegation_set, Id=made["Id"])
         route53.delete_hosted_zone(Id=zone["HostedZone"]["Id"])
         route53.delete_reusable_delegation_set(Id=made["Id"])
@@ -191,11 +299,14 @@ class Route53(Case):
 
     def test_route53_what_is_not_there(self):
         self.refused("NoSuchHostedZone", self.route53.get_hosted_zone, Id="Z00000000000000000000")
-        self.refused("NoSuchHostedZone", self.route53.get_dnssec, HostedZoneId="Z00000000000000000000")
+        self.refused(
+            "NoSuchHostedZone", self.route53.get_dnssec, HostedZoneId="Z00000000000000000000"
+        )
         self.refused("NoSuchChange", self.route53.get_change, Id="C00000000000000000000")
         stranger = self.client("route53", key="999999999999")
         self.assertIn(
-            self.refused_code(stranger.get_hosted_zone, Id=self.zone()), ("NoSuchHostedZone", "AccessDenied")
+            self.refused_code(stranger.get_hosted_zone, Id=self.zone()),
+            ("NoSuchHostedZone", "AccessDenied"),
         )
 
     def refused_code(self, call, **params):
@@ -204,78 +315,3 @@ class Route53(Case):
         except self.route53.exceptions.ClientError as error:
             return error.response["Error"]["Code"]
         return self.fail("a stranger was let in")
-
-    def ksk(self, zone, name, key, status="ACTIVE", reference=None):
-        return self.route53.create_key_signing_key(
-            HostedZoneId=zone, Name=name, KeyManagementServiceArn=key, Status=status, CallerReference=reference or name
-        )
-
-    def key(self, *statements, **more):
-        asked = {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"} | more
-        made = self.client("kms").create_key(Policy=policy(self.account, *statements), **asked)
-        return made["KeyMetadata"]["Arn"]
-
-    def test_route53_keys_that_cannot_sign_are_refused(self):
-        zone, route53 = self.zone(), self.route53
-        asked = {"HostedZoneId": zone, "Name": "judged", "Status": "ACTIVE"}
-        west = self.client("kms", region="eu-west-1").create_key(
-            KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY", Policy=policy(self.account, *ROUTE53_SIGNS)
-        )["KeyMetadata"]["Arn"]
-        disabled = self.key(*ROUTE53_SIGNS)
-        self.client("kms").disable_key(KeyId=disabled)
-        wrong = {
-            "policy": self.key(),
-            "no grants": self.key(ROUTE53_SIGNS[0]),
-            "symmetric": self.key(*ROUTE53_SIGNS, KeySpec="SYMMETRIC_DEFAULT", KeyUsage="ENCRYPT_DECRYPT"),
-            "region": west,
-            "disabled": disabled,
-            "missing": f"arn:aws:kms:us-east-1:{self.account}:key/00000000-0000-0000-0000-000000000000",
-        }
-        for number, (why, arn) in enumerate(wrong.items()):
-            with self.subTest(why=why):
-                self.refused("InvalidKMSArn", route53.create_key_signing_key, **asked, KeyManagementServiceArn=arn, CallerReference=f"r{number}")
-        self.refused("InvalidKeySigningKeyName", route53.create_key_signing_key, **asked | {"Name": "with-hyphen"}, KeyManagementServiceArn=self.key(*ROUTE53_SIGNS), CallerReference="name")
-        self.assertEqual(route53.get_dnssec(HostedZoneId=zone)["KeySigningKeys"], [])
-
-    def test_route53_dnssec_from_first_key_to_deletion(self):
-        route53, zone, key = self.route53, self.zone("signed.example."), self.key(*ROUTE53_SIGNS)
-        status = route53.get_dnssec(HostedZoneId=zone)
-        self.assertEqual((status["Status"]["ServeSignature"], status["KeySigningKeys"]), ("NOT_SIGNING", []))
-        self.refused("KeySigningKeyWithActiveStatusNotFound", route53.enable_hosted_zone_dnssec, HostedZoneId=zone)
-        made = self.ksk(zone, "one", key, status="INACTIVE")
-        self.assertEqual((made["KeySigningKey"]["Status"], made["ChangeInfo"]["Status"]), ("INACTIVE", "PENDING"))
-        self.refused("KeySigningKeyAlreadyExists", self.ksk, zone=zone, name="one", key=self.key(*ROUTE53_SIGNS), reference="x")
-        self.refused("KeySigningKeyWithActiveStatusNotFound", route53.enable_hosted_zone_dnssec, HostedZoneId=zone)
-        self.in_sync(route53.activate_key_signing_key(HostedZoneId=zone, Name="one")["ChangeInfo"])
-        self.in_sync(route53.enable_hosted_zone_dnssec(HostedZoneId=zone)["ChangeInfo"])
-        status = route53.get_dnssec(HostedZoneId=zone)
-        self.assertEqual(status["Status"]["ServeSignature"], "SIGNING")
-        (ksk,) = status["KeySigningKeys"]
-        self.assertEqual((ksk["KmsArn"], ksk["Status"], ksk["Name"]), (key, "ACTIVE", "one"))
-        self.assertEqual((ksk["Flag"], ksk["SigningAlgorithmType"], ksk["DigestAlgorithmType"]), (257, 13, 2))
-
-        # Only the last active key may not go, and no zone with keys.
-        asked = {"HostedZoneId": zone, "Name": "one"}
-        self.refused("KeySigningKeyInUse", route53.deactivate_key_signing_key, **asked)
-        self.refused("InvalidKeySigningKeyStatus", route53.delete_key_signing_key, **asked)
-        self.refused("HostedZoneNotEmpty", route53.delete_hosted_zone, Id=zone)
-        self.ksk(zone, "two", self.key(*ROUTE53_SIGNS))
-        self.refused("TooManyKeySigningKeys", self.ksk, zone=zone, name="three", key=self.key(*ROUTE53_SIGNS))
-        route53.deactivate_key_signing_key(HostedZoneId=zone, Name="two")
-        route53.delete_key_signing_key(HostedZoneId=zone, Name="two")
-
-        # Nothing that the parent trusts may go.
-        self.command("registrar", "delegate", "signed.example")
-        said = self.command("registrar", "ds", "signed.example", ksk["DSRecord"])
-        self.assertIn(ksk["DSRecord"].split()[3], said)
-        self.refused("KeySigningKeyInParentDSRecord", route53.disable_hosted_zone_dnssec, HostedZoneId=zone)
-        self.assertEqual(route53.get_dnssec(HostedZoneId=zone)["Status"]["ServeSignature"], "SIGNING")
-        self.command("registrar", "withdraw", "signed.example", "--ds-only")
-        self.in_sync(route53.disable_hosted_zone_dnssec(HostedZoneId=zone)["ChangeInfo"])
-        self.assertEqual(route53.get_dnssec(HostedZoneId=zone)["Status"]["ServeSignature"], "NOT_SIGNING")
-        route53.deactivate_key_signing_key(**asked)
-        self.refused("HostedZoneNotEmpty", route53.delete_hosted_zone, Id=zone)
-        route53.delete_key_signing_key(**asked)
-        self.refused("NoSuchKeySigningKey", route53.delete_key_signing_key, **asked)
-        route53.delete_hosted_zone(Id=zone)
-        self.assertEqual(json.loads(self.client("kms").get_key_policy(KeyId=key)["Policy"])["Statement"][1:], ROUTE53_SIGNS)
