@@ -199,7 +199,7 @@ impl Job<'_> {
         let digest = plan.digest();
         let write = self.session.writers(&digest).await;
         let clock = &self.session.clock;
-        let lock = match self.lock(&write, &digest).await? {
+        let mut lock = match self.lock(&write, &digest).await? {
             Ok(lock) => lock,
             Err(exit) => return Ok(exit),
         };
@@ -223,7 +223,8 @@ impl Job<'_> {
             return Ok(exit);
         }
         if again.steps.is_empty() {
-            output::note("nothing is left to be done");
+            // Whatever an earlier run intended to create is there, or the plan would have steps.
+            lock.forget_intents();
             release(lock, &write, clock.now()).await;
             return self.finish(&again).await;
         }
