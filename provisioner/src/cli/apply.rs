@@ -183,11 +183,12 @@ impl Job<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
         let (_, plan) = self.plan(None).await?;
         self.show(&plan)?;
+        // What moved says more than what is blocked by it.
+        if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
+            file.check(&plan)?;
+        }
         if let Some(exit) = judge(&plan) {
             return Ok(exit);
-        }
-        if let Some(file) = &self.file {
-            file.check(&plan)?;
         }
         if plan.is_empty() {
             return self.finish(&plan).await;
