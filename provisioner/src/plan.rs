@@ -252,12 +252,21 @@ pub enum Report {
         /// Why.
         why: String,
     },
-    /// Held back because another resource is blocked.
+    /// Held back because another resource is blocked, or has to be cured first.
     HeldBack {
         /// The resource.
         addr: Addr,
-        /// The blocked one.
+        /// The other one.
         by: Addr,
+    },
+    /// It needs somebody outside first; nothing of ours is wrong.
+    External {
+        /// The resource.
+        addr: Addr,
+        /// Whose people must act.
+        who: String,
+        /// What they see and have to do.
+        what: String,
     },
     /// Left in place on purpose.
     Left {
@@ -478,6 +487,7 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
             Report::Blocked { addr, .. } => Some((addr.clone(), addr.clone())),
             Report::UpToDate(_)
             | Report::HeldBack { .. }
+            | Report::External { .. }
             | Report::Left { .. }
             | Report::LeftoverLock { .. } => None,
         })
@@ -608,6 +618,7 @@ impl Plan {
                 Report::Blocked { addr, why } => Some((addr, why.as_str())),
                 Report::UpToDate(_)
                 | Report::HeldBack { .. }
+                | Report::External { .. }
                 | Report::Left { .. }
                 | Report::LeftoverLock { .. } => None,
             })
@@ -621,8 +632,16 @@ impl Plan {
             Report::Blocked { .. }
             | Report::UpToDate(_)
             | Report::HeldBack { .. }
+            | Report::External { .. }
             | Report::Left { .. } => None,
         })
+    }
+
+    /// Whether resources wait for somebody outside.
+    pub fn waits_for_others(&self) -> bool {
+        self.report
+            .iter()
+            .any(|report| matches!(report, Report::External { .. }))
     }
 
     /// How many resources are added, changed and destroyed.

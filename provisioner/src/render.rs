@@ -99,6 +99,8 @@ pub fn summary(plan: &Plan) -> String {
         "Nothing is planned: what the document asks for is refused.".into()
     } else if plan.leftover_lock().is_some() {
         "Plan: only the lock of an interrupted run is to be removed.".into()
+    } else if plan.waits_for_others() {
+        "No changes of ours. The rest waits for people outside (Notes).".into()
     } else {
         match plan.goal {
             Goal::Converge => "No changes. Live AWS matches the document.".into(),
@@ -228,6 +230,9 @@ fn note(report: &Report) -> Option<String> {
     match report {
         Report::UpToDate(_) | Report::Blocked { .. } => None,
         Report::HeldBack { addr, by } => Some(format!("{addr} is held back by {by}")),
+        Report::External { addr, who, what } => {
+            Some(format!("{addr} waits for the people of {who}: {what}"))
+        }
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
         Report::LeftoverLock { holder, beat } => Some(format!(
             "{holder} left its lock (last sign of life {beat:.0}); it is taken over and removed"

@@ -104,6 +104,10 @@ def plain(value):
     return value
 
 
+# Building a parser costs a tenth of a second.
+parser = functools.cache(create_parser)
+
+
 def parsed(line):
     """Service, operation and parameters of a raw request, by localstack."""
     http = line["http"]
@@ -117,8 +121,7 @@ def parsed(line):
     # At a loopback endpoint the host says nothing, and the signature, which would, is not recorded.
     at_home = http["host"].startswith("127.")
     service = load_service(line["service"]) if at_home else determine_aws_service_model(request)
-    parser = create_parser(service, determine_aws_protocol(request, service))
-    operation, params = parser.parse(request)
+    operation, params = parser(service, determine_aws_protocol(request, service)).parse(request)
     return service.service_name, operation.name, plain(params)
 
 

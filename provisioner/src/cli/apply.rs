@@ -417,7 +417,11 @@ impl Job<'_> {
             return Ok(Exit::Done);
         }
         if !plan.is_empty() {
-            output::note("applied; live AWS matches the document");
+            output::note(if plan.waits_for_others() {
+                "applied as far as it depends on us; the rest waits for people outside (Notes)"
+            } else {
+                "applied; live AWS matches the document"
+            });
         }
         if !desired.dnssec || self.go.json {
             return Ok(Exit::Done);

@@ -147,6 +147,19 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("retention", super::Op::JournalGroup(op)));
             }
+            // Who applies does not take the stack down: a DS may come back, and the next hold-down must
+            // not count from before it.
+            if let Some(since) = live.evidence(EVIDENCE_DS_GONE) {
+                fields.push(Field::gone(format!("tags.{EVIDENCE_DS_GONE}"), since));
+                let arn = desired.log_group_arn(&desired.journal_group());
+                let op = Op::Forget {
+                    arn,
+                    key: EVIDENCE_DS_GONE,
+                };
+                lowered
+                    .drafts
+                    .push(Draft::new("forget-ds-gone", super::Op::JournalGroup(op)));
+            }
             let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
             let believed = live.evidence(EVIDENCE_ZONE);
             if zone.is_none_or(|zone| believed != Some(zone))
@@ -242,6 +255,13 @@ pub enum Op {
         /// Value.
         value: Arg,
     },
+    /// UntagResource of one piece of evidence.
+    Forget {
+        /// Group ARN.
+        arn: String,
+        /// Evidence key.
+        key: &'static str,
+    },
     /// DeleteLogGroup.
     Delete {
         /// Group name.
@@ -263,9 +283,11 @@ impl Op {
                 key,
                 value: f(value),
             },
-            Op::Create { .. } | Op::SetRetention { .. } | Op::Tag { .. } | Op::Delete { .. } => {
-                self.clone()
-            }
+            Op::Create { .. }
+            | Op::SetRetention { .. }
+            | Op::Tag { .. }
+            | Op::Forget { .. }
+            | Op::Delete { .. } => self.clone(),
         }
     }
 
@@ -274,6 +296,7 @@ impl Op {
             Op::Create { .. } => "logs:CreateLogGroup",
             Op::SetRetention { .. } => "logs:PutRetentionPolicy",
             Op::Tag { .. } | Op::Remember { .. } => "logs:TagResource",
+            Op::Forget { .. } => "logs:UntagResource",
             Op::Delete { .. } => "logs:DeleteLogGroup",
         }
     }
@@ -284,6 +307,7 @@ impl Op {
             Op::SetRetention { .. } => "setting retention",
             Op::Tag { .. } => "tagging",
             Op::Remember { .. } => "recording evidence",
+            Op::Forget { .. } => "dropping evidence",
             Op::Delete { .. } => "deleting",
         }
     }
@@ -371,6 +395,10 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .tag_resource()
                 .resource_arn(arn)
                 .tags(*key, value.value());
+            call.send().await.map_err(|error| fail(action, error))?;
+        }
+        Op::Forget { arn, key } => {
+            let call = write.logs.untag_resource().resource_arn(arn).tag_keys(*key);
             call.send().await.map_err(|error| fail(action, error))?;
         }
         Op::Delete { name } => {

@@ -11,21 +11,28 @@
 //!                 +------(AWS's fault)------ INTERNAL_FAILURE   cured by Enable again
 //! ```
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Clients, change_id, fail};
-use crate::condition::{Condition, Since};
+use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::kind::journal_group;
-use crate::plan::{After, Change, Draft, Field, Lowered, Risk, StepId, Symbol, of};
+use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, ParentView, Snapshot};
 
 /// The least hold-down of a delegated zone without evidence (design, section 3): one hour, the TTL
 /// that AWS's enabling guide recommends for a DS record.
 pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(3_600);
+
+/// How long after its hold-down evidence is still believed. A DS record that came and went unseen in
+/// between would be missed; a day covers an operator who comes back the next morning.
+const EVIDENCE_SLACK: Duration = Duration::from_secs(86_400);
 
 /// What signing needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
@@ -42,7 +49,16 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         "SIGNING" => return super::up_to_date(addr, Outputs::new()),
         "NOT_SIGNING" => "the zone is not signed",
         "INTERNAL_FAILURE" => "Route 53 reports INTERNAL_FAILURE; enabling again is AWS's cure",
-        // Route 53 cannot use the key; the key's and the KSK's own steps cure that.
+        // Route 53 cannot use a key; what is done to that key-signing key cures signing as well.
+        "ACTION_NEEDED" if has_ailing_key(snapshot) => {
+            return Lowered {
+                report: vec![Report::HeldBack {
+                    addr: addr.clone(),
+                    by: ksk,
+                }],
+                ..Lowered::default()
+            };
+        }
         "ACTION_NEEDED" => {
             return super::blocked(
                 addr,
@@ -56,6 +72,16 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             );
         }
     };
+    if let Some((who, what)) = delegated_elsewhere(desired, snapshot) {
+        return Lowered {
+            report: vec![Report::External {
+                addr: addr.clone(),
+                who,
+                what,
+            }],
+            ..Lowered::default()
+        };
+    }
     let op = super::Op::ZoneSigning(Op::Enable {
         zone: of(&zone, Output::ZoneId),
     });
@@ -76,6 +102,49 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         drafts: vec![draft],
         ..Lowered::default()
     }
+}
+
+/// Route 53 does not sign a zone that its parent delegates to other servers
+/// (HostedZonePartiallyDelegated). Who must act, and both sets.
+fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<(String, String)> {
+    let ParentView::Seen { zone: parent, .. } = &snapshot.parent else {
+        return None;
+    };
+    let ours: BTreeSet<String> = snapshot
+        .hosted_zone
+        .present()
+        .map(|zone| zone.name_servers(&desired.domain).into_iter().collect())
+        .unwrap_or_default();
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let differs = |servers: &&Vec<String>| {
+        !servers.is_empty() && servers.iter().cloned().collect::<BTreeSet<_>>() != ours
+    };
+    let theirs = answers
+        .iter()
+        .map(|answer| &answer.name_servers)
+        .find(differs)?
+        .join(", ");
+    let ours = if ours.is_empty() {
+        "the new zone will have others".to_owned()
+    } else {
+        format!(
+            "the zone's are {}",
+            ours.into_iter().collect::<Vec<_>>().join(", ")
+        )
+    };
+    let what = format!(
+        "it delegates {} to {theirs}, but {ours}; Route 53 signs once both agree, so have it \
+         corrected and apply again",
+        desired.domain
+    );
+    Some((parent.clone(), what))
+}
+
+fn has_ailing_key(snapshot: &Snapshot) -> bool {
+    let keys = snapshot.dnssec.present().map(|live| &live.keys[..]);
+    keys.unwrap_or_default()
+        .iter()
+        .any(|key| key.status != "ACTIVE")
 }
 
 /// Turning signing off. That no DS is left is a guard of the whole plan (`safety`); here is the wait
@@ -127,11 +196,14 @@ fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, C
         .journal_group
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE))
-        .and_then(|time| time.parse().ok());
+        .and_then(|time| time.parse::<Timestamp>().ok());
     if !delegated && seen.is_none() {
         return None;
     }
     let lasts = Duration::from_secs(u64::from(ns_ttl)).max(HOLD_DOWN_MIN);
+    let seen = seen.filter(|since| {
+        *since <= snapshot.taken_at && snapshot.taken_at <= later(*since, lasts + EVIDENCE_SLACK)
+    });
     let source = format!(
         "resolvers may remember a DS record for the parent's TTL of {ns_ttl} s, at least one hour"
     );
@@ -316,6 +388,50 @@ mod tests {
             Ok(since),
             expected.map(Since::At).map_err(|_: jiff::Error| ())
         );
+    }
+
+    #[test]
+    fn old_evidence_is_not_believed() {
+        // A DS may have come and gone since: the wait starts again, and so does the evidence.
+        for (time, steps) in [
+            ("2026-11-20T11:30:00Z", &["disable"][..]),
+            ("2026-11-20T10:59:00Z", &["remember-ds-gone", "disable"]),
+            ("2027-01-01T00:00:00Z", &["remember-ds-gone", "disable"]),
+        ] {
+            let mut snapshot = fixture::applied();
+            snapshot.parent = fixture::parent(Delegated {
+                ns_ttl_secs: 60,
+                ..delegated(&[])
+            });
+            if let Observation::Present(journal) = &mut snapshot.journal_group {
+                let key = journal_group::EVIDENCE_DS_GONE.to_owned();
+                journal.tags.insert(key, time.to_owned());
+            }
+            let names: Vec<_> = disable(&snapshot).iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, steps, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_zone_delegated_elsewhere_waits_for_the_parents_people() {
+        let desired = fixture::desired();
+        for mut snapshot in [fixture::empty(), fixture::applied()] {
+            if let Observation::Present(live) = &mut snapshot.dnssec {
+                live.signing = "NOT_SIGNING".into();
+            }
+            snapshot.parent = fixture::parent(Delegated {
+                name_servers: vec!["ns.elsewhere.example".into()],
+                ..Delegated::default()
+            });
+            let lowered = converge(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
+            assert!(lowered.drafts.is_empty());
+            assert!(
+                matches!(&lowered.report[..], [Report::External { who, what, .. }]
+                    if who == "example.edu" && what.contains("ns.elsewhere.example")),
+                "{:?}",
+                lowered.report
+            );
+        }
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! Stories of operators, told to the real binary on a simulated AWS and compared with the transcript in
+//! `tests/scenarios/*.txt`, line by line; and the plan from empty beside each document of `plans/`.
+//!
+//! A script is its own transcript: `$ ` begins a command, `| ` is input that belongs to it, everything
+//! else is what it printed. `SPORE_BLESS=1` writes what was seen; the difference is reviewed as code.
+//! What no seed holds still (times, and the ids and keys that follow from the order of calls) is
+//! replaced by words, the same word for the same thing.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "scenarios/edit.rs"]
+mod edit;
+#[path = "scenarios/steady.rs"]
+mod steady;
+#[path = "scenarios/story.rs"]
+mod story;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use similar::TextDiff;
+use story::Story;
+
+/// A script longer than this tells more than one story.
+const LINES_MAX: usize = 150;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn is_blessing() -> bool {
+    env::var_os("SPORE_BLESS").is_some_and(|value| !value.is_empty())
+}
+
+/// Compares what was seen with what is kept, or keeps it.
+fn compare(path: &Path, seen: &str, wrong: &mut Vec<String>) {
+    let kept = fs::read_to_string(path).unwrap_or_default();
+    if kept == seen {
+        return;
+    }
+    if is_blessing() {
+        fs::write(path, seen).unwrap();
+        return;
+    }
+    let diff = TextDiff::from_lines(&kept, seen);
+    let name = path.file_name().unwrap().to_string_lossy();
+    wrong.push(format!(
+        "{name} (bless with SPORE_BLESS=1)\n{}",
+        diff.unified_diff().context_radius(2).header("kept", "seen")
+    ));
+}
+
+fn listed(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn scenarios() {
+    let only = env::var("SPORE_SCENARIO").unwrap_or_default();
+    let mut wrong = Vec::new();
+    let files = listed(&root().join("tests/scenarios"), ".txt");
+    assert!(files.len() >= 14, "only {} scenarios", files.len());
+    for path in files {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if !name.contains(&only) {
+            continue;
+        }
+        let script = fs::read_to_string(&path).unwrap();
+        let seen = Story::tell(&script);
+        let first = seen.lines().next().unwrap_or_default();
+        if !first.starts_with("# Proves: ") {
+            wrong.push(format!("{name}: its first line says what it proves"));
+        }
+        if seen.lines().count() > LINES_MAX {
+            wrong.push(format!("{name}: more than {LINES_MAX} lines"));
+        }
+        let is_settled = seen
+            .trim_end()
+            .rsplit("$ ")
+            .next()
+            .is_some_and(|last| last.starts_with("plan") && last.contains("\nNo changes. "));
+        if !is_settled && !first.ends_with("(open)") {
+            wrong.push(format!("{name}: does not end with a plan without changes"));
+        }
+        compare(&path, &seen, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// A review of a document shows what the edit does.
+#[test]
+fn plans_from_empty_are_kept_beside_their_documents() {
+    let mut wrong = Vec::new();
+    for document in listed(&root().join("plans"), ".toml") {
+        let text = fs::read_to_string(&document).unwrap();
+        let plan = Story::plan_from_empty(&text);
+        compare(&document.with_extension("plan.txt"), &plan, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
