@@ -131,7 +131,10 @@ impl Bench {
             tell: &mut |progress| troubles.push(format!("{progress:?}")),
         };
         let (outcome, _) = driver.drive(&plan, &mut lock, pending()).await;
-        lock.release(&self.write).await.unwrap();
+        if outcome == Outcome::Converged {
+            lock.forget_intents();
+        }
+        lock.release(&self.write, self.clock.now()).await.unwrap();
         assert_eq!(outcome, Outcome::Converged, "{troubles:#?}");
         (plan, outcome)
     }
@@ -384,9 +387,10 @@ async fn change_soa(bench: &Bench) {
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     subsequence(EDITS.to_vec(), 1..=4).prop_map(|mut edits| {
-        // Without tags and without its alias nothing tells that the key is the stack's.
+        // Without its tags only alias and KSK together tell that the key is the stack's.
         if edits.contains(&Edit::KeyTagsRemoved) {
-            edits.retain(|edit| !matches!(edit, Edit::AliasMoved | Edit::AliasDeleted));
+            let hiding = [Edit::AliasMoved, Edit::AliasDeleted, Edit::KskDeleted];
+            edits.retain(|edit| !hiding.contains(edit));
         }
         edits
     })

@@ -273,7 +273,7 @@ fn dnssec(desired: &Desired) -> impl Strategy<Value = ksk::Live> + use<> {
         "DELETING",
         "SOMETHING_NEW",
     ]);
-    let base = desired.ksk_base.clone();
+    let base = desired.ksk_name.clone();
     let arn = prop_oneof![5 => Just(KEY), 1 => Just(TWIN), 1 => Just(STRANGE)];
     (signing, prop::collection::vec((status, arn), 0..=2)).prop_map(move |(signing, keys)| {
         let keys = keys

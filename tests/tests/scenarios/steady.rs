@@ -17,6 +17,7 @@ impl Default for Steady {
         let rule = |word, pattern| (word, Regex::new(pattern).unwrap());
         Self {
             rules: vec![
+                rule("PROCESS", r"process \d+ on [A-Za-z0-9_.-]+"),
                 rule("TIME", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
                 rule("STAMP", r"\d{8}T\d{6}Z"),
                 rule(
@@ -44,7 +45,7 @@ impl Steady {
             text = pattern
                 .replace_all(&text, |found: &Captures<'_>| match *word {
                     // Every command has its own times: their order is told by the story.
-                    "TIME" | "STAMP" => (*word).to_owned(),
+                    "PROCESS" | "TIME" | "STAMP" => (*word).to_owned(),
                     "TAG" => "DS TAG".to_owned(),
                     // Documentation addresses are the story's own.
                     "SERVER"

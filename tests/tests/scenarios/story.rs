@@ -6,6 +6,7 @@
 //! apply|destroy ARGS        the same with --yes; shows what changes and how it ended, not each call
 //! fault RULES               what goes wrong in the next run of the tool
 //! advance DURATION          moves the world's clock
+//! elapsed                   whole hours that the world's clock was moved since the last such question
 //! registrar ARGS            what a registrar or hostmaster does; `@ds` is the DS record `ds` prints
 //! edit-live EDIT            what somebody does to AWS by hand (`edit.rs`)
 //! show ENDING               a file that the tool wrote, judged by named-checkzone where there is one
@@ -15,7 +16,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::binary;
 use tempfile::TempDir;
 
@@ -27,6 +30,7 @@ pub struct Story {
     dir: TempDir,
     steady: Steady,
     fault: Option<String>,
+    ahead: Duration,
 }
 
 impl Story {
@@ -76,6 +80,7 @@ impl Story {
             dir: dir.unwrap(),
             steady: Steady::default(),
             fault: None,
+            ahead: Duration::ZERO,
         }
     }
 
@@ -110,6 +115,12 @@ impl Story {
                 self.sandbox("registrar", words)
             }
             "edit-live" => edit::make(&self.path("world"), &self.path("stack.toml"), &words),
+            "elapsed" => {
+                let sandbox = Sandbox::open(Some(self.path("world")), Options::default()).unwrap();
+                let ahead = sandbox.inspect(|world, _| world.ahead);
+                let hours = (ahead - std::mem::replace(&mut self.ahead, ahead)).as_secs() / 3_600;
+                format!("{hours} h\n")
+            }
             "show" => self.show(&words[0]),
             other => panic!("{other:?} is no command of a scenario"),
         }
@@ -124,8 +135,12 @@ impl Story {
         let output = self.tool(&arguments);
         let stdout = text(&output.stdout);
         let mut seen = String::new();
+        // Why something is not done is told whole.
+        let mut in_reasons = false;
         for line in stdout.lines().filter(|line| !line.trim().is_empty()) {
-            if everything || is_news(line) {
+            in_reasons =
+                line == "Refused" || line == "Blocked" || (in_reasons && line.starts_with("  "));
+            if everything || in_reasons || is_news(line) {
                 writeln!(seen, "{line}").unwrap();
             }
         }
@@ -208,20 +223,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What changes, in one line each; the last words; refusals.
+/// What changes, in one line each, the record for the parent, and the last words.
 fn is_news(line: &str) -> bool {
-    let starts = [
-        "+ ",
-        "~ ",
-        "- ",
-        "Plan:",
-        "No changes",
-        "Refused",
-        "Blocked",
-    ];
-    starts.iter().any(|start| line.starts_with(start))
-        || line.starts_with("  refused")
-        || line.contains(" IN DS ")
+    let starts = ["+ ", "~ ", "- ", "Plan:", "No changes"];
+    starts.iter().any(|start| line.starts_with(start)) || line.contains(" IN DS ")
 }
 
 /// A line for each call; which calls were made is the record's story. Trouble is told.
