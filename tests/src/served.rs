@@ -64,40 +64,84 @@ impl Drop for Served {
 /// a connection that breaks before that is false.
 pub fn create_log_group(address: &str, name: &str) -> bool {
     let body = format!("{{\"logGroupName\":\"{name}\"}}");
-    answers_ok(
+    let target = "Logs_20140328.CreateLogGroup";
+    let scope = ("us-east-1", "logs");
+    send(
         address,
-        "Logs_20140328.CreateLogGroup",
-        ("us-east-1", "logs"),
-        &body,
+        &json_request(address, target, scope, &body, Timestamp::now()),
     )
+    .is_some()
 }
 
-fn answers_ok(address: &str, target: &str, scope: (&str, &str), body: &str) -> bool {
+/// A call of STS in its form-encoded protocol, as the administrator of the stage's account.
+pub fn call(address: &str, form: &str) -> Option<String> {
+    let content = "application/x-www-form-urlencoded";
+    let headers = vec![("content-type".to_owned(), content.to_owned())];
+    let request = signed(
+        address,
+        headers,
+        ("us-east-1", "sts"),
+        form,
+        Timestamp::now(),
+    );
+    send(address, &request)
+}
+
+/// A signed call of a JSON service.
+pub fn json_request(
+    host: &str,
+    target: &str,
+    scope: (&str, &str),
+    body: &str,
+    at: Timestamp,
+) -> Request {
+    let headers = vec![
+        (
+            "content-type".to_owned(),
+            "application/x-amz-json-1.1".to_owned(),
+        ),
+        ("x-amz-target".to_owned(), target.to_owned()),
+    ];
+    signed(host, headers, scope, body, at)
+}
+
+fn signed(
+    host: &str,
+    headers: Vec<(String, String)>,
+    scope: (&str, &str),
+    body: &str,
+    at: Timestamp,
+) -> Request {
     let mut request = Request {
         method: "POST".into(),
-        host: address.into(),
+        host: host.into(),
         path: "/".into(),
         query: String::new(),
-        headers: vec![
-            ("content-type".into(), "application/x-amz-json-1.1".into()),
-            ("x-amz-target".into(), target.into()),
-        ],
+        headers,
         body: body.into(),
     };
     let keys = Credentials::administrator("123456789012");
-    sign(&mut request, &keys, scope, Timestamp::now());
+    sign(&mut request, &keys, scope, at);
+    request
+}
+
+/// The answer, if it came whole and is a success.
+fn send(address: &str, request: &Request) -> Option<String> {
     let mut text = String::from("POST / HTTP/1.1\r\nconnection: close\r\n");
     for (name, value) in &request.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    text.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    text.push_str(&format!("content-length: {}\r\n\r\n", request.body.len()));
     let exchange = || -> std::io::Result<String> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         socket.write_all(text.as_bytes())?;
+        socket.write_all(&request.body)?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer)?;
         Ok(answer)
     };
-    exchange().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    exchange()
+        .ok()
+        .filter(|answer| answer.starts_with("HTTP/1.1 200"))
 }

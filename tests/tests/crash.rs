@@ -115,7 +115,6 @@ fn apply_works_after_a_destroy_that_crashed() {
 fn apply_survives_lost_answers_and_failures_of_each_call() {
     let forms = [
         "lose-answer:N",
-        "fail:N:InternalFailure",
         "fail:N:InternalFailure:2",
         "fail:N:ThrottlingException:2",
         "fail:N:AccessDeniedException",
@@ -150,6 +149,26 @@ fn destroy_survives_lost_answers_and_failures_of_each_call() {
         }
         stage.destroy().done("the next destroy")?;
         stage.is_gone()
+    });
+}
+
+/// An approved plan file goes on where its run died, and needs no second approval for that.
+#[test]
+fn a_plan_file_is_resumed_after_a_crash() {
+    let faults = at_every_call(&applied().1, &["crash-after:N"]);
+    let some: Vec<Fault> = faults.into_iter().skip(9).step_by(2).collect();
+    each(&some, |fault| {
+        let stage = Stage::new();
+        let file = stage.path("approved.plan");
+        let out = format!("--out={}", file.display());
+        stage.on_world("plan", &[&out]).done("plan --out")?;
+        let carry_out = || {
+            let sandbox = format!("--sandbox={}", stage.world().display());
+            stage.run(["apply"]).arg(&file).arg(sandbox)
+        };
+        carry_out().fault(&fault.0).dies("apply FILE")?;
+        carry_out().done("apply FILE again")?;
+        stage.is_converged()
     });
 }
 

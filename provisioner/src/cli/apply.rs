@@ -183,11 +183,12 @@ impl Job<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
         let (_, plan) = self.plan(None).await?;
         self.show(&plan)?;
+        // What moved says more than what is blocked by it.
+        if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
+            file.check(&plan)?;
+        }
         if let Some(exit) = judge(&plan) {
             return Ok(exit);
-        }
-        if let Some(file) = &self.file {
-            file.check(&plan)?;
         }
         if plan.is_empty() {
             return self.finish(&plan).await;
@@ -199,7 +200,7 @@ impl Job<'_> {
         let digest = plan.digest();
         let write = self.session.writers(&digest).await;
         let clock = &self.session.clock;
-        let lock = match self.lock(&write, &digest).await? {
+        let mut lock = match self.lock(&write, &digest).await? {
             Ok(lock) => lock,
             Err(exit) => return Ok(exit),
         };
@@ -223,7 +224,8 @@ impl Job<'_> {
             return Ok(exit);
         }
         if again.steps.is_empty() {
-            output::note("nothing is left to be done");
+            // Whatever an earlier run intended to create is there, or the plan would have steps.
+            lock.forget_intents();
             release(lock, &write, clock.now()).await;
             return self.finish(&again).await;
         }
