@@ -146,7 +146,8 @@ impl Bench {
     /// What the next plan would change; empty when there is nothing to do.
     async fn left_to_do(&self) -> String {
         let plan = self.plan(&Goal::Converge, None).await;
-        if plan.is_empty() && plan.blocked().is_empty() && plan.refusals.is_empty() {
+        let says_nothing = plan.changes.is_empty() && plan.refusals.is_empty();
+        if plan.is_empty() && says_nothing && plan.blocked().is_empty() {
             String::new()
         } else {
             render::plan(&plan, Paint::Plain)

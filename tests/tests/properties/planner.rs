@@ -302,7 +302,8 @@ proptest! {
             if !destroys {
                 let mut words: BTreeMap<Addr, usize> = BTreeMap::new();
                 let reported = plan.report.iter().filter_map(|report| match report {
-                    Report::UpToDate(addr) | Report::Blocked { addr, .. } | Report::HeldBack { addr, .. } => Some(addr),
+                    Report::UpToDate(addr) | Report::Blocked { addr, .. } | Report::HeldBack { addr, .. }
+                    | Report::External { addr, .. } => Some(addr),
                     Report::Left { .. } | Report::LeftoverLock { .. } => None,
                 });
                 for addr in reported.chain(with_change.iter().copied()) {
