@@ -16,6 +16,7 @@ use spore_tests::live::Live;
 use spore_tests::served::{Served, create_log_group};
 use spore_tests::stage::{DOMAIN, Finished, Stage, record};
 
+#[expect(clippy::print_stderr, reason = "the seed repeats a failing run")]
 fn draw(test: &str) -> Draw {
     let seed = env::var("SPORE_TEST_SEED")
         .ok()
