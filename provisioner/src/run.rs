@@ -453,6 +453,7 @@ impl Run {
             .or_default()
             .extend(outputs);
         entry.answered_at = Some(now);
+        entry.first_failure = None;
         let waits_for_sync = entry.step.done_when.contains(&Condition::ChangeInSync);
         entry.state = match change {
             Some(change) if waits_for_sync => State::Looking(Looking {
@@ -535,6 +536,9 @@ impl Run {
         looking.number += 1;
         looking.at = later(now, retry::poll(looking.number));
         let over = now >= later(looking.since, LIST_LAG);
+        if result.is_ok() {
+            entry.first_failure = None;
+        }
         match (result, looking.purpose.clone()) {
             (Ok(Seen::InSync), _) => entry.state = State::Settled,
             (Ok(Seen::Found(outputs)), _) => {
@@ -810,6 +814,33 @@ mod tests {
             in_sync,
         );
         assert_eq!(outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn patience_starts_anew_after_each_success() {
+        // One throttled start, and minutes later one lost look: neither is the end of the step.
+        let (mut throttled, mut lost) = (false, false);
+        let start = fixture::now();
+        let answer = |id: &StepId, op: &Op, _| {
+            if id.name == "enable" && !std::mem::replace(&mut throttled, true) {
+                return Err(failure(Class::Throttled));
+            }
+            Ok(brings(op))
+        };
+        let look = |id: &StepId, _: &Look, now: Timestamp| {
+            if id.name != "enable" {
+                return Ok(Seen::InSync);
+            }
+            if now < later(start, Duration::from_secs(120)) {
+                return Ok(Seen::Pending);
+            }
+            if !std::mem::replace(&mut lost, true) {
+                return Err(failure(Class::Unanswered));
+            }
+            Ok(Seen::InSync)
+        };
+        let (_, outcome, ..) = play(from_empty(), answer, look);
+        assert_eq!(outcome, Outcome::Converged);
     }
 
     #[test]
