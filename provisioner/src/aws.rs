@@ -256,11 +256,9 @@ where
             format!("unreadable answer: {}", chain(&error)),
         ),
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-            let credentials = causes(&error).any(|cause| cause.is::<CredentialsError>());
-            if credentials {
-                failure(Class::Credentials, "", chain(&error))
-            } else {
-                failure(Class::Unanswered, "", chain(&error))
+            match causes(&error).find(|cause| cause.is::<CredentialsError>()) {
+                Some(cause) => failure(Class::Credentials, "", chain(cause)),
+                None => failure(Class::Unanswered, "", chain(&error)),
             }
         }
         _ => failure(Class::Unknown, "", chain(&error)),

@@ -21,7 +21,7 @@ pub struct Desired {
     pub key_alias: String,
     /// Name of the first key-signing key.
     pub ksk_name: String,
-    /// ARNs of those who administer the key; the account's root when empty.
+    /// ARNs of those who administer the key besides the account's root.
     pub key_admins: Vec<String>,
     /// The document's own tags.
     pub extra_tags: BTreeMap<String, String>,

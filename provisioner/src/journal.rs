@@ -3,7 +3,10 @@
 //! The lock is a log group, made in one atomic call. Whoever finds it held waits, or takes it over
 //! when its holder is known to be dead (a process of this host that no longer runs) or has shown no
 //! sign of life for [`STALE`]. A take-over is again one atomic call: a log stream whose name is the
-//! number of the take-over.
+//! number of the take-over; the winner then writes its name and that number into the tags.
+//!
+//! A run that ends while lists may still hide what it created leaves the lock to [`NOBODY`], with its
+//! intents: the next run takes it at once and knows what to look for.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +36,7 @@ const TAG_PLAN: &str = "spore:lock-plan";
 const TAG_INTENT: &str = "spore:intent:";
 
 /// The holder of a lock that was given back but not removed, because it has intents to tell.
-const NOBODY: &str = "nobody";
+pub const NOBODY: &str = "nobody";
 /// Number of the take-over after which the holder wrote its name.
 const TAG_TAKEOVER: &str = "spore:lock-takeover";
 

@@ -9,6 +9,7 @@ use similar::TextDiff;
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey};
+use crate::journal;
 use crate::plan::{Change, Field, Goal, Plan, Report, Symbol, span};
 use crate::run::{Run, StatusText};
 
@@ -234,6 +235,9 @@ fn note(report: &Report) -> Option<String> {
             Some(format!("{addr} waits for the people of {who}: {what}"))
         }
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
+        Report::LeftoverLock { holder, beat } if holder == journal::NOBODY => Some(format!(
+            "the run that ended at {beat:.0} left word of what it began to create; that is looked for first"
+        )),
         Report::LeftoverLock { holder, beat } => Some(format!(
             "{holder} left its lock (last sign of life {beat:.0}); it is taken over and removed"
         )),

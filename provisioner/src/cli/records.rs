@@ -65,10 +65,8 @@ pub async fn key_state(
             ksk.name, ksk.status, ksk.message
         ))
     } else if dnssec.signing != "SIGNING" {
-        Some(format!(
-            "signing is {} {}",
-            dnssec.signing, dnssec.signing_message
-        ))
+        let status = format!("signing is {} {}", dnssec.signing, dnssec.signing_message);
+        Some(status.trim_end().to_owned())
     } else {
         let servers = snapshot
             .hosted_zone

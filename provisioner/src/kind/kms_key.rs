@@ -415,11 +415,11 @@ pub struct PolicyArg {
 }
 
 fn policy_arg(desired: &Desired) -> PolicyArg {
-    let admins = if desired.key_admins.is_empty() {
-        vec![format!("arn:aws:iam::{}:root", desired.account)]
-    } else {
-        desired.key_admins.clone()
-    };
+    // The root stays whoever else is named: IAM then decides within the account, and a key whose
+    // named administrators are gone does not become unmanageable (KMS Developer Guide, "Default key
+    // policy").
+    let mut admins = vec![format!("arn:aws:iam::{}:root", desired.account)];
+    admins.extend(desired.key_admins.iter().cloned());
     PolicyArg {
         account: desired.account.clone(),
         admins,
@@ -1051,6 +1051,29 @@ mod tests {
             dnssec.keys.clear();
         }
         assert_eq!(steps(&snapshot), ["create", "alias"]);
+    }
+
+    #[test]
+    fn named_administrators_join_the_accounts_root() {
+        let mut desired = fixture::desired();
+        desired.key_admins = vec!["arn:aws:iam::123456789012:role/dns".into()];
+        let policy = Policy::parse(&policy_for(&desired, "Z1")).expect("a policy");
+        let admins = policy
+            .statements
+            .iter()
+            .find(|statement| {
+                statement
+                    .principals
+                    .iter()
+                    .any(|p| p.ends_with(":role/dns"))
+            })
+            .expect("a statement for the role");
+        assert!(
+            admins
+                .principals
+                .contains("AWS:arn:aws:iam::123456789012:root")
+        );
+        assert!(!admins.sentence().contains("kms:Sign"));
     }
 
     #[test]
