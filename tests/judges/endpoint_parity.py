@@ -27,7 +27,7 @@ VARYING = [
     (r"\b[0-9A-F]{64}(?:[0-9A-F]{32})?\b", "DIGEST"),
     (r"[A-Za-z0-9+/]{86}==", "KEY"),
     (r'(?<="digest": ")[0-9a-f]{16,64}', "PLAN"),
-    (r"\b(?:done )?after \d+ s\b", "after a while"),
+    (r"\bafter (?:\d+ (?:d|h|min|s)\b ?)+", "after a while"),
     (r"\((?:sandbox|simulated AWS \(endpoint\)|sandbox served at \S+)\)", "(PLACE)"),
 ]
 
