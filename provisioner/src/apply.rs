@@ -137,7 +137,7 @@ impl Driver<'_> {
                         }
                         () = self.clock.sleep_until(wake), if may_sleep => {}
                     }
-                    self.keep_alive(lock, &mut run).await;
+                    self.keep_alive(lock).await;
                 }
                 Decision::Stop(outcome) => break outcome,
             }
@@ -150,7 +150,7 @@ impl Driver<'_> {
         history.push((self.clock.now(), format!("end {outcome:?}")));
         if plan.goal == Goal::Converge
             && let Err(failure) =
-                journal::record(self.write, self.desired, started_at, history).await
+                journal::record(self.write, self.clock, self.desired, started_at, history).await
         {
             (self.tell)(Progress::Note(format!(
                 "the history of this run was not written: {failure}"
@@ -181,18 +181,20 @@ impl Driver<'_> {
         Ok(())
     }
 
-    async fn keep_alive(&mut self, lock: &mut Lock, run: &mut Run) {
+    async fn keep_alive(&mut self, lock: &mut Lock) {
         let now = self.clock.now();
         if self.clock.is_virtual() || now < lock.next_beat() {
+            return;
+        }
+        // A lock that could not be renewed in time (a laptop that slept) may be somebody else's by now:
+        // it is not renewed, and `before_write` starts nothing more.
+        if lock.is_lost(now) {
             return;
         }
         if let Err(failure) = lock.renew(self.write, now).await {
             (self.tell)(Progress::Note(format!(
                 "the lock was not renewed: {failure}"
             )));
-            if lock.is_lost(now) {
-                run.on(Event::Interrupted, now);
-            }
         }
     }
 
@@ -257,7 +259,7 @@ impl Driver<'_> {
 async fn perform_look(look: &Look, read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
     match look {
         Look::Change(id) => hosted_zone::look_change(read, id).await,
-        Look::Zone { domain, reference } => hosted_zone::look(read, domain, reference).await,
+        Look::Zone { domain } => hosted_zone::look(read, domain).await,
         Look::Key => kms_key::look(read, desired).await,
     }
 }

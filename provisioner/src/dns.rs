@@ -182,6 +182,15 @@ impl Dns {
             self.ask(server.address, domain, RecordType::DS)
         );
         let (ns, ds) = (ns?, ds?);
+        // An empty answer counts only from a server that speaks for the zone or refers to it; a lame
+        // one knows nothing of a DS record.
+        let refers = |answer: &Message| {
+            let mut records = answer.answers.iter().chain(&answer.authorities);
+            records.any(|record| record.name == *domain)
+        };
+        if !ds.metadata.authoritative && !refers(&ds) {
+            return Err("does not answer for the parent zone".into());
+        }
         let mut delegated = Delegated::default();
         for record in ns.answers.iter().chain(&ns.authorities) {
             if let RData::NS(target) = &record.data

@@ -20,7 +20,7 @@ use crate::aws::{Clients, fail};
 use crate::clock::Clock;
 use crate::condition::{LIST_LAG, later};
 use crate::desired::Desired;
-use crate::retry::{Class, Failure};
+use crate::retry::{self, Class, Failure};
 use crate::snapshot::{LockSeen, holder_words};
 
 /// A holder without a sign of life for this long is believed gone (design, section 5).
@@ -48,6 +48,7 @@ pub struct Lock {
     /// Intents of an earlier holder, for the planner.
     pub seen: LockSeen,
     beat: Timestamp,
+    clock: Clock,
 }
 
 /// What an attempt to take the lock gave.
@@ -91,26 +92,31 @@ pub async fn take(
             intents,
         },
         beat: now,
+        clock: clock.clone(),
     };
     let call = write.logs.create_log_group().log_group_name(&name);
     let call = call.set_tags(Some(tags.clone().into_iter().collect()));
-    match call
-        .send()
-        .await
-        .map_err(|error| fail("logs:CreateLogGroup", error))
+    match unthrottled(clock, async || {
+        call.clone()
+            .send()
+            .await
+            .map_err(|error| fail("logs:CreateLogGroup", error))
+    })
+    .await
     {
         Ok(_) => return Ok(Taken::Ours(Box::new(lock(BTreeMap::new())))),
         Err(failure) if failure.class == Class::AlreadyThere => {}
         Err(failure) => return Err(failure),
     }
-    let Some((seen, written)) = look_closely(write, desired).await? else {
+    let looked = unthrottled(clock, async || look_closely(write, &arn).await).await?;
+    let Some((seen, written)) = looked else {
         // Released in between: the next attempt takes it.
         return Ok(Taken::Held {
             holder: "another run, which just ended".into(),
             until: now,
         });
     };
-    let (takeovers, newest) = takeovers(write, &name).await?;
+    let (takeovers, newest) = unthrottled(clock, async || takeovers(write, &name).await).await?;
     let alive_at = newest.map_or(seen.beat, |newest| newest.max(seen.beat));
     let until = later(alive_at, STALE);
     // The name in the tags is that of the last holder only when no later take-over is under way.
@@ -127,10 +133,13 @@ pub async fn take(
         .create_log_stream()
         .log_group_name(&name)
         .log_stream_name(stream);
-    match call
-        .send()
-        .await
-        .map_err(|error| fail("logs:CreateLogStream", error))
+    match unthrottled(clock, async || {
+        call.clone()
+            .send()
+            .await
+            .map_err(|error| fail("logs:CreateLogStream", error))
+    })
+    .await
     {
         Ok(_) => {}
         Err(failure) if failure.class == Class::AlreadyThere => {
@@ -144,24 +153,46 @@ pub async fn take(
     tags.insert(TAG_TAKEOVER.into(), (takeovers + 1).to_string());
     let call = write.logs.tag_resource().resource_arn(&arn);
     let call = call.set_tags(Some(tags.into_iter().collect()));
-    call.send()
-        .await
-        .map_err(|error| fail("logs:TagResource", error))?;
+    unthrottled(clock, async || {
+        call.clone()
+            .send()
+            .await
+            .map_err(|error| fail("logs:TagResource", error))
+    })
+    .await?;
     Ok(Taken::Ours(Box::new(lock(seen.intents))))
+}
+
+/// Attempts at a call that a rate limit refuses, with pauses of 1 to 16 s in between.
+const THROTTLED_MAX: u32 = 8;
+
+/// Repeats a call that a rate limit refused: such a call was not carried out. (Steps of a plan are
+/// repeated by `run`; what surrounds them is repeated here.)
+async fn unthrottled<T>(
+    clock: &Clock,
+    mut call: impl AsyncFnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for number in 1..THROTTLED_MAX {
+        let answer = call().await;
+        let throttled = matches!(&answer, Err(failure) if failure.class == Class::Throttled);
+        if !throttled {
+            return answer;
+        }
+        let again = later(clock.now(), retry::pause(number));
+        clock.sleep_until(again).await;
+    }
+    call().await
 }
 
 /// The lock as it is, without taking it.
 pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>, Failure> {
-    let seen = look_closely(read, desired).await?;
+    let arn = desired.log_group_arn(&desired.lock_group());
+    let seen = look_closely(read, &arn).await?;
     Ok(seen.map(|(lock, _)| lock))
 }
 
 /// The lock, and the number of the take-over that its holder wrote down.
-async fn look_closely(
-    read: &Clients,
-    desired: &Desired,
-) -> Result<Option<(LockSeen, usize)>, Failure> {
-    let arn = desired.log_group_arn(&desired.lock_group());
+async fn look_closely(read: &Clients, arn: &str) -> Result<Option<(LockSeen, usize)>, Failure> {
     let answer = read
         .logs
         .list_tags_for_resource()
@@ -238,9 +269,13 @@ impl Lock {
             .tag_resource()
             .resource_arn(&self.arn)
             .tags(TAG_BEAT, stamp(now));
-        call.send()
-            .await
-            .map_err(|error| fail("logs:TagResource", error))?;
+        unthrottled(&self.clock, async || {
+            call.clone()
+                .send()
+                .await
+                .map_err(|error| fail("logs:TagResource", error))
+        })
+        .await?;
         self.beat = now;
         Ok(())
     }
@@ -260,10 +295,14 @@ impl Lock {
             .tag_resource()
             .resource_arn(&self.arn)
             .tags(key, stamp(now));
-        call.tags(TAG_BEAT, stamp(now))
-            .send()
-            .await
-            .map_err(|error| fail("logs:TagResource", error))?;
+        unthrottled(&self.clock, async || {
+            call.clone()
+                .tags(TAG_BEAT, stamp(now))
+                .send()
+                .await
+                .map_err(|error| fail("logs:TagResource", error))
+        })
+        .await?;
         self.beat = now;
         self.seen.intents.insert(word.to_owned(), now);
         Ok(())
@@ -276,15 +315,25 @@ impl Lock {
 
     /// Gives the lock back. While lists may still hide what was created under it, it stays, held by
     /// nobody: the next run has to know of the intents, or it would make a second key.
+    ///
+    /// A lock that another run has taken over is that run's, and stays.
     pub async fn release(self, write: &Clients, now: Timestamp) -> Result<(), Failure> {
+        let looked =
+            unthrottled(&self.clock, async || look_closely(write, &self.arn).await).await?;
+        if looked.is_none_or(|(seen, _)| seen.holder != self.seen.holder) {
+            return Ok(());
+        }
         let fresh = |since: &Timestamp| now < later(*since, LIST_LAG);
         if self.seen.intents.values().any(fresh) {
             let call = write.logs.tag_resource().resource_arn(&self.arn);
             let call = call.tags(TAG_HOLDER, NOBODY).tags(TAG_BEAT, stamp(now));
-            return match call
-                .send()
-                .await
-                .map_err(|error| fail("logs:TagResource", error))
+            return match unthrottled(&self.clock, async || {
+                call.clone()
+                    .send()
+                    .await
+                    .map_err(|error| fail("logs:TagResource", error))
+            })
+            .await
             {
                 Ok(_) => Ok(()),
                 Err(failure) if failure.class == Class::Gone => Ok(()),
@@ -292,10 +341,13 @@ impl Lock {
             };
         }
         let call = write.logs.delete_log_group().log_group_name(&self.name);
-        match call
-            .send()
-            .await
-            .map_err(|error| fail("logs:DeleteLogGroup", error))
+        match unthrottled(&self.clock, async || {
+            call.clone()
+                .send()
+                .await
+                .map_err(|error| fail("logs:DeleteLogGroup", error))
+        })
+        .await
         {
             Ok(_) => Ok(()),
             Err(failure) if failure.class == Class::Gone => Ok(()),
@@ -307,6 +359,7 @@ impl Lock {
 /// Writes what a run did into the journal's history.
 pub async fn record(
     write: &Clients,
+    clock: &Clock,
     desired: &Desired,
     started: Timestamp,
     lines: Vec<(Timestamp, String)>,
@@ -322,10 +375,13 @@ pub async fn record(
         .create_log_stream()
         .log_group_name(&group)
         .log_stream_name(&stream);
-    match call
-        .send()
-        .await
-        .map_err(|error| fail("logs:CreateLogStream", error))
+    match unthrottled(clock, async || {
+        call.clone()
+            .send()
+            .await
+            .map_err(|error| fail("logs:CreateLogStream", error))
+    })
+    .await
     {
         Ok(_) => {}
         Err(failure) if failure.class == Class::AlreadyThere => {}
@@ -343,10 +399,14 @@ pub async fn record(
         .put_log_events()
         .log_group_name(group)
         .log_stream_name(stream);
-    call.set_log_events(Some(events))
-        .send()
-        .await
-        .map_err(|error| fail("logs:PutLogEvents", error))?;
+    let call = call.set_log_events(Some(events));
+    unthrottled(clock, async || {
+        call.clone()
+            .send()
+            .await
+            .map_err(|error| fail("logs:PutLogEvents", error))
+    })
+    .await?;
     Ok(())
 }
 

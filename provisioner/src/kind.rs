@@ -61,12 +61,10 @@ impl Limit {
 pub enum Look {
     /// The state of a Route 53 change.
     Change(String),
-    /// A zone of this name and caller reference.
+    /// A zone of this name that this stack made.
     Zone {
         /// Zone name.
         domain: String,
-        /// Caller reference.
-        reference: String,
     },
     /// A key of this stack without an alias.
     Key,
@@ -169,9 +167,8 @@ impl Op {
     /// For creates that AWS would happily repeat or refuse: how to look whether one was carried out.
     pub fn look(&self) -> Option<Look> {
         match self {
-            Op::HostedZone(hosted_zone::Op::Create { domain, number, .. }) => Some(Look::Zone {
+            Op::HostedZone(hosted_zone::Op::Create { domain, .. }) => Some(Look::Zone {
                 domain: domain.clone(),
-                reference: hosted_zone::reference(domain, *number),
             }),
             Op::KmsKey(kms_key::Op::Create { .. }) => Some(Look::Key),
             Op::HostedZone(_)

@@ -35,8 +35,8 @@ pub async fn snapshot(
         dns.parent(&desired.domain),
     );
     let caller = caller?;
-    // The tagging API only saves calls: without it the same tags are read one by one.
-    let tagged = tagged.unwrap_or_default();
+    // The tagging API saves calls: without it the same tags are read one by one, and then each has to
+    // be readable.
     let remembered = journal_group
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
@@ -52,7 +52,7 @@ pub async fn snapshot(
                 (None, _) => Observation::Absent,
             }
         },
-        kms_key::detail(read, desired, by_alias, &tagged),
+        kms_key::detail(read, desired, by_alias, tagged.as_ref().ok()),
     );
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {

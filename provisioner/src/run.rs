@@ -126,6 +126,10 @@ pub struct Run {
     lists_settled: BTreeSet<Addr>,
 }
 
+/// How often a create that gets no answer, and was not carried out, is tried again. Each time costs a
+/// wait for lists.
+const UNANSWERED_MAX: u32 = 3;
+
 /// A token bucket: as many calls per second as the limit allows, refilled continuously.
 #[derive(Debug, Clone)]
 struct Bucket {
@@ -510,7 +514,7 @@ impl Run {
             return;
         }
         entry.state = match (failure.class, entry.op.look()) {
-            (Class::Unanswered, Some(what)) => {
+            (Class::Unanswered, Some(what)) if entry.attempts <= UNANSWERED_MAX => {
                 entry.unanswered_before = true;
                 look(Purpose::CarriedOut, what)
             }
@@ -518,7 +522,16 @@ impl Run {
                 entry.unanswered_before = true;
                 again(entry.attempts)
             }
-            (Class::AlreadyThere, Some(_)) if lists_settled => next_name(entry, failure),
+            // Lists are complete by now, so one look suffices, but one there must be: an interrupted run
+            // may have got to this very number.
+            (Class::AlreadyThere, Some(what)) if lists_settled => State::Looking(Looking {
+                look: what,
+                purpose: Purpose::NameTaken,
+                since: Timestamp::MIN,
+                at: now,
+                number: 0,
+                asked: false,
+            }),
             (Class::AlreadyThere, Some(what)) => look(Purpose::NameTaken, what),
             (_, _) if patient => again(entry.attempts),
             (_, _) => State::Failed(failure),

@@ -123,14 +123,21 @@ fn key_of_unread_zone(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal>
     let Observation::Foreign(why) = &snapshot.hosted_zone else {
         return None;
     };
-    let key = snapshot.kms_key.present()?;
-    Some(Refusal {
-        rule: "key-in-doubt",
-        addr: desired.addr(Kind::KmsKey),
-        message: format!(
-            "{why}; a key-signing key there may use the stack's key {} (nothing was deleted)",
-            key.arn
-        ),
+    if let Some(key) = snapshot.kms_key.present() {
+        return Some(Refusal {
+            rule: "key-in-doubt",
+            addr: desired.addr(Kind::KmsKey),
+            message: format!(
+                "{why}; a key-signing key there may use the stack's key {} (nothing was deleted)",
+                key.arn
+            ),
+        });
+    }
+    // The journal knows which zone is the stack's: it does not go before that is settled.
+    snapshot.journal_group.present().map(|_| Refusal {
+        rule: "zone-in-doubt",
+        addr: desired.addr(Kind::HostedZone),
+        message: format!("{why}; one of them may be this stack's (nothing was deleted)"),
     })
 }
 

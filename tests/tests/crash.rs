@@ -40,8 +40,17 @@ fn applied() -> &'static (Stage, Vec<Value>) {
         stage
             .is_converged()
             .expect("an undisturbed apply converges");
-        (stage, record(&lines))
+        let lines = record(&lines);
+        // Lists catch up, so that every later run takes the same calls however late it starts.
+        settle(&stage);
+        (stage, lines)
     })
+}
+
+fn settle(stage: &Stage) {
+    let folder = format!("--sandbox={}", stage.world().display());
+    let advance = stage.run(["sandbox", "advance", "1h", &folder]);
+    advance.done("advance").expect("the clock can be moved");
 }
 
 /// The calls an undisturbed destroy takes, and the world it leaves.
@@ -110,6 +119,24 @@ fn apply_works_after_a_destroy_that_crashed() {
     });
 }
 
+/// The first caller reference is used up, the second may or may not be: still one zone.
+#[test]
+fn apply_after_a_destroy_survives_a_crash_before_and_after_each_call() {
+    let gone = Stage::copy_of(&destroyed().0);
+    settle(&gone);
+    let undisturbed = Stage::copy_of(&gone);
+    let lines = undisturbed.path("record.jsonl");
+    let run = undisturbed.apply().env("SPORE_RECORD", &lines);
+    run.done("apply").expect("an undisturbed apply works");
+    let faults = at_every_call(&record(&lines), &["crash-before:N", "crash-after:N"]);
+    each(&faults, |fault| {
+        let stage = Stage::copy_of(&gone);
+        stage.apply().fault(&fault.0).dies("apply")?;
+        stage.apply().done("apply again")?;
+        stage.is_converged()
+    });
+}
+
 /// A call that fails or whose answer is lost costs at most one more run; nothing is made twice.
 #[test]
 fn apply_survives_lost_answers_and_failures_of_each_call() {
@@ -126,6 +153,33 @@ fn apply_survives_lost_answers_and_failures_of_each_call() {
             return Err(format!("apply was to end with 0 or 1: {}", first.tell()));
         }
         stage.apply().done("the next apply")?;
+        stage.is_converged()
+    });
+}
+
+/// A rate limit is outwaited in the same run, by the steps and by what surrounds them: lock, evidence,
+/// history.
+#[test]
+fn apply_outwaits_rate_limits_of_every_write() {
+    let mut writes: Vec<String> = applied()
+        .1
+        .iter()
+        .filter(|line| line["wrote"] == true)
+        .map(|line| format!("{}.{}", line["service"], line["operation"]).replace('"', ""))
+        .collect();
+    writes.sort();
+    writes.dedup();
+    assert!(
+        writes.len() > 10,
+        "an apply makes many sorts of writes: {writes:?}"
+    );
+    let faults: Vec<Fault> = writes
+        .into_iter()
+        .map(|write| Fault(format!("throttle:{write}:3")))
+        .collect();
+    each(&faults, |fault| {
+        let stage = Stage::new();
+        stage.apply().fault(&fault.0).done("a throttled apply")?;
         stage.is_converged()
     });
 }

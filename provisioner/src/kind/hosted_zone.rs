@@ -637,11 +637,13 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
     }
 }
 
-/// Looks for a zone by name and caller reference. Lists also lag behind deletions, so a listed zone is
+/// Looks for a living zone of this stack, whatever the number of its caller reference: an interrupted
+/// run may have got to a later one. Lists also lag behind deletions, so a listed zone is
 /// believed only when a direct read finds it: right after `destroy` the list still shows the old one.
-pub async fn look(read: &Clients, domain: &str, reference: &str) -> Result<Seen, Failure> {
+pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
+    let prefix = reference_prefix(domain);
     for zone in list(read, domain).await? {
-        if zone.reference == reference && exists(read, &zone.id).await? {
+        if zone.reference.starts_with(&prefix) && exists(read, &zone.id).await? {
             return Ok(Seen::Found(Outputs::from([
                 (Output::ZoneId, zone.id),
                 (Output::NameServers, String::new()),

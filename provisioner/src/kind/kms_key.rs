@@ -641,7 +641,7 @@ pub async fn detail(
     read: &Clients,
     desired: &Desired,
     by_alias: ByAlias,
-    tagged: &BTreeMap<String, BTreeMap<String, String>>,
+    tagged: Option<&BTreeMap<String, BTreeMap<String, String>>>,
 ) -> Observation<Live> {
     match read_detail(read, desired, by_alias, tagged).await {
         Ok(Some(live)) => Observation::Present(live),
@@ -654,8 +654,16 @@ async fn read_detail(
     read: &Clients,
     desired: &Desired,
     by_alias: ByAlias,
-    tagged: &BTreeMap<String, BTreeMap<String, String>>,
+    tagged: Option<&BTreeMap<String, BTreeMap<String, String>>>,
 ) -> Result<Option<Live>, Failure> {
+    // What the tagging API cannot tell, the search has to.
+    let hidden = if tagged.is_some() {
+        Hidden::Skipped
+    } else {
+        Hidden::Refused
+    };
+    let none = BTreeMap::new();
+    let tagged = tagged.unwrap_or(&none);
     let mut live = Live::default();
     let aliased = by_alias?;
     let mut chosen = aliased
@@ -668,13 +676,20 @@ async fn read_detail(
         live.twins.push((arn(key), state(key)));
     }
     // The tagging API shows twins for free; without a key behind the alias only a search is sure.
-    let mut candidates: BTreeSet<String> = tagged
-        .keys()
-        .filter(|arn| arn.contains(":kms:"))
-        .cloned()
-        .collect();
+    // A key with an alias of its own has another purpose, whatever its tags say.
+    let mut candidates = BTreeSet::new();
+    for (arn, tags) in tagged {
+        let is_target = aliased.as_ref().is_some_and(|key| self::arn(key) == *arn);
+        if arn.contains(":kms:")
+            && ours(desired, tags)
+            && !is_target
+            && !has_alias(read, arn).await?
+        {
+            candidates.insert(arn.clone());
+        }
+    }
     if chosen.is_none() {
-        candidates.extend(search(read, desired).await?);
+        candidates.extend(search(read, desired, hidden).await?);
     }
     if let Some(key) = &aliased {
         candidates.remove(&arn(key));
@@ -687,10 +702,12 @@ async fn read_detail(
         content(read, desired, chosen.as_ref(), tagged)
     );
     let mut spare: Vec<kms::KeyMetadata> = described?.into_iter().flatten().collect();
+    // So has a key that could never be a KSK's.
+    spare.retain(|key| unfit(key).is_none());
     let mut known = known?;
     // Somebody may have pointed the alias at a key of theirs: ours is the one with the stack's tags.
     if chosen.is_some() && !ours(desired, &known.2) {
-        for found in search(read, desired).await? {
+        for found in search(read, desired, hidden).await? {
             if !candidates.contains(&found) {
                 spare.extend(describe(read, &found).await?);
             }
@@ -821,9 +838,18 @@ async fn tags(read: &Clients, arn: &str) -> Result<BTreeMap<String, String>, Fai
         .collect())
 }
 
+/// What a search does about a key whose tags it may not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hidden {
+    /// It is somebody else's: another reading of tags would have shown ours.
+    Skipped,
+    /// It may be ours, as nothing else shows tags: the search fails.
+    Refused,
+}
+
 /// Keys of this stack among those that have no alias. Reads every key's tags: done only when the
 /// alias leads nowhere.
-async fn search(read: &Clients, desired: &Desired) -> Result<Vec<String>, Failure> {
+async fn search(read: &Clients, desired: &Desired, hidden: Hidden) -> Result<Vec<String>, Failure> {
     let mut aliased = BTreeSet::new();
     let mut pages = read.kms.list_aliases().into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -849,12 +875,27 @@ async fn search(read: &Clients, desired: &Desired) -> Result<Vec<String>, Failur
                 Ok(tags) if ours(desired, &tags) => found.push(arn.to_owned()),
                 Ok(_) => {}
                 // Somebody else's key may hide its tags from us; ours grants its administrators.
-                Err(failure) if failure.class == Class::Denied || failure.class == Class::Gone => {}
+                Err(failure) if failure.class == Class::Gone => {}
+                Err(failure) if failure.class == Class::Denied && hidden == Hidden::Skipped => {}
                 Err(failure) => return Err(failure),
             }
         }
     }
     Ok(found)
+}
+
+async fn has_alias(read: &Clients, arn: &str) -> Result<bool, Failure> {
+    match read.kms.list_aliases().key_id(arn).send().await {
+        Ok(answer) => Ok(!answer.aliases().is_empty()),
+        Err(error) => {
+            let failure = fail("kms:ListAliases", error);
+            if failure.class == Class::Gone {
+                Ok(false)
+            } else {
+                Err(failure)
+            }
+        }
+    }
 }
 
 fn ours(desired: &Desired, tags: &BTreeMap<String, String>) -> bool {
@@ -865,7 +906,7 @@ fn ours(desired: &Desired, tags: &BTreeMap<String, String>) -> bool {
 /// Looks for a key of this stack without an alias, made by a call whose answer was lost.
 pub async fn look(read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
     let mut usable = Vec::new();
-    for arn in search(read, desired).await? {
+    for arn in search(read, desired, Hidden::Skipped).await? {
         if let Some(key) = describe(read, &arn).await?
             && state(&key) == "Enabled"
         {

@@ -219,6 +219,9 @@ fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, C
         // Without a journal there is nowhere to keep evidence: this run has to wait it out.
         None if snapshot.journal_group.present().is_none() => {
             let since = Since::At(snapshot.taken_at);
+            let source = format!(
+                "{source}; the journal is gone, so only one run can wait for it: pass --wait"
+            );
             (
                 None,
                 Condition::HoldDown {
