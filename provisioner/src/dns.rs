@@ -212,7 +212,6 @@ impl Dns {
                 delegated.ds_ttl_secs = record.ttl;
             }
         }
-        delegated.name_servers.sort();
         delegated.ds.sort();
         Ok(delegated)
     }

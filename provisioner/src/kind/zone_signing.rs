@@ -26,9 +26,10 @@ use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Sy
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, ParentView, Snapshot};
 
-/// The least hold-down of a delegated zone without evidence (design, section 3): one hour, the TTL
-/// that AWS's enabling guide recommends for a DS record.
-pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(3_600);
+/// The least hold-down of a delegated zone. The DS record is gone when it is counted, and its TTL with
+/// it; a day is the TTL that com, net, org and edu give their DS records. (The design asks for one hour at
+/// least; a parent whose NS set has a shorter TTL than its DS records would make that too short.)
+pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(86_400);
 
 /// How long after its hold-down evidence is still believed. A DS record that came and went unseen in
 /// between would be missed; a day covers an operator who comes back the next morning.
@@ -110,27 +111,22 @@ fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<(String
     let ParentView::Seen { zone: parent, .. } = &snapshot.parent else {
         return None;
     };
-    let ours: BTreeSet<String> = snapshot
+    let ours = snapshot
         .hosted_zone
         .present()
-        .map(|zone| zone.name_servers(&desired.domain).into_iter().collect())
+        .map(|zone| zone.name_servers(&desired.domain))
         .unwrap_or_default();
+    let set = |servers: &[String]| servers.iter().cloned().collect::<BTreeSet<_>>();
     let answers = snapshot.parent.all().unwrap_or_default();
-    let differs = |servers: &&Vec<String>| {
-        !servers.is_empty() && servers.iter().cloned().collect::<BTreeSet<_>>() != ours
-    };
     let theirs = answers
         .iter()
         .map(|answer| &answer.name_servers)
-        .find(differs)?
+        .find(|servers| !servers.is_empty() && set(servers) != set(&ours))?
         .join(", ");
     let ours = if ours.is_empty() {
         "the new zone will have others".to_owned()
     } else {
-        format!(
-            "the zone's are {}",
-            ours.into_iter().collect::<Vec<_>>().join(", ")
-        )
+        format!("the zone's are {}", ours.join(", "))
     };
     let what = format!(
         "it delegates {} to {theirs}, but {ours}; Route 53 signs once both agree, so have it \
@@ -205,7 +201,7 @@ fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, C
         *since <= snapshot.taken_at && snapshot.taken_at <= later(*since, lasts + EVIDENCE_SLACK)
     });
     let source = format!(
-        "resolvers may remember a DS record for the parent's TTL of {ns_ttl} s, at least one hour"
+        "resolvers may remember a DS record for the parent's TTL of {ns_ttl} s, at least one day"
     );
     Some(match seen {
         Some(time) => (
@@ -397,8 +393,8 @@ mod tests {
     fn old_evidence_is_not_believed() {
         // A DS may have come and gone since: the wait starts again, and so does the evidence.
         for (time, steps) in [
-            ("2026-11-20T11:30:00Z", &["disable"][..]),
-            ("2026-11-20T10:59:00Z", &["remember-ds-gone", "disable"]),
+            ("2026-11-19T12:01:00Z", &["disable"][..]),
+            ("2026-11-19T11:59:00Z", &["remember-ds-gone", "disable"]),
             ("2027-01-01T00:00:00Z", &["remember-ds-gone", "disable"]),
         ] {
             let mut snapshot = fixture::applied();
