@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::wire::model::Protocol;
 use crate::wire::{self, Call, Unrouted};
 use crate::world::{AwsError, Caller, Effect, Operation, Request, Response, Via, World};
-use crate::{auth, kms, limits, logs, route53, sts, tagging};
+use crate::{apigateway, auth, cloudwatch, iam, kms, lambda, limits, logs, route53, sts, tagging};
 
 /// A request, read as far as it can be without the world.
 #[derive(Debug)]
@@ -129,7 +129,11 @@ fn is_read(name: &str) -> bool {
 
 fn operation(service: &str, name: &str) -> Option<&'static Operation> {
     match service {
+        "apigateway" => apigateway::operation(name),
+        "cloudwatch" => cloudwatch::operation(name),
+        "iam" => iam::operation(name),
         "kms" => kms::operation(name),
+        "lambda" => lambda::operation(name),
         "logs" => logs::operation(name),
         "resourcegroupstaggingapi" => tagging::operation(name),
         "route53" => route53::operation(name),

@@ -6,16 +6,20 @@
 //!
 //! It judges the provisioner from outside and therefore never depends on it.
 
+pub mod apigateway;
 pub mod auth;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bench;
 pub mod call;
 pub mod checks;
+pub mod cloudwatch;
 pub mod dns;
 pub mod door;
 pub mod fault;
+pub mod iam;
 pub mod kms;
+pub mod lambda;
 pub mod limits;
 mod listing;
 pub mod logs;

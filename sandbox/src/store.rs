@@ -338,7 +338,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let path = dir.path().join("world.json");
-        for damaged in ["", "{", "{\"version\": 1}", "{\n\"version\": 1,\n x"] {
+        for damaged in ["", "{", "{\"version\": 2}", "{\n\"version\": 2,\n x"] {
             fs::write(&path, damaged).unwrap();
             let error = store.load().unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");

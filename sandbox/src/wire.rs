@@ -159,9 +159,7 @@ fn service(request: &Request, signed_for: Option<&str>) -> Option<&'static Model
     }
     let by_target = request.header("x-amz-target").and_then(|target| {
         let prefix = target.split('.').next()?;
-        model::models()
-            .iter()
-            .find(|model| model.target_prefix.as_deref() == Some(prefix))
+        model::models().find(|model| model.target_prefix.as_deref() == Some(prefix))
     });
     by_target.or_else(|| model::signed_as(request.host.split('.').next()?))
 }

@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{dns, kms, limits, logs, profile::Profile, route53, sts, tagging};
+use crate::{
+    apigateway, cloudwatch, dns, iam, kms, lambda, limits, logs, profile::Profile, route53, sts,
+    tagging,
+};
 
 /// One HTTP request as a door received it.
 #[derive(Debug, Clone)]
@@ -57,11 +60,51 @@ pub enum Via {
     Host,
 }
 
+/// A run of a function that the world asks for. The world cannot run programs: whoever holds the
+/// door does, and hands the outcome to [`World::resume`].
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Account of the function.
+    pub account: String,
+    /// Region of the function.
+    pub region: String,
+    /// Name of the function.
+    pub function: String,
+    /// The event, JSON.
+    pub event: Vec<u8>,
+    /// Request id of the run, as logs and `Lambda-Runtime-Aws-Request-Id` show it.
+    pub request_id: String,
+    /// Who gets the outcome.
+    pub waiting: Waiting,
+}
+
+/// Who waits for the outcome of a function's run.
+#[derive(Debug, Clone)]
+pub enum Waiting {
+    /// A caller of lambda:Invoke.
+    Lambda(lambda::Waiting),
+    /// A client of a REST API.
+    ApiGateway(apigateway::Waiting),
+}
+
+/// How a function's run ended.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// What the function answered, or its error: `errorType` and `errorMessage`.
+    pub outcome: Result<Vec<u8>, (String, String)>,
+    /// Lines it wrote to its log.
+    pub log: Vec<String>,
+    /// How long it ran.
+    pub took: Duration,
+}
+
 /// What a call leads to.
 #[derive(Debug, Clone)]
 pub enum Effect {
     /// An answer for the caller.
     Answer(Response),
+    /// A function has to run first.
+    Invoke(Invocation),
     /// No answer ever comes (a fault: the connection hangs or breaks).
     Silence,
     /// The calling process dies here (a fault).
@@ -178,6 +221,14 @@ pub struct World {
     pub route53: route53::State,
     /// CloudWatch Logs by account and region.
     pub logs: logs::State,
+    /// IAM by account.
+    pub iam: iam::State,
+    /// Lambda by account and region.
+    pub lambda: lambda::State,
+    /// API Gateway by account and region.
+    pub apigateway: apigateway::State,
+    /// CloudWatch by account and region.
+    pub cloudwatch: cloudwatch::State,
     /// Sessions that STS issued.
     pub sts: sts::State,
     /// What the tagging API has seen so far.
@@ -189,7 +240,7 @@ pub struct World {
 }
 
 /// Version of the world's format that this code reads and writes.
-pub const WORLD_VERSION: u32 = 1;
+pub const WORLD_VERSION: u32 = 2;
 
 impl World {
     /// A fresh world from a seed.
@@ -203,6 +254,10 @@ impl World {
             kms: kms::State::default(),
             route53: route53::State::default(),
             logs: logs::State::default(),
+            iam: iam::State::default(),
+            lambda: lambda::State::default(),
+            apigateway: apigateway::State::default(),
+            cloudwatch: cloudwatch::State::default(),
             sts: sts::State::default(),
             tagging: tagging::State::default(),
             dns: dns::State::default(),

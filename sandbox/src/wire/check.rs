@@ -310,7 +310,6 @@ mod tests {
     #[test]
     fn most_patterns_are_understood() {
         let patterns: Vec<&str> = models()
-            .iter()
             .flat_map(|model| model.shapes.values())
             .filter_map(|shape| shape.pattern.as_deref())
             .collect();
@@ -318,8 +317,12 @@ mod tests {
             .iter()
             .filter(|pattern| Regex::new(pattern).is_err())
             .collect();
+        // Unicode classes and look-around: the services check what these say themselves.
+        let reasons = ["\\p{", "(?!", "(?<!"];
         assert!(
-            unknown.iter().all(|pattern| pattern.contains("\\p{")),
+            unknown
+                .iter()
+                .all(|pattern| reasons.iter().any(|reason| pattern.contains(reason))),
             "{unknown:?}"
         );
         assert!(unknown.len() * 5 < patterns.len());

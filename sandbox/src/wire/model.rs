@@ -353,41 +353,89 @@ impl Shape {
     }
 }
 
-const TABLES: [&str; 5] = [
-    include_str!("../../shapes/kms.json"),
-    include_str!("../../shapes/logs.json"),
-    include_str!("../../shapes/resourcegroupstaggingapi.json"),
-    include_str!("../../shapes/route53.json"),
-    include_str!("../../shapes/sts.json"),
+/// A service's table, read when it is first needed: most runs need few of them.
+type Table = LazyLock<Model>;
+
+fn read(text: &str) -> Model {
+    serde_json::from_str(text).expect("the tables are part of the program and tested")
+}
+
+/// Name, name in a credential scope, table.
+static TABLES: [(&str, &str, Table); 9] = [
+    (
+        "apigateway",
+        "apigateway",
+        Table::new(|| read(include_str!("../../shapes/apigateway.json"))),
+    ),
+    (
+        "cloudwatch",
+        "monitoring",
+        Table::new(|| read(include_str!("../../shapes/cloudwatch.json"))),
+    ),
+    (
+        "iam",
+        "iam",
+        Table::new(|| read(include_str!("../../shapes/iam.json"))),
+    ),
+    (
+        "kms",
+        "kms",
+        Table::new(|| read(include_str!("../../shapes/kms.json"))),
+    ),
+    (
+        "lambda",
+        "lambda",
+        Table::new(|| read(include_str!("../../shapes/lambda.json"))),
+    ),
+    (
+        "logs",
+        "logs",
+        Table::new(|| read(include_str!("../../shapes/logs.json"))),
+    ),
+    (
+        "resourcegroupstaggingapi",
+        "tagging",
+        Table::new(|| read(include_str!("../../shapes/resourcegroupstaggingapi.json"))),
+    ),
+    (
+        "route53",
+        "route53",
+        Table::new(|| read(include_str!("../../shapes/route53.json"))),
+    ),
+    (
+        "sts",
+        "sts",
+        Table::new(|| read(include_str!("../../shapes/sts.json"))),
+    ),
 ];
 
-static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
-    TABLES
-        .iter()
-        .map(|text| {
-            serde_json::from_str(text).expect("the tables are part of the program and tested")
-        })
-        .collect()
-});
-
 /// All services.
-pub fn models() -> &'static [Model] {
-    &MODELS
+pub fn models() -> impl Iterator<Item = &'static Model> {
+    TABLES.iter().map(|(_, _, table)| &**table)
 }
 
 /// A service by its name.
 pub fn model(service: &str) -> Option<&'static Model> {
-    models().iter().find(|model| model.service == service)
+    let (_, _, table) = TABLES.iter().find(|(name, _, _)| *name == service)?;
+    Some(table)
 }
 
 /// A service by its name in a credential scope.
-pub fn signed_as(name: &str) -> Option<&'static Model> {
-    models().iter().find(|model| model.signing_name == name)
+pub fn signed_as(scope: &str) -> Option<&'static Model> {
+    let (_, _, table) = TABLES.iter().find(|(_, signing, _)| *signing == scope)?;
+    Some(table)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_the_list_are_those_of_the_tables() {
+        for (name, signing, table) in &TABLES {
+            assert_eq!((*name, *signing), (&*table.service, &*table.signing_name));
+        }
+    }
 
     #[test]
     fn every_reference_leads_to_a_shape() {
