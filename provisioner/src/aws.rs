@@ -54,16 +54,32 @@ pub enum Access {
 /// One client per service.
 #[derive(Debug, Clone)]
 pub struct Clients {
+    /// API Gateway in the stack's region.
+    pub apigateway: aws_sdk_apigateway::Client,
+    /// CloudWatch in the stack's region.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// CloudWatch in us-east-1, where Route 53's metrics are.
+    pub cloudwatch_global: aws_sdk_cloudwatch::Client,
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
     /// KMS in us-east-1.
     pub kms: aws_sdk_kms::Client,
+    /// KMS in the stack's region.
+    pub kms_regional: aws_sdk_kms::Client,
+    /// Lambda in the stack's region.
+    pub lambda: aws_sdk_lambda::Client,
     /// CloudWatch Logs in the stack's region.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// CloudWatch Logs in us-east-1, where Route 53 writes query logs.
+    pub logs_global: aws_sdk_cloudwatchlogs::Client,
     /// Route 53.
     pub route53: aws_sdk_route53::Client,
     /// STS in the stack's region.
     pub sts: aws_sdk_sts::Client,
     /// The tagging API in us-east-1.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// The tagging API in the stack's region.
+    pub tagging_regional: aws_sdk_resourcegroupstagging::Client,
 }
 
 impl Clients {
@@ -81,11 +97,19 @@ impl Clients {
             }};
         }
         Self {
+            apigateway: client!(aws_sdk_apigateway, region),
+            cloudwatch: client!(aws_sdk_cloudwatch, region),
+            cloudwatch_global: client!(aws_sdk_cloudwatch, GLOBAL_REGION),
+            iam: client!(aws_sdk_iam, GLOBAL_REGION),
             kms: client!(aws_sdk_kms, GLOBAL_REGION),
+            kms_regional: client!(aws_sdk_kms, region),
+            lambda: client!(aws_sdk_lambda, region),
             logs: client!(aws_sdk_cloudwatchlogs, region),
+            logs_global: client!(aws_sdk_cloudwatchlogs, GLOBAL_REGION),
             route53: client!(aws_sdk_route53, GLOBAL_REGION),
             sts: client!(aws_sdk_sts, region),
             tagging: client!(aws_sdk_resourcegroupstagging, GLOBAL_REGION),
+            tagging_regional: client!(aws_sdk_resourcegroupstagging, region),
         }
     }
 }
