@@ -251,8 +251,42 @@ pub fn change_id(change: Option<ChangeInfo>) -> Outputs {
         .unwrap_or_default()
 }
 
+/// An answer of the SDK, with its error turned into a [`Failure`] of the operation called.
+pub trait Answer<T>: Sized {
+    /// The answer, or the failure.
+    fn or_fail(self, operation: &str) -> Result<T, Failure>;
+
+    /// The answer; none when AWS says that the object does not exist.
+    fn unless_gone(self, operation: &str) -> Result<Option<T>, Failure> {
+        match self.or_fail(operation) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.class == Class::Gone => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl<T, E> Answer<T> for Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata + fmt::Debug + std::error::Error + 'static,
+{
+    fn or_fail(self, operation: &str) -> Result<T, Failure> {
+        self.map_err(|error| fail(operation, error))
+    }
+}
+
+/// A request that cannot even be built.
+pub fn unusable(operation: &str, why: &str) -> Failure {
+    Failure {
+        operation: operation.to_owned(),
+        class: Class::Refused,
+        code: String::new(),
+        message: why.to_owned(),
+    }
+}
+
 /// Turns an SDK error into a failure.
-pub fn fail<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Failure
+fn fail<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + fmt::Debug + std::error::Error + 'static,
 {

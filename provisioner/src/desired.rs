@@ -276,4 +276,10 @@ impl Desired {
             .filter(|(key, value)| live.get(key) != Some(value))
             .collect()
     }
+
+    /// Whether an object with these tags belongs to the stack.
+    pub fn owns(&self, tags: &BTreeMap<String, String>) -> bool {
+        let is = |key: &str, value: &str| tags.get(key).map(String::as_str) == Some(value);
+        is(TAG_STACK, &self.domain) && is(TAG_MANAGED_BY, MANAGED_BY)
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 
-use crate::aws::{Clients, fail};
+use crate::aws::{Answer as _, Clients};
 use crate::clock::Clock;
 use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
@@ -126,7 +126,7 @@ pub async fn caller(read: &Clients) -> Result<Caller, Failure> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(|error| fail("sts:GetCallerIdentity", error))?;
+        .or_fail("sts:GetCallerIdentity")?;
     Ok(Caller {
         account: answer.account.unwrap_or_default(),
         arn: answer.arn.unwrap_or_default(),
@@ -150,7 +150,7 @@ async fn tagged(
         .send();
     let mut found = BTreeMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| fail("tag:GetResources", error))?;
+        let page = page.or_fail("tag:GetResources")?;
         for resource in page.resource_tag_mapping_list() {
             let tags = resource
                 .tags()
