@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::wire::check;
 use crate::wire::model::model;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{kms, logs, route53, tagging};
+use crate::{cloudwatch, kms, logs, route53, tagging};
 
 /// The world, and who calls from where and when.
 pub(crate) struct Bench {
@@ -21,15 +21,17 @@ pub(crate) struct Bench {
 
 /// Errors that services answer without listing them for an operation
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>).
-const COMMON_ERRORS: [&str; 4] = [
+const COMMON_ERRORS: [&str; 5] = [
     "AccessDeniedException",
     "NotAuthorizedException",
     "NotImplemented",
+    "ValidationError",
     "ValidationException",
 ];
 
 fn operation(service: &str, name: &str) -> &'static Operation {
     let found = match service {
+        "cloudwatch" => cloudwatch::operation(name),
         "kms" => kms::operation(name),
         "logs" => logs::operation(name),
         "resourcegroupstaggingapi" => tagging::operation(name),
@@ -79,6 +81,7 @@ impl Bench {
                 let code = match service {
                     "logs" | "resourcegroupstaggingapi" => "InvalidParameterException",
                     "route53" => "InvalidInput",
+                    "cloudwatch" => "ValidationError",
                     _ => "ValidationException",
                 };
                 return Err(AwsError::new(code, check::message(&problems)));
@@ -94,7 +97,10 @@ impl Bench {
                 None => assert_eq!(output, &serde_json::json!({}), "{name} has no output"),
             },
             Err(error) => {
-                let is_known = shapes.errors.contains(&error.code)
+                let is_known = shapes
+                    .errors
+                    .iter()
+                    .any(|shape| model.error_code(shape) == error.code)
                     || COMMON_ERRORS.contains(&error.code.as_str());
                 assert!(
                     is_known,
