@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::wire::check;
 use crate::wire::model::model;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{kms, logs, route53, tagging};
+use crate::{apigateway, kms, logs, route53, tagging};
 
 /// The world, and who calls from where and when.
 pub(crate) struct Bench {
@@ -30,6 +30,7 @@ const COMMON_ERRORS: [&str; 4] = [
 
 fn operation(service: &str, name: &str) -> &'static Operation {
     let found = match service {
+        "apigateway" => apigateway::operation(name),
         "kms" => kms::operation(name),
         "logs" => logs::operation(name),
         "resourcegroupstaggingapi" => tagging::operation(name),
@@ -79,6 +80,7 @@ impl Bench {
                 let code = match service {
                     "logs" | "resourcegroupstaggingapi" => "InvalidParameterException",
                     "route53" => "InvalidInput",
+                    "apigateway" => "BadRequestException",
                     _ => "ValidationException",
                 };
                 return Err(AwsError::new(code, check::message(&problems)));
