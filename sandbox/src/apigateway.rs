@@ -1,7 +1,7 @@
 //! Amazon API Gateway: REST APIs, their parts, deployments and stages, and what their clients get.
 //!
 //! Two planes. The operations of the control plane edit an API's definition; a deployment is a frozen
-//! copy of it, and a stage serves one deployment. The data plane ([`execute`]) answers an API's
+//! copy of it, and a stage serves one deployment. The data plane ([`execute()`]) answers an API's
 //! clients from the deployment alone, so that an edit without a deployment changes nothing for them.
 //!
 //! Everything lives per account and region. HTTP and WebSocket APIs (apigatewayv2), custom domains,
@@ -19,6 +19,7 @@ use crate::world::{AwsError, Caller, Operation};
 mod account;
 mod authorizer;
 mod deployment;
+mod execute;
 mod gateway_response;
 mod integration;
 mod method;
@@ -33,7 +34,10 @@ mod stage;
 mod tags;
 mod validator;
 
+pub use execute::{Waiting, execute, resume};
+
 use account::Account;
+use execute::Buckets;
 use rest_api::Api;
 
 /// All of API Gateway in the world.
@@ -51,6 +55,9 @@ struct Region {
     /// By id.
     #[serde(default)]
     apis: BTreeMap<String, Api>,
+    /// What clients may still ask for now.
+    #[serde(default)]
+    buckets: Buckets,
 }
 
 /// The operation of this name, if it is modelled.
@@ -74,11 +81,17 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
     .find(|operation| operation.name == name)
 }
 
-/// What a REST API needs to know to answer its client.
-#[derive(Debug, Clone)]
-pub struct Waiting {}
-
 impl State {
+    /// The resource policy of the API that an `execute-api` ARN names, if it has one.
+    pub fn resource_policy(&self, arn: &str) -> Option<String> {
+        let rest = arn.strip_prefix("arn:aws:execute-api:")?;
+        let mut parts = rest.splitn(3, ':');
+        let (region, account, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let id = path.split('/').next()?;
+        let api = self.region(account, region)?.apis.get(id)?;
+        api.definition.policy.clone()
+    }
+
     fn region(&self, account: &str, region: &str) -> Option<&Region> {
         self.accounts.get(account)?.get(region)
     }

@@ -12,3 +12,17 @@ pub struct State {}
 pub fn operation(_name: &str) -> Option<&'static Operation> {
     None
 }
+
+/// Adds a value to a metric.
+pub fn record(
+    _world: &mut crate::world::World,
+    _account: &str,
+    _region: &str,
+    _namespace: &str,
+    _metric: &str,
+    _dimensions: &[(&str, &str)],
+    _value: f64,
+    _unit: &str,
+    _at: jiff::Timestamp,
+) {
+}

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::patch::patches;
 use super::{bad, needs, page};
+use crate::auth;
+use crate::policy::{Context, Principal};
 use crate::world::{AwsError, Caller, Operation, World};
 
 /// Requests that all APIs of an account together may get at once and per second
@@ -90,11 +92,22 @@ fn update(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
     Ok(describe(world, caller))
 }
 
-/// The role must be one of the account.
-fn check_role(_world: &World, caller: &Caller, arn: &str) -> Result<(), AwsError> {
-    if arn.starts_with(&format!("arn:aws:iam::{}:role/", caller.account)) {
+/// "The role ARN does not have required permissions configured" is said of a role that API Gateway
+/// cannot take, whatever the reason.
+fn check_role(world: &World, caller: &Caller, arn: &str) -> Result<(), AwsError> {
+    let principal = Principal::Service("apigateway.amazonaws.com");
+    let context = Context::from([("aws:SourceAccount".to_owned(), vec![caller.account.clone()])]);
+    let role = arn.rsplit('/').next();
+    let trusts = role
+        .and_then(|name| world.role(&caller.account, name))
+        .filter(|role| role.arn == arn)
+        .is_some_and(|role| auth::may_assume(world, &role.trust, principal, &context).is_ok());
+    if trusts {
         Ok(())
     } else {
-        Err(bad("The role ARN is invalid"))
+        Err(bad(
+            "The role ARN does not have required permissions configured. Please grant trust \
+             permission for API Gateway and add the required role policy.",
+        ))
     }
 }
