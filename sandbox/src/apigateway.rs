@@ -16,3 +16,10 @@ pub fn operation(_name: &str) -> Option<&'static Operation> {
 /// What a REST API needs to know to answer its client.
 #[derive(Debug, Clone)]
 pub struct Waiting {}
+
+impl State {
+    /// The policy of a REST API, if it has one.
+    pub fn resource_policy(&self, _arn: &str) -> Option<String> {
+        None
+    }
+}

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::wire::model::{self, Protocol};
 use crate::wire::text;
-use crate::world::{AwsError, Caller, Need, Request, World};
+use crate::world::{AwsError, Caller, Request, World};
 
 /// How far a request's date may be from the time of its arrival.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -20,8 +20,11 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// Account of the key pair `test`/`test`.
 pub const ACCOUNT_DEFAULT: &str = "123456789012";
 
+mod access;
 mod signature;
 
+pub use access::{authorize, may, may_assume, service_may};
+pub(crate) use access::{service_context, spelt};
 pub use signature::{Credentials, sign};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -357,29 +360,6 @@ fn check_scope(claim: &Claim) -> Result<(), Problem> {
         return Err(Problem::Signature(
             "Credential should be scoped to a valid region. ".to_owned(),
         ));
-    }
-    Ok(())
-}
-
-/// Whether a caller may do what a call needs.
-///
-/// Every call passes here with the needs its operation declares. Until policies are evaluated, each
-/// principal of this world is an administrator, of its own account only: operations find nothing of
-/// other accounts.
-pub fn authorize(_world: &World, caller: &Caller, needs: &[Need]) -> Result<(), AwsError> {
-    for need in needs {
-        let well_formed = need.action.split_once(':').is_some_and(|(service, name)| {
-            !service.is_empty() && name.starts_with(|first: char| first.is_ascii_uppercase())
-        });
-        if !well_formed || need.resource.is_empty() {
-            return Err(AwsError::new(
-                "InternalFailure",
-                format!(
-                    "{}: '{}' on '{}' is no need",
-                    caller.arn, need.action, need.resource
-                ),
-            ));
-        }
     }
     Ok(())
 }
