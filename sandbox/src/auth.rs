@@ -4,7 +4,7 @@
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
 //! Credentials follow the emulators' convention: `test`/`test` is the root user of account
 //! 123456789012, a 12-digit access key id with the secret `test` is the root user of that account,
-//! and all others are sessions that this world issued.
+//! and all others are keys of users and sessions that this world issued.
 
 use std::time::Duration;
 
@@ -264,6 +264,20 @@ fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Ca
             now,
         };
         return Ok((session.secret.clone(), caller));
+    }
+    if let Some(key) = world.iam.access_key(id) {
+        // Long-term keys have no token.
+        if claim.token.is_some() {
+            return Err(Problem::UnknownKey);
+        }
+        let caller = Caller {
+            account: key.account.clone(),
+            arn: key.arn.clone(),
+            user_id: key.user_id.clone(),
+            region: claim.region.clone(),
+            now,
+        };
+        return Ok((key.secret.clone(), caller));
     }
     let account = if id == "test" { ACCOUNT_DEFAULT } else { id };
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
