@@ -112,3 +112,32 @@ pub(super) fn unpack(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         .map_err(|error| wrong(format!("{BOOTSTRAP} is damaged ({error})")))?;
     Ok(unpacked)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "updater.zip";
+
+    fn unpacked(files: &[(&str, u32, &[u8])]) -> Result<Vec<u8>, String> {
+        let bytes = written(files).unwrap();
+        unpack(Path::new(PATH), &bytes).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked() {
+        let code: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        assert_eq!(unpacked(&[(BOOTSTRAP, 0o755, &code)]), Ok(code.clone()));
+        let with_config = [(BOOTSTRAP, 0o755, &code[..]), (CONFIG, 0o644, b"{}")];
+        assert_eq!(unpacked(&with_config), Ok(code));
+    }
+
+    #[test]
+    fn a_zip_of_something_else_is_refused() {
+        for (name, expected) in [("other", "holds \"other\""), (CONFIG, "holds no bootstrap")] {
+            let refused = unpacked(&[(name, 0o644, b"x")]).unwrap_err();
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+}

@@ -202,3 +202,32 @@ impl fmt::Display for Glibc {
         write!(f, "{}.{}", self.0, self.1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let is_allowed = |name: &str| match version(name.as_bytes()) {
+            Version::Other => true,
+            Version::Glibc(version) => version <= NEWEST,
+            Version::Unknown => false,
+        };
+        for (name, expected) in [
+            ("GLIBC_2.2.5", true),
+            ("GLIBC_2.9", true),
+            ("GLIBC_2.34", true),
+            ("GLIBC_2.35", false),
+            ("GLIBC_2.100", false),
+            ("GLIBC_3.0", false),
+            // Came with 2.36, and no symbol has it.
+            ("GLIBC_ABI_DT_RELR", false),
+            // Symbols that may change with every build of the C library.
+            ("GLIBC_PRIVATE", false),
+            ("GCC_4.2.0", true),
+        ] {
+            assert_eq!(is_allowed(name), expected, "{name}");
+        }
+    }
+}
