@@ -584,10 +584,7 @@ fn up_to_date(addr: &Addr, known: Outputs) -> Lowered {
 }
 
 /// One field per attribute that differs.
-fn differences(
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-) -> Vec<Field> {
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Field> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     names
         .into_iter()

@@ -39,7 +39,6 @@ pub async fn snapshot(
             api_account::observe(read, desired),
             rest_api::observe(read, desired),
             metric_filter::observe(read, desired),
-            alarm::observe(read, desired),
             delegation::observe(read, desired),
         )
     };
@@ -48,6 +47,7 @@ pub async fn snapshot(
             hosted_zone::list(read, &desired.domain),
             log_group::list(read, desired),
             log_group::list_queries(read, desired),
+            alarm::list(read, desired),
             tagged(&read.tagging, desired),
             async {
                 match desired.region.as_str() {
@@ -67,7 +67,7 @@ pub async fn snapshot(
         rest,
     );
     let caller = caller?;
-    let (zones, groups, query_groups, tagged_global, tagged_regional) = lists;
+    let (zones, groups, query_groups, listed_alarms, tagged_global, tagged_regional) = lists;
     let journal_group = journal_group::judge(desired, journal_tags, &groups);
     // The tagging API saves calls: without it the same tags are read one by one, and then each has to
     // be readable.
@@ -85,7 +85,7 @@ pub async fn snapshot(
     let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
     // Second level: the details of what was found.
-    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups) = tokio::join!(
+    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms) = tokio::join!(
         hosted_zone::detail(read, picked.clone(), records),
         async {
             match (&zone_id, &picked) {
@@ -104,9 +104,9 @@ pub async fn snapshot(
         },
         logs_key::observe(read, desired, logs_key, &tagged),
         log_group::observe(read, desired, &groups, &query_groups, &tagged),
+        alarm::observe(read, desired, listed_alarms, &tagged),
     );
-    let (logs_policy, roles, function, api_account, rest_api, metric_filters, alarms, delegation) =
-        rest;
+    let (logs_policy, roles, function, api_account, rest_api, metric_filters, delegation) = rest;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,

@@ -9,9 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{
-    ComparisonOperator, Dimension, MetricAlarm, Statistic, Tag,
-};
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic, Tag};
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
@@ -81,7 +79,11 @@ pub struct Live {
 impl Settings {
     fn attributes(&self) -> BTreeMap<String, String> {
         let list = |actions: &BTreeSet<String>| {
-            actions.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+            actions
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let mut attributes: BTreeMap<String, String> = [
             ("description", self.description.clone()),
@@ -213,10 +215,7 @@ fn wanted(desired: &Desired) -> BTreeMap<Addr, Settings> {
         "api-5xx",
         "the API answers with server errors: names are not updated",
         "spore-infra plan, then the updater's log group",
-        of_service(
-            "AWS/ApiGateway",
-            count("5XXError", thresholds.api_5xx, api),
-        ),
+        of_service("AWS/ApiGateway", count("5XXError", thresholds.api_5xx, api)),
     );
     add(
         "function-errors",
@@ -335,7 +334,10 @@ fn arn(desired: &Desired, addr: &Addr) -> String {
         &desired.region
     };
     let name = name(desired, addr);
-    format!("arn:aws:cloudwatch:{region}:{}:alarm:{name}", desired.account)
+    format!(
+        "arn:aws:cloudwatch:{region}:{}:alarm:{name}",
+        desired.account
+    )
 }
 
 /// What it needs.

@@ -54,17 +54,14 @@ fn serves(desired: &Desired, text: &str) -> bool {
         return false;
     };
     let group = log_group::arn(desired, QUERIES);
-    policy
-        .statements
-        .iter()
-        .any(|statement| {
-            statement.allows_service("route53.amazonaws.com")
-                && ["logs:CreateLogStream", "logs:PutLogEvents"]
-                    .iter()
-                    .all(|action| statement.covers_action(action))
-                && statement.covers_resource(&format!("{group}:*"))
-                && statement.conditions_are(&[("aws:SourceAccount", &desired.account)])
-        })
+    policy.statements.iter().any(|statement| {
+        statement.allows_service("route53.amazonaws.com")
+            && ["logs:CreateLogStream", "logs:PutLogEvents"]
+                .iter()
+                .all(|action| statement.covers_action(action))
+            && statement.covers_resource(&format!("{group}:*"))
+            && statement.conditions_are(&[("aws:SourceAccount", &desired.account)])
+    })
 }
 
 /// What it needs.
@@ -101,7 +98,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             addr: addr.clone(),
             symbol: Symbol::Create,
             fields: vec![Field::new("name", NAME)],
-            why: "without it Route 53 may not write query logs; it serves every zone of the account".into(),
+            why:
+                "without it Route 53 may not write query logs; it serves every zone of the account"
+                    .into(),
             risk: Risk::Safe,
         }),
         drafts: vec![Draft::new("put", super::Op::LogsPolicy(Op::Put { text }))],

@@ -114,19 +114,13 @@ fn wanted(desired: &Desired) -> BTreeMap<Addr, Live> {
         ),
         (
             addr(API, "throttled"),
-            filter(
-                r#"{ $.status = "429" }"#,
-                metric(THROTTLED, Some(0.0), &[]),
-            ),
+            filter(r#"{ $.status = "429" }"#, metric(THROTTLED, Some(0.0), &[])),
         ),
     ]);
     if desired.stack.alarms.expect_updates.is_some() {
         wanted.insert(
             addr(UPDATER, "updates"),
-            filter(
-                "{ $.success IS TRUE }",
-                metric(UPDATES, Some(0.0), &[]),
-            ),
+            filter("{ $.success IS TRUE }", metric(UPDATES, Some(0.0), &[])),
         );
     }
     wanted
@@ -139,7 +133,9 @@ pub fn addrs(desired: &Desired) -> Vec<Addr> {
 
 /// Names of log group (as the stack calls it) and filter.
 fn names(addr: &Addr) -> (&str, &str) {
-    addr.name().split_once('/').unwrap_or((UPDATER, addr.name()))
+    addr.name()
+        .split_once('/')
+        .unwrap_or((UPDATER, addr.name()))
 }
 
 /// What it needs.

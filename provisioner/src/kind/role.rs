@@ -140,10 +140,7 @@ fn policy_arg(desired: &Desired) -> PolicyArg {
             ("domain", json!(desired.domain)),
             ("record_types", json!(types)),
             ("denied_names", json!(denied)),
-            (
-                "instances",
-                if asks_here { json!("*") } else { json!([]) },
-            ),
+            ("instances", if asks_here { json!("*") } else { json!([]) }),
             ("describe_roles", json!(elsewhere)),
             ("log_group_arn", json!(log_group::arn(desired, UPDATER))),
         ],
@@ -174,9 +171,7 @@ pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match snapshot.roles.get(addr) {
-        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => {
-            super::blocked(addr, why)
-        }
+        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => super::blocked(addr, why),
         None | Some(Observation::Absent) => create(addr, desired),
         Some(Observation::Present(live)) => update(addr, desired, snapshot, live),
     }
@@ -206,7 +201,11 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
     fields.extend(boundary(desired).map(|arn| Field::new("permissions-boundary", arn)));
     fields.extend(tag_fields(&tags, &BTreeMap::new()));
     let mut rights_given = rights(addr, &trust, None);
-    rights_given.extend(rights(addr, &policy.text_with("(id of the new zone)"), None));
+    rights_given.extend(rights(
+        addr,
+        &policy.text_with("(id of the new zone)"),
+        None,
+    ));
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -254,15 +253,16 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     let mut push = |lowered: &mut Lowered, step, op| {
         lowered.drafts.push(Draft::new(step, super::Op::Role(op)));
     };
-    let by_statement = |fields: &mut Vec<Field>, what: &str, changed: &[crate::plan::RightChange]| {
-        fields.extend(changed.iter().map(|right| {
-            if right.gained {
-                Field::new(what, right.sentence.clone())
-            } else {
-                Field::gone(what, right.sentence.clone())
-            }
-        }));
-    };
+    let by_statement =
+        |fields: &mut Vec<Field>, what: &str, changed: &[crate::plan::RightChange]| {
+            fields.extend(changed.iter().map(|right| {
+                if right.gained {
+                    Field::new(what, right.sentence.clone())
+                } else {
+                    Field::gone(what, right.sentence.clone())
+                }
+            }));
+        };
     let wanted_trust = trust(desired);
     if Policy::parse(&live.trust).ok() != Policy::parse(&wanted_trust).ok() {
         let changed = rights(addr, &wanted_trust, Some(&live.trust));
@@ -293,7 +293,11 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             format!("{} s", live.session_secs),
             format!("{SESSION_SECS} s"),
         ));
-        push(&mut lowered, "session", Op::SetSession { name: name.clone() });
+        push(
+            &mut lowered,
+            "session",
+            Op::SetSession { name: name.clone() },
+        );
     }
     let policy = policy_arg(desired);
     let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
@@ -382,9 +386,26 @@ fn accepted(addr: &Addr, what: &str, reason: &str) -> Report {
 /// Step names; a role has at most 20 attached policies (IAM quotas), and few people write more inline
 /// ones than this: the next plan removes the rest.
 const DETACH: [&str; 20] = [
-    "detach", "detach-2", "detach-3", "detach-4", "detach-5", "detach-6", "detach-7", "detach-8",
-    "detach-9", "detach-10", "detach-11", "detach-12", "detach-13", "detach-14", "detach-15",
-    "detach-16", "detach-17", "detach-18", "detach-19", "detach-20",
+    "detach",
+    "detach-2",
+    "detach-3",
+    "detach-4",
+    "detach-5",
+    "detach-6",
+    "detach-7",
+    "detach-8",
+    "detach-9",
+    "detach-10",
+    "detach-11",
+    "detach-12",
+    "detach-13",
+    "detach-14",
+    "detach-15",
+    "detach-16",
+    "detach-17",
+    "detach-18",
+    "detach-19",
+    "detach-20",
 ];
 /// Step names of removals of inline policies.
 const REMOVE_INLINE: [&str; 8] = [
@@ -809,10 +830,7 @@ mod tests {
             trust: trust(desired),
             boundary: None,
             session_secs: SESSION_SECS,
-            inline: BTreeMap::from([(
-                POLICY_NAME.to_owned(),
-                policy_for(desired, fixture::ZONE),
-            )]),
+            inline: BTreeMap::from([(POLICY_NAME.to_owned(), policy_for(desired, fixture::ZONE))]),
             attached: BTreeSet::new(),
             tags: desired.tags(),
         }
@@ -868,7 +886,9 @@ mod tests {
         );
         check(
             &|live| {
-                live.trust = live.trust.replace("aws:SourceAccount", "aws:PrincipalOrgID");
+                live.trust = live
+                    .trust
+                    .replace("aws:SourceAccount", "aws:PrincipalOrgID");
             },
             "trust",
             "trust",
