@@ -6,6 +6,7 @@ use crate::world::{Caller, World};
 /// A kind of resource that is modelled and can be tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
+    CloudWatch,
     Kms,
     Logs,
     Route53,
@@ -16,11 +17,12 @@ pub(super) enum Owner {
 const GLOBAL_REGION: &str = "us-east-1";
 
 impl Owner {
-    const ALL: [Self; 3] = [Self::Kms, Self::Logs, Self::Route53];
+    const ALL: [Self; 4] = [Self::CloudWatch, Self::Kms, Self::Logs, Self::Route53];
 
     /// Service and resource type, as `ResourceTypeFilters` has them.
     fn resource_type(self) -> (&'static str, &'static str) {
         match self {
+            Self::CloudWatch => ("cloudwatch", "alarm"),
             Self::Kms => ("kms", "key"),
             Self::Logs => ("logs", "log-group"),
             Self::Route53 => ("route53", "hostedzone"),
@@ -51,7 +53,9 @@ impl Owner {
         } = caller;
         match self {
             Self::Kms => format!("arn:aws:{service}:{region}:{account}:{kind}/"),
-            Self::Logs => format!("arn:aws:{service}:{region}:{account}:{kind}:"),
+            Self::CloudWatch | Self::Logs => {
+                format!("arn:aws:{service}:{region}:{account}:{kind}:")
+            }
             Self::Route53 => format!("arn:aws:{service}:::{kind}/"),
         }
     }
@@ -61,6 +65,10 @@ impl Owner {
         let (account, region, now) = (&caller.account, &caller.region, caller.now);
         let seen = |(arn, tags): (String, &'w super::TagSet)| Some((arn, tags.indexed(now)?));
         match self {
+            Self::CloudWatch => {
+                let alarms = world.cloudwatch.tagged(account, region);
+                alarms.filter_map(seen).collect()
+            }
             Self::Kms => world.kms.tagged(account, region).filter_map(seen).collect(),
             Self::Logs => world
                 .logs
