@@ -181,11 +181,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             Code::BuiltAtApply | Code::Unusable(_) => "(built at apply)".to_owned(),
         }),
     ));
-    fields.extend(
-        settings
-            .iter()
-            .map(|(name, value)| Field::new(name, value)),
-    );
+    fields.extend(settings.iter().map(|(name, value)| Field::new(name, value)));
     fields.extend(tag_fields(&tags, &BTreeMap::new()));
     let mut lowered = Lowered::default();
     let role = desired.addr(Kind::Role);
@@ -269,7 +265,10 @@ fn permit(addr: &Addr, desired: &Desired, fields: &mut Vec<Field>, lowered: &mut
     let source = Source::of(desired);
     fields.push(Field::new(
         format!("permission.{PERMISSION}"),
-        format!("apigateway.amazonaws.com may lambda:InvokeFunction from {}", source.shown()),
+        format!(
+            "apigateway.amazonaws.com may lambda:InvokeFunction from {}",
+            source.shown()
+        ),
     ));
     lowered.rights.push(RightChange {
         addr: addr.clone(),
@@ -921,7 +920,10 @@ fn settings_of(live: &FunctionConfiguration) -> BTreeMap<String, String> {
     let mounts = live.file_system_configs().iter();
     add(
         "file-systems",
-        mounts.map(|mount| mount.arn()).collect::<Vec<_>>().join(" "),
+        mounts
+            .map(|mount| mount.arn())
+            .collect::<Vec<_>>()
+            .join(" "),
     );
     add(
         "vpc",
@@ -966,7 +968,10 @@ pub async fn look(read: &Clients, name: &str) -> Result<Seen, Failure> {
 
 fn zip(code: &CodeArg, write: &Clients, action: &str) -> Result<Blob, Failure> {
     let bootstrap = write.bootstrap.as_ref().ok_or_else(|| {
-        unusable(action, "the updater was not built: run `spore-infra updater build`")
+        unusable(
+            action,
+            "the updater was not built: run `spore-infra updater build`",
+        )
     })?;
     if let Some(reviewed) = &code.bootstrap
         && *reviewed != bootstrap.sha256
@@ -1046,7 +1051,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .timeout(settings.timeout_secs)
                 .logging_config(settings.logging())
                 // Empty values take away what somebody added; members left out would stay.
-                .environment(Environment::builder().set_variables(Some(Default::default())).build())
+                .environment(
+                    Environment::builder()
+                        .set_variables(Some(Default::default()))
+                        .build(),
+                )
                 .set_layers(Some(Vec::new()))
                 .set_file_system_configs(Some(Vec::new()))
                 .kms_key_arn("")

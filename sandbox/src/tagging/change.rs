@@ -9,7 +9,7 @@ use super::owner::Owner;
 use super::read;
 use super::tag_set::Tags;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{apigateway, kms, logs, route53};
+use crate::{apigateway, cloudwatch, kms, logs, route53};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -52,6 +52,14 @@ impl Change {
             Owner::ApiGateway => (
                 apigateway::operation(name),
                 json!({ "resourceArn": arn, "tagKeys": self.tag_keys }),
+            ),
+            Owner::CloudWatch if adds => (
+                cloudwatch::operation(name),
+                json!({ "ResourceARN": arn, "Tags": pairs("Key", "Value") }),
+            ),
+            Owner::CloudWatch => (
+                cloudwatch::operation(name),
+                json!({ "ResourceARN": arn, "TagKeys": self.tag_keys }),
             ),
             Owner::Kms if adds => (
                 kms::operation(name),

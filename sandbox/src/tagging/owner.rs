@@ -8,6 +8,8 @@ use crate::world::{Caller, World};
 pub(super) enum Owner {
     /// APIs and their stages.
     ApiGateway,
+    /// Alarms.
+    CloudWatch,
     Kms,
     Logs,
     Route53,
@@ -18,12 +20,19 @@ pub(super) enum Owner {
 const GLOBAL_REGION: &str = "us-east-1";
 
 impl Owner {
-    const ALL: [Self; 4] = [Self::ApiGateway, Self::Kms, Self::Logs, Self::Route53];
+    const ALL: [Self; 5] = [
+        Self::ApiGateway,
+        Self::CloudWatch,
+        Self::Kms,
+        Self::Logs,
+        Self::Route53,
+    ];
 
     /// Service and resource type, as `ResourceTypeFilters` has them.
     fn resource_type(self) -> (&'static str, &'static str) {
         match self {
             Self::ApiGateway => ("apigateway", "restapis"),
+            Self::CloudWatch => ("cloudwatch", "alarm"),
             Self::Kms => ("kms", "key"),
             Self::Logs => ("logs", "log-group"),
             Self::Route53 => ("route53", "hostedzone"),
@@ -56,7 +65,9 @@ impl Owner {
             // These ARNs have no account; an API of another account is not found later.
             Self::ApiGateway => format!("arn:aws:{service}:{region}::/{kind}/"),
             Self::Kms => format!("arn:aws:{service}:{region}:{account}:{kind}/"),
-            Self::Logs => format!("arn:aws:{service}:{region}:{account}:{kind}:"),
+            Self::CloudWatch | Self::Logs => {
+                format!("arn:aws:{service}:{region}:{account}:{kind}:")
+            }
             Self::Route53 => format!("arn:aws:{service}:::{kind}/"),
         }
     }
@@ -69,6 +80,10 @@ impl Owner {
             Self::ApiGateway => {
                 let tagged = world.apigateway.tagged(account, region);
                 tagged.filter_map(seen).collect()
+            }
+            Self::CloudWatch => {
+                let alarms = world.cloudwatch.tagged(account, region);
+                alarms.filter_map(seen).collect()
             }
             Self::Kms => world.kms.tagged(account, region).filter_map(seen).collect(),
             Self::Logs => world
