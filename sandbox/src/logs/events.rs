@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::stream::{EVENT_OVERHEAD_BYTES, Event};
-use super::{invalid, millis, needs, read};
+use super::{invalid, metric_filter, millis, needs, read};
 use crate::world::{AwsError, Caller, Operation, World};
 
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
@@ -31,10 +31,11 @@ struct PutLogEvents {
     entity: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct NewEvent {
-    timestamp: i64,
-    message: String,
+/// An event as it comes.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NewEvent {
+    pub timestamp: i64,
+    pub message: String,
 }
 
 /// A batch is refused as a whole for its size and order; single events outside the window of time
@@ -73,17 +74,19 @@ fn put_log_events(world: &mut World, caller: &Caller, input: Value) -> Result<Va
              hours.",
         ));
     }
-    for event in events.into_iter().take(in_time).skip(start) {
+    let taken: Vec<NewEvent> = events.into_iter().take(in_time).skip(start).collect();
+    for event in &taken {
         stream.events.push(Event {
             timestamp: event.timestamp,
             number: stream.next_event,
             ingested: caller.now,
-            message: event.message,
+            message: event.message.clone(),
         });
         stream.next_event += 1;
         stream.last_ingestion = Some(caller.now);
     }
     stream.events.sort_by_key(Event::place);
+    metric_filter::publish(world, caller, &input.log_group_name, &taken);
 
     let mut rejected = json!({});
     if in_time < count {

@@ -322,6 +322,17 @@ impl Model {
         }
     }
 
+    /// The code of an error's shape: its name, unless the query protocol has another.
+    pub fn error_code<'m>(&'m self, shape: &'m str) -> &'m str {
+        let error = self
+            .shapes
+            .get(shape)
+            .and_then(|found| found.error.as_ref());
+        error
+            .and_then(|error| error.code.as_deref())
+            .unwrap_or(shape)
+    }
+
     /// Whether the service speaks a protocol.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)

@@ -1,0 +1,3 @@
+//! Filled below.
+use crate::world::Operation;
+pub(super) const OPERATIONS: &[Operation] = &[];

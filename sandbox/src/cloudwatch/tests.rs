@@ -1,0 +1,1 @@
+//! CloudWatch judged from outside: through its operations, as a client sees it.
