@@ -21,9 +21,13 @@ pub(crate) struct Bench {
 
 /// Errors that services answer without listing them for an operation
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>).
-const COMMON_ERRORS: [&str; 6] = [
+///
+/// `NoSuchEntity` is IAM's: it answers it also where a boundary does not exist, which CreateRole does
+/// not list.
+const COMMON_ERRORS: [&str; 7] = [
     "AccessDenied",
     "AccessDeniedException",
+    "NoSuchEntity",
     "NotAuthorizedException",
     "NotImplemented",
     "ValidationError",
