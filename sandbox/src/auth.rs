@@ -370,6 +370,27 @@ pub fn authorize(_world: &World, caller: &Caller, needs: &[Need]) -> Result<(), 
     Ok(())
 }
 
+/// Whether a trust policy lets a principal assume its role.
+pub fn may_assume(
+    _world: &World,
+    trust: &str,
+    principal: crate::policy::Principal<'_>,
+    context: &crate::policy::Context,
+) -> Result<(), String> {
+    let policy = crate::policy::Policy::parse(trust).map_err(|error| error.to_string())?;
+    let verdict = policy.judge(&crate::policy::Question {
+        principal,
+        action: "sts:AssumeRole",
+        resource: "*",
+        context,
+    });
+    if verdict.is_allowed() {
+        Ok(())
+    } else {
+        Err(format!("{verdict:?}"))
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

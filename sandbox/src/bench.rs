@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::wire::check;
 use crate::wire::model::model;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{kms, logs, route53, tagging};
+use crate::{kms, lambda, logs, route53, tagging};
 
 /// The world, and who calls from where and when.
 pub(crate) struct Bench {
@@ -31,6 +31,7 @@ const COMMON_ERRORS: [&str; 4] = [
 fn operation(service: &str, name: &str) -> &'static Operation {
     let found = match service {
         "kms" => kms::operation(name),
+        "lambda" => lambda::operation(name),
         "logs" => logs::operation(name),
         "resourcegroupstaggingapi" => tagging::operation(name),
         "route53" => route53::operation(name),

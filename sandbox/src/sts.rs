@@ -122,3 +122,51 @@ fn get_session_token(world: &mut World, caller: &Caller, input: Value) -> Result
     world.sts.sessions.insert(id, session);
     Ok(answer)
 }
+
+/// Credentials of a session.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret: String,
+    /// Session token.
+    pub token: String,
+    /// When they end.
+    pub expires: Timestamp,
+}
+
+impl World {
+    /// Credentials of a role's session, without any check.
+    pub fn issue(
+        &mut self,
+        role_arn: &str,
+        session_name: &str,
+        lasts: Duration,
+        now: Timestamp,
+    ) -> Option<Credentials> {
+        let account = role_arn.split(':').nth(4)?.to_owned();
+        let name = role_arn.rsplit('/').next()?;
+        self.role(&account, name)?;
+        let id = format!(
+            "ASIA{}",
+            self.random.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)
+        );
+        let session = Session {
+            secret: self.random.text(b"abcdef", 40),
+            token: self.random.text(b"abcdef", 60),
+            expires: now.checked_add(lasts).ok()?,
+            arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session_name}"),
+            user_id: format!("AROA:{session_name}"),
+            account,
+        };
+        let credentials = Credentials {
+            access_key_id: id.clone(),
+            secret: session.secret.clone(),
+            token: session.token.clone(),
+            expires: session.expires,
+        };
+        self.sts.sessions.insert(id, session);
+        Some(credentials)
+    }
+}

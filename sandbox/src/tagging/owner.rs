@@ -7,6 +7,7 @@ use crate::world::{Caller, World};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Kms,
+    Lambda,
     Logs,
     Route53,
 }
@@ -16,12 +17,13 @@ pub(super) enum Owner {
 const GLOBAL_REGION: &str = "us-east-1";
 
 impl Owner {
-    const ALL: [Self; 3] = [Self::Kms, Self::Logs, Self::Route53];
+    const ALL: [Self; 4] = [Self::Kms, Self::Lambda, Self::Logs, Self::Route53];
 
     /// Service and resource type, as `ResourceTypeFilters` has them.
     fn resource_type(self) -> (&'static str, &'static str) {
         match self {
             Self::Kms => ("kms", "key"),
+            Self::Lambda => ("lambda", "function"),
             Self::Logs => ("logs", "log-group"),
             Self::Route53 => ("route53", "hostedzone"),
         }
@@ -51,7 +53,7 @@ impl Owner {
         } = caller;
         match self {
             Self::Kms => format!("arn:aws:{service}:{region}:{account}:{kind}/"),
-            Self::Logs => format!("arn:aws:{service}:{region}:{account}:{kind}:"),
+            Self::Lambda | Self::Logs => format!("arn:aws:{service}:{region}:{account}:{kind}:"),
             Self::Route53 => format!("arn:aws:{service}:::{kind}/"),
         }
     }
@@ -62,6 +64,11 @@ impl Owner {
         let seen = |(arn, tags): (String, &'w super::TagSet)| Some((arn, tags.indexed(now)?));
         match self {
             Self::Kms => world.kms.tagged(account, region).filter_map(seen).collect(),
+            Self::Lambda => world
+                .lambda
+                .tagged(account, region)
+                .filter_map(seen)
+                .collect(),
             Self::Logs => world
                 .logs
                 .tagged(account, region)
