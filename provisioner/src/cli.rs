@@ -110,6 +110,9 @@ enum Command {
         /// Also delete records that are not ours, after writing them to a zone file.
         #[arg(long)]
         include_records: bool,
+        /// Also delete the log groups, with what they hold.
+        #[arg(long)]
+        delete_logs: bool,
     },
     /// Print the DS and DNSKEY records for the parent zone.
     Ds {
@@ -283,7 +286,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             stack,
             go,
             include_records,
-        } => apply::destroy(&global, stack, &go, include_records).await,
+            delete_logs,
+        } => {
+            let options = crate::plan::DestroyOptions {
+                include_records,
+                delete_logs,
+            };
+            apply::destroy(&global, stack, &go, options).await
+        }
         Command::Ds { stack, format } => records::ds(&global, stack, format).await,
         Command::Sandbox { command } => sandbox::run(&global, command).await,
         Command::Schema => {

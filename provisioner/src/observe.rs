@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 
-use crate::aws::{Clients, fail};
+use crate::aws::{Answer as _, Clients};
 use crate::clock::Clock;
 use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
 use crate::kind::hosted_zone::Records;
-use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
+use crate::kind::{
+    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
+};
 use crate::retry::Failure;
 use crate::snapshot::{Caller, LockSeen, Observation, Snapshot};
 
@@ -26,13 +29,29 @@ pub async fn snapshot(
     lock: Option<LockSeen>,
 ) -> Result<Snapshot, Failure> {
     let taken_at = clock.now();
-    let (caller, zones, journal_group, by_alias, tagged, parent) = tokio::join!(
+    // One future for what does not refer to the zone, so that all of it is under way at once.
+    let rest = async {
+        tokio::join!(
+            logs_key::observe(read, desired),
+            log_group::observe(read, desired),
+            logs_policy::observe(read, desired),
+            role::observe(read, desired),
+            function::observe(read, desired),
+            api_account::observe(read, desired),
+            rest_api::observe(read, desired),
+            metric_filter::observe(read, desired),
+            alarm::observe(read, desired),
+            delegation::observe(read, desired),
+        )
+    };
+    let (caller, zones, journal_group, by_alias, tagged, parent, rest) = tokio::join!(
         caller(read),
         hosted_zone::list(read, &desired.domain),
         journal_group::observe(read, desired),
         kms_key::by_alias(read, desired),
         tagged(read, desired),
         dns.parent(&desired.domain),
+        rest,
     );
     let caller = caller?;
     // The tagging API saves calls: without it the same tags are read one by one, and then each has to
@@ -43,7 +62,7 @@ pub async fn snapshot(
         .map(str::to_owned);
     let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
-    let (hosted_zone, dnssec, kms_key) = tokio::join!(
+    let (hosted_zone, dnssec, kms_key, query_logging) = tokio::join!(
         hosted_zone::detail(read, picked.clone(), records),
         async {
             match (&zone_id, &picked) {
@@ -53,7 +72,25 @@ pub async fn snapshot(
             }
         },
         kms_key::detail(read, desired, by_alias, tagged.as_ref().ok()),
+        async {
+            match &zone_id {
+                Some(id) => query_logging::observe(read, desired, id).await,
+                None => Observation::Absent,
+            }
+        },
     );
+    let (
+        logs_key,
+        log_groups,
+        logs_policy,
+        roles,
+        function,
+        api_account,
+        rest_api,
+        metric_filters,
+        alarms,
+        delegation,
+    ) = rest;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,
@@ -66,6 +103,17 @@ pub async fn snapshot(
         hosted_zone,
         kms_key,
         dnssec,
+        logs_key,
+        log_groups,
+        logs_policy,
+        query_logging,
+        roles,
+        function,
+        api_account,
+        rest_api,
+        metric_filters,
+        alarms,
+        delegation,
         parent,
         lock,
     })
@@ -78,7 +126,7 @@ pub async fn caller(read: &Clients) -> Result<Caller, Failure> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(|error| fail("sts:GetCallerIdentity", error))?;
+        .or_fail("sts:GetCallerIdentity")?;
     Ok(Caller {
         account: answer.account.unwrap_or_default(),
         arn: answer.arn.unwrap_or_default(),
@@ -102,7 +150,7 @@ async fn tagged(
         .send();
     let mut found = BTreeMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| fail("tag:GetResources", error))?;
+        let page = page.or_fail("tag:GetResources")?;
         for resource in page.resource_tag_mapping_list() {
             let tags = resource
                 .tags()

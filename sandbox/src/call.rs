@@ -247,7 +247,8 @@ impl World {
                 .take(now, place, (call.model, call.protocol), call.name)?;
         }
         let needs = (operation.needs)(self, &caller, &input);
-        auth::authorize(self, &caller, &needs)?;
+        auth::authorize(self, &caller, &needs)
+            .map_err(|refused| auth::spelt(refused, call.protocol))?;
         let before = arrived.writes().then(|| self.clone());
         self.requested = None;
         let outcome = (operation.run)(self, &caller, input).and_then(|output| {

@@ -242,6 +242,10 @@ pub struct World {
     /// The run that the operation being carried out asks for; it is answered when that has ended.
     #[serde(skip)]
     pub requested: Option<Invocation>,
+    /// Service control policies of a simulated organisation, by account, as if all were attached to
+    /// the account itself. No operation sets them.
+    #[serde(default)]
+    pub scps: BTreeMap<String, Vec<String>>,
 }
 
 /// Version of the world's format that this code reads and writes.
@@ -269,6 +273,7 @@ impl World {
             limits: limits::State::default(),
             blobs: Blobs::default(),
             requested: None,
+            scps: BTreeMap::new(),
         }
     }
 }
