@@ -9,7 +9,7 @@ use super::owner::Owner;
 use super::read;
 use super::tag_set::Tags;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{apigateway, cloudwatch, kms, logs, route53};
+use crate::{apigateway, cloudwatch, kms, lambda, logs, route53};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -68,6 +68,14 @@ impl Change {
             Owner::Kms => (
                 kms::operation(name),
                 json!({ "KeyId": arn, "TagKeys": self.tag_keys }),
+            ),
+            Owner::Lambda if adds => (
+                lambda::operation(name),
+                json!({ "Resource": arn, "Tags": self.tags }),
+            ),
+            Owner::Lambda => (
+                lambda::operation(name),
+                json!({ "Resource": arn, "TagKeys": self.tag_keys }),
             ),
             Owner::Logs if adds => (
                 logs::operation(name),

@@ -11,6 +11,8 @@ pub(super) enum Owner {
     /// Alarms.
     CloudWatch,
     Kms,
+    /// Functions.
+    Lambda,
     Logs,
     Route53,
 }
@@ -20,10 +22,11 @@ pub(super) enum Owner {
 const GLOBAL_REGION: &str = "us-east-1";
 
 impl Owner {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::ApiGateway,
         Self::CloudWatch,
         Self::Kms,
+        Self::Lambda,
         Self::Logs,
         Self::Route53,
     ];
@@ -34,6 +37,7 @@ impl Owner {
             Self::ApiGateway => ("apigateway", "restapis"),
             Self::CloudWatch => ("cloudwatch", "alarm"),
             Self::Kms => ("kms", "key"),
+            Self::Lambda => ("lambda", "function"),
             Self::Logs => ("logs", "log-group"),
             Self::Route53 => ("route53", "hostedzone"),
         }
@@ -65,7 +69,7 @@ impl Owner {
             // These ARNs have no account; an API of another account is not found later.
             Self::ApiGateway => format!("arn:aws:{service}:{region}::/{kind}/"),
             Self::Kms => format!("arn:aws:{service}:{region}:{account}:{kind}/"),
-            Self::CloudWatch | Self::Logs => {
+            Self::CloudWatch | Self::Lambda | Self::Logs => {
                 format!("arn:aws:{service}:{region}:{account}:{kind}:")
             }
             Self::Route53 => format!("arn:aws:{service}:::{kind}/"),
@@ -86,6 +90,11 @@ impl Owner {
                 alarms.filter_map(seen).collect()
             }
             Self::Kms => world.kms.tagged(account, region).filter_map(seen).collect(),
+            Self::Lambda => world
+                .lambda
+                .tagged(account, region)
+                .filter_map(seen)
+                .collect(),
             Self::Logs => world
                 .logs
                 .tagged(account, region)
