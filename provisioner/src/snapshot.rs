@@ -137,8 +137,8 @@ pub enum ParentView {
 pub struct ServerView {
     /// Its name.
     pub name: String,
-    /// The address asked.
-    pub address: IpAddr,
+    /// The address asked; none when its name has none, and then nothing is known of its answer.
+    pub address: Option<IpAddr>,
     /// Its answer about the zone.
     pub answer: Result<Delegated, String>,
 }
@@ -164,8 +164,10 @@ impl ParentView {
             ParentView::Seen { zone, servers } => servers
                 .iter()
                 .map(|server| {
-                    server.answer.as_ref().map_err(|why| {
-                        format!("{zone} server {} ({}): {why}", server.name, server.address)
+                    let name = &server.name;
+                    server.answer.as_ref().map_err(|why| match server.address {
+                        Some(address) => format!("{zone} server {name} ({address}): {why}"),
+                        None => format!("{zone} server {name}: {why}"),
                     })
                 })
                 .collect(),
