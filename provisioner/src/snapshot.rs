@@ -103,6 +103,9 @@ pub struct LockSeen {
     pub holder: String,
     /// Whether it is the lock of this very run.
     pub own: bool,
+    /// Whether its holder is known to be gone: it gave the lock back for the sake of its intents, or was
+    /// a process of this host that no longer runs.
+    pub is_abandoned: bool,
     /// When it was taken or last renewed.
     pub beat: Timestamp,
     /// Creations that were begun and not known to be answered: address word and time.
