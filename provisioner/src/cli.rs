@@ -48,7 +48,8 @@ struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Work on a simulated AWS kept in DIR: no credentials, no network, waits cost nothing.
+    /// Work on a simulated AWS kept in DIR: no credentials, no network. Waits cost nothing, unless a
+    /// server holds DIR.
     #[arg(
         long,
         global = true,
@@ -201,7 +202,8 @@ enum UpdaterCommand {
 
 #[derive(Debug, Subcommand)]
 enum SandboxCommand {
-    /// Serve the simulated AWS over HTTP for boto3, the AWS CLI and others.
+    /// Serve the simulated AWS over HTTP for boto3, the AWS CLI and others. Its time passes as the
+    /// host's does: what waits, waits, until `sandbox advance` moves it.
     Serve {
         /// Address to listen on; port 0 takes a free one.
         #[arg(long, default_value = "127.0.0.1:4566")]

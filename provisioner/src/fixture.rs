@@ -122,7 +122,7 @@ pub fn applied() -> Snapshot {
 pub fn parent(answer: Delegated) -> ParentView {
     let server = |name: &str, address: [u8; 4]| ServerView {
         name: name.into(),
-        address: IpAddr::from(address),
+        address: Some(IpAddr::from(address)),
         answer: Ok(answer.clone()),
     };
     ParentView::Seen {

@@ -112,6 +112,7 @@ pub async fn snapshot(
         Observation::Absent => Observation::Absent,
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
+    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
     Ok(Snapshot {
         taken_at,
         caller,

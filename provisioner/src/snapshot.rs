@@ -103,6 +103,9 @@ pub struct LockSeen {
     pub holder: String,
     /// Whether it is the lock of this very run.
     pub own: bool,
+    /// Whether its holder is known to be gone: it gave the lock back for the sake of its intents, or was
+    /// a process of this host that no longer runs.
+    pub is_abandoned: bool,
     /// When it was taken or last renewed.
     pub beat: Timestamp,
     /// Creations that were begun and not known to be answered: address word and time.
@@ -137,8 +140,8 @@ pub enum ParentView {
 pub struct ServerView {
     /// Its name.
     pub name: String,
-    /// The address asked.
-    pub address: IpAddr,
+    /// The address asked; none when its name has none, and then nothing is known of its answer.
+    pub address: Option<IpAddr>,
     /// Its answer about the zone.
     pub answer: Result<Delegated, String>,
 }
@@ -164,8 +167,10 @@ impl ParentView {
             ParentView::Seen { zone, servers } => servers
                 .iter()
                 .map(|server| {
-                    server.answer.as_ref().map_err(|why| {
-                        format!("{zone} server {} ({}): {why}", server.name, server.address)
+                    let name = &server.name;
+                    server.answer.as_ref().map_err(|why| match server.address {
+                        Some(address) => format!("{zone} server {name} ({address}): {why}"),
+                        None => format!("{zone} server {name}: {why}"),
                     })
                 })
                 .collect(),

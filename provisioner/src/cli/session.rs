@@ -117,8 +117,27 @@ impl Session {
             | Class::Refused
             | Class::Unknown => "cannot tell whose credentials these are",
         };
-        anyhow::anyhow!("{hint} ({failure})")
+        match tried(&failure.message) {
+            Some(tried) => anyhow::anyhow!("{hint}\n{tried}"),
+            None => anyhow::anyhow!("{hint} ({failure})"),
+        }
     }
+}
+
+/// The places where the SDK looked for credentials in vain, one a line, without the words that it repeats
+/// for each; none for any other message.
+fn tried(message: &str) -> Option<String> {
+    let (_, places) = message.split_once("Attempted:")?;
+    let tidy = |line: &str| {
+        let (place, why) = line.trim().split_once(": ")?;
+        let why = why
+            .trim_start_matches("the credential provider was not enabled")
+            .trim_start_matches(": ");
+        let why = if why.is_empty() { "not set up" } else { why };
+        Some(format!("  {place}: {why}"))
+    };
+    let lines: Vec<String> = places.lines().filter_map(tidy).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Where calls go, from flags and environment.
@@ -129,5 +148,21 @@ pub async fn resolve(global: &Global) -> anyhow::Result<Target> {
             Ok(target::sandbox(dir, options).await?)
         }
         None => Ok(target::from_environment(variable("AWS_ENDPOINT_URL").as_deref()).await),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_without_credentials_are_told_in_a_line_each() {
+        let message = "no credentials found in chain. Attempted:\n  Environment: the credential \
+                       provider was not enabled: environment variable not set\n  Profile: the \
+                       credential provider was not enabled\n  Ec2InstanceMetadata: IMDS timed out";
+        let expected = "  Environment: environment variable not set\n  Profile: not set up\n  \
+                        Ec2InstanceMetadata: IMDS timed out";
+        assert_eq!(tried(message).as_deref(), Some(expected));
+        assert_eq!(tried("the token has expired"), None);
     }
 }
