@@ -95,6 +95,8 @@ enum Command {
         /// Exit with 2 when changes are pending.
         #[arg(long)]
         detailed_exitcode: bool,
+        #[command(flatten)]
+        code: Code,
     },
     /// Make live AWS match the document, or carry out a plan file.
     Apply {
@@ -102,6 +104,8 @@ enum Command {
         stack: Option<PathBuf>,
         #[command(flatten)]
         go: Go,
+        #[command(flatten)]
+        code: Code,
     },
     /// Take the stack down, never breaking resolution.
     Destroy {
@@ -318,8 +322,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             out,
             json,
             detailed_exitcode,
-        } => apply::plan(&global, stack, out, json, detailed_exitcode).await,
-        Command::Apply { stack, go } => apply::apply(&global, stack, &go).await,
+            code,
+        } => apply::plan(&global, stack, out, json, detailed_exitcode, &code).await,
+        Command::Apply { stack, go, code } => apply::apply(&global, stack, &go, &code).await,
         Command::Destroy {
             stack,
             go,
