@@ -64,11 +64,6 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 }
 
 impl State {
-    /// Policies of resources, which belong to an account here; none is modelled yet.
-    pub fn resource_policy(&self, _arn: &str) -> Option<String> {
-        None
-    }
-
     fn groups(&self, account: &str, region: &str) -> Option<&BTreeMap<String, Group>> {
         self.accounts.get(account)?.get(region)
     }
