@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::tagging::TagSet;
-use crate::world::{AwsError, Caller, Operation};
+use crate::world::{AwsError, Caller, Operation, World};
 
 mod encryption;
 mod events;
@@ -109,6 +109,20 @@ impl State {
     ) -> impl Iterator<Item = (String, &TagSet)> {
         let groups = self.groups(account, region).into_iter().flatten();
         groups.map(move |(name, group)| (arn_of(account, region, name), &group.tags))
+    }
+}
+
+impl World {
+    /// Writes an event of a service into a stream, which is made if it is not there. Nothing happens
+    /// if the group does not exist.
+    pub(crate) fn log(
+        &mut self,
+        place: (&str, &str),
+        into: (&str, &str),
+        now: Timestamp,
+        message: String,
+    ) {
+        events::append(self, place, into, now, message);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::stream::{EVENT_OVERHEAD_BYTES, Event};
+use super::stream::{EVENT_OVERHEAD_BYTES, Event, Stream};
 use super::{invalid, metric_filter, millis, needs, read};
 use crate::world::{AwsError, Caller, Operation, World};
 
@@ -86,7 +87,8 @@ fn put_log_events(world: &mut World, caller: &Caller, input: Value) -> Result<Va
         stream.last_ingestion = Some(caller.now);
     }
     stream.events.sort_by_key(Event::place);
-    metric_filter::publish(world, caller, &input.log_group_name, &taken);
+    let place = (caller.account.as_str(), caller.region.as_str());
+    metric_filter::publish(world, place, &input.log_group_name, &taken);
 
     let mut rejected = json!({});
     if in_time < count {
@@ -104,6 +106,39 @@ fn put_log_events(world: &mut World, caller: &Caller, input: Value) -> Result<Va
         answer["rejectedLogEventsInfo"] = rejected;
     }
     Ok(answer)
+}
+
+/// An event that a service writes by itself; the stream is made if it is not there. Whether the
+/// service may do so is for the service to ask. Nothing happens if there is no such group.
+pub(super) fn append(
+    world: &mut World,
+    (account, region): (&str, &str),
+    (group, stream): (&str, &str),
+    now: Timestamp,
+    message: String,
+) {
+    let event = NewEvent {
+        timestamp: millis(now),
+        message,
+    };
+    let groups = world.logs.accounts.get_mut(account);
+    let groups = groups.and_then(|regions| regions.get_mut(region));
+    let Some(of) = groups.and_then(|groups| groups.get_mut(group)) else {
+        return;
+    };
+    let made = Stream::new(now);
+    let to = of.streams.entry(stream.to_owned()).or_insert(made);
+    to.events.push(Event {
+        timestamp: event.timestamp,
+        number: to.next_event,
+        ingested: now,
+        message: event.message.clone(),
+    });
+    to.next_event += 1;
+    to.last_ingestion = Some(now);
+    to.events.sort_by_key(Event::place);
+    of.expire(now);
+    metric_filter::publish(world, (account, region), group, &[event]);
 }
 
 fn check_batch(events: &[NewEvent]) -> Result<(), AwsError> {

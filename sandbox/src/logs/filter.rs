@@ -34,8 +34,8 @@ impl Default for Pattern {
 
 /// A matched event, with what can be taken out of it.
 #[derive(Debug)]
-pub(super) enum Match<'e> {
-    Text(&'e str),
+pub(super) enum Match {
+    Text,
     Json(Value),
     Fields(BTreeMap<String, String>),
 }
@@ -67,9 +67,9 @@ impl Pattern {
     }
 
     /// An event's message, if it matches.
-    pub fn find<'e>(&self, message: &'e str) -> Option<Match<'e>> {
+    pub fn find(&self, message: &str) -> Option<Match> {
         match self {
-            Self::Terms(terms) => terms.matches(message).then_some(Match::Text(message)),
+            Self::Terms(terms) => terms.matches(message).then_some(Match::Text),
             Self::Json(expression) => {
                 let event: Value = serde_json::from_str(message).ok()?;
                 expression.holds(&event).then_some(Match::Json(event))
@@ -101,11 +101,11 @@ impl Pattern {
     }
 }
 
-impl Match<'_> {
+impl Match {
     /// What a text such as `$.latency` or `$bytes` names in the event.
     pub fn field(&self, field: &str) -> Option<String> {
         match self {
-            Self::Text(_) => None,
+            Self::Text => None,
             Self::Json(event) => json::Selector::parse(field)?.text(event),
             Self::Fields(fields) => fields.get(field).cloned(),
         }
@@ -114,7 +114,7 @@ impl Match<'_> {
     /// The fields of a space-delimited event by name.
     pub fn extracted(&self) -> Value {
         match self {
-            Self::Text(_) | Self::Json(_) => serde_json::json!({}),
+            Self::Text | Self::Json(_) => serde_json::json!({}),
             Self::Fields(fields) => serde_json::json!(fields),
         }
     }

@@ -174,7 +174,7 @@ impl Transformation {
     }
 
     /// The value of a match; none if its field is not there or no number.
-    fn value(&self, found: &Match<'_>) -> Option<f64> {
+    fn value(&self, found: &Match) -> Option<f64> {
         let text = match self.metric_value.starts_with('$') {
             true => found.field(&self.metric_value)?,
             false => self.metric_value.clone(),
@@ -184,7 +184,7 @@ impl Transformation {
 
     /// The dimensions of a match; none if one of their fields is not there: "if the field isn't
     /// found, no metric is published for the event".
-    fn dimensions(&self, found: &Match<'_>) -> Option<Vec<(String, String)>> {
+    fn dimensions(&self, found: &Match) -> Option<Vec<(String, String)>> {
         let dimensions = self.dimensions.iter().flatten();
         dimensions
             .map(|(name, field)| Some((name.clone(), found.field(field)?)))
@@ -320,19 +320,26 @@ fn test_metric_filter(_: &mut World, _: &Caller, input: Value) -> Result<Value, 
 /// "If logs are ingested during a one-minute time period but no matches are found, the value
 /// specified for Default Value (if any) is reported": once for each minute of the events that has no
 /// value yet.
-pub(super) fn publish(world: &mut World, caller: &Caller, group: &str, events: &[NewEvent]) {
-    let Some(group) = world.logs.groups_mut(caller).get(group) else {
+pub(super) fn publish(
+    world: &mut World,
+    (account, region): (&str, &str),
+    group: &str,
+    events: &[NewEvent],
+) {
+    let groups = world.logs.groups(account, region);
+    let Some(group) = groups.and_then(|groups| groups.get(group)) else {
         return;
     };
     let filters: Vec<MetricFilter> = group.filters.values().cloned().collect();
-    let (account, region) = (&caller.account, &caller.region);
     for filter in filters {
         let (pattern, made) = (filter.pattern(), &filter.transformation);
         let (namespace, metric) = (&made.metric_namespace, &made.metric_name);
         let unit = made.unit.as_deref().unwrap_or("None");
         let mut unmatched = Vec::new();
         for event in events {
-            let at = Timestamp::from_millisecond(event.timestamp).unwrap_or(caller.now);
+            let Ok(at) = Timestamp::from_millisecond(event.timestamp) else {
+                continue;
+            };
             let found = pattern.find(&event.message).map(|found| {
                 let value = made.value(&found);
                 value.zip(made.dimensions(&found))
@@ -363,8 +370,10 @@ pub(super) fn publish(world: &mut World, caller: &Caller, group: &str, events: &
             continue;
         };
         for at in unmatched {
-            let place = (account.as_str(), region.as_str());
-            if !world.cloudwatch.has_value(place, namespace, metric, at) {
+            if !world
+                .cloudwatch
+                .has_value((account, region), namespace, metric, at)
+            {
                 cloudwatch::record(
                     world,
                     account,

@@ -4,10 +4,14 @@
 //! resource policies of CloudWatch Logs let Route 53 write to it. A policy that is taken away later
 //! stops the writing and leaves the configuration.
 
+use std::net::IpAddr;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{bare, needs, typed, zone};
+use crate::dns::{self, Transport, address};
 use crate::listing::{self, Page};
 use crate::policy::Context;
 use crate::world::{AwsError, Caller, Need, Operation, World};
@@ -61,6 +65,12 @@ const REGION: &str = "us-east-1";
 /// Who writes the queries.
 const SERVICE: &str = "route53.amazonaws.com";
 
+/// The edge location that answers every query here; streams are named after zone and edge.
+const EDGE: &str = "IAD79-C1";
+
+/// The resolver that asks, of the addresses for documentation: the world does not know who asks.
+const RESOLVER: &str = "192.0.2.53";
+
 /// Where the queries of a zone go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct QueryLogging {
@@ -70,6 +80,12 @@ pub(super) struct QueryLogging {
 }
 
 impl QueryLogging {
+    /// Name of the log group.
+    fn group(&self) -> String {
+        let name = self.group_arn.splitn(7, ':').nth(6).unwrap_or_default();
+        name.strip_suffix(":*").unwrap_or(name).to_owned()
+    }
+
     fn shown(&self, zone_id: &str) -> Value {
         json!({
             "Id": self.id,
@@ -190,7 +206,7 @@ fn may_write(world: &World, account: &str, group: &str, zone_id: &str) -> Result
     let lacking = ["logs:CreateLogStream", "logs:PutLogEvents"]
         .into_iter()
         .find(|action| {
-            let resource = format!("{streams}IAD79-C1");
+            let resource = format!("{streams}{EDGE}");
             !world
                 .logs
                 .service_may(place, SERVICE, action, &resource, &context)
@@ -293,4 +309,50 @@ fn list(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsEr
         answer["NextToken"] = listing::token("ListQueryLoggingConfigs", &next).into();
     }
     Ok(answer)
+}
+
+impl World {
+    /// Logs an answered query, if it is one of a zone that has its queries logged, and Route 53 may
+    /// write. The format is that of
+    /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/query-logs.html#query-logs-format>:
+    /// version, time, zone, name, type, response code, protocol, edge location, resolver, client
+    /// subnet.
+    pub(crate) fn log_query(
+        &mut self,
+        now: Timestamp,
+        server: IpAddr,
+        answer: &[u8],
+        transport: Transport,
+    ) {
+        let mut logged = self.route53.zones.values();
+        if !logged.any(|zone| zone.query_logging.is_some()) {
+            return;
+        }
+        let Some((name, rtype, rcode)) = dns::asked(answer) else {
+            return;
+        };
+        let zones = self.route53.zones.values().filter(|zone| {
+            name.is_within(&zone.name) && address::any_at(&zone.name_server_names(), server)
+        });
+        let Some(zone) = zones.max_by_key(|zone| zone.name.depth()) else {
+            return;
+        };
+        let Some(group) = zone.query_logging.as_ref().map(QueryLogging::group) else {
+            return;
+        };
+        let (account, id) = (zone.account.clone(), zone.id.clone());
+        if may_write(self, &account, &group, &id).is_err() {
+            return;
+        }
+        let protocol = match transport {
+            Transport::Datagram => "UDP",
+            Transport::Stream => "TCP",
+        };
+        let name = name.to_string();
+        let name = name.trim_end_matches('.');
+        let at = now.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+        let line = format!("1.0 {at} {id} {name} {rtype} {rcode} {protocol} {EDGE} {RESOLVER} -");
+        let stream = format!("{id}/{EDGE}");
+        self.log((&account, REGION), (&group, &stream), now, line);
+    }
 }

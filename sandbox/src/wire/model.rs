@@ -333,6 +333,15 @@ impl Model {
             .unwrap_or(shape)
     }
 
+    /// The shape of an error's code; the code itself if it is not modelled.
+    pub fn error_shape<'m>(&'m self, code: &'m str) -> &'m str {
+        let modelled = self.shapes.iter().filter(|(_, shape)| shape.exception);
+        let mut named = modelled.map(|(name, _)| name.as_str());
+        named
+            .find(|name| self.error_code(name) == code)
+            .unwrap_or(code)
+    }
+
     /// Whether the service speaks a protocol.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)
