@@ -7,9 +7,9 @@ two are known to see differently is listed by name with its reason, and must dif
 is gone has to leave the list.
 """
 
+import collections
 import contextlib
 import json
-import os
 import random
 import socket
 import subprocess
@@ -110,9 +110,10 @@ class Emulator:
     def verdicts(self, case):
         """What each call comes to: allowed, or refused."""
         session = self.session(case)
+        clients = {service: self.client(service, session) for service, _, _ in CALLS.values()}
         found = {}
         for name, (service, method, params) in CALLS.items():
-            call = getattr(self.client(service, session), method)
+            call = getattr(clients[service], method)
             try:
                 call(**self.filled(params))
                 found[name] = "allowed"
@@ -285,8 +286,15 @@ CASES = {
     },
 }
 
-# Case and call, and why the two emulators differ.
-KNOWN = {}
+# Cases in which the two differ: in how many calls, and why.
+KNOWN = {
+    "a role's arn": (
+        13,
+        "ministack gives a session's own ARN as aws:PrincipalArn, where AWS gives its role's",
+    ),
+    "a session's arn is not the principal's": (13, "the same"),
+    "a variable": (3, "ministack fills in no policy variables"),
+}
 
 
 def drawn():
@@ -373,7 +381,8 @@ class Policies(unittest.TestCase):
         cls.ours = Emulator(server.url)
 
     def judge(self, cases):
-        compared, refused, differing = 0, 0, set()
+        """Compares; the calls that differ in each case that is known to."""
+        compared, refused, differing = 0, 0, collections.Counter()
         for name, case in cases:
             theirs, ours = self.theirs.verdicts(case), self.ours.verdicts(case)
             for call in CALLS:
@@ -381,23 +390,22 @@ class Policies(unittest.TestCase):
                 refused += ours[call] == "refused"
                 if theirs[call] == ours[call]:
                     continue
-                differing.add((name, call))
-                if (name, call) not in KNOWN:
+                differing[name] += 1
+                if name not in KNOWN:
                     with self.subTest(case=name, call=call):
                         said = f"ministack: {theirs[call]}, sandbox: {ours[call]}"
                         self.fail(f"{said}\n{json.dumps(case, indent=2)}")
-        print(f"       {compared} compared, {refused} refused by us, {len(differing)} differ as known")
+        print(f"       {compared} compared, {refused} of them refused, {differing.total()} differ")
         return differing
 
     def test_written_cases(self):
         differing = self.judge(CASES.items())
-        gone = set(KNOWN) - differing
-        self.assertEqual(gone, set(), "these no longer differ")
-        for (case, call), why in KNOWN.items():
-            print(f"       known: {case}, {call}: {why}")
+        self.assertEqual(differing, {name: calls for name, (calls, _) in KNOWN.items()})
+        for name, (calls, why) in KNOWN.items():
+            print(f"       known: {name}, {calls} calls: {why}")
 
     def test_drawn_policies(self):
-        self.judge(drawn())
+        self.assertEqual(self.judge(drawn()), {})
 
 
 if __name__ == "__main__":
