@@ -249,6 +249,10 @@ impl World {
         let needs = (operation.needs)(self, &caller, &input);
         auth::authorize(self, &caller, &needs)
             .map_err(|refused| auth::spelt(refused, call.protocol))?;
+        if arrived.writes() {
+            // What alarms and hourly metrics saw before this call must not depend on it.
+            self.watch(now);
+        }
         let before = arrived.writes().then(|| self.clone());
         self.requested = None;
         let outcome = (operation.run)(self, &caller, input).and_then(|output| {
