@@ -13,22 +13,55 @@ pub enum Kind {
     JournalGroup,
     /// The public hosted zone.
     HostedZone,
+    /// The delegation in the parent zone, where that zone is in this account.
+    Delegation,
     /// The KMS key behind a key-signing key, with its policy and alias.
     KmsKey,
     /// Route 53's key-signing key.
     Ksk,
     /// DNSSEC signing of the zone, as a whole.
     ZoneSigning,
+    /// The KMS key that encrypts the log groups.
+    LogsKey,
+    /// A log group with retention and key.
+    LogGroup,
+    /// The account's resource policy that lets Route 53 write query logs; shared.
+    LogsPolicy,
+    /// Query logging of the zone.
+    QueryLogging,
+    /// An IAM role with its policies.
+    Role,
+    /// The updater's Lambda function.
+    Function,
+    /// The account's API Gateway settings: who may write its logs; shared.
+    ApiAccount,
+    /// The REST API, with all its parts.
+    RestApi,
+    /// A metric filter on a log group.
+    MetricFilter,
+    /// A CloudWatch alarm.
+    Alarm,
 }
 
 impl Kind {
     /// Every kind, in reading order.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 16] = [
         Kind::JournalGroup,
         Kind::HostedZone,
+        Kind::Delegation,
         Kind::KmsKey,
         Kind::Ksk,
         Kind::ZoneSigning,
+        Kind::LogsKey,
+        Kind::LogGroup,
+        Kind::LogsPolicy,
+        Kind::QueryLogging,
+        Kind::Role,
+        Kind::Function,
+        Kind::ApiAccount,
+        Kind::RestApi,
+        Kind::MetricFilter,
+        Kind::Alarm,
     ];
 
     /// The word used in addresses.
@@ -36,9 +69,20 @@ impl Kind {
         match self {
             Kind::JournalGroup => "journal_group",
             Kind::HostedZone => "hosted_zone",
+            Kind::Delegation => "delegation",
             Kind::KmsKey => "kms_key",
             Kind::Ksk => "ksk",
             Kind::ZoneSigning => "zone_signing",
+            Kind::LogsKey => "logs_key",
+            Kind::LogGroup => "log_group",
+            Kind::LogsPolicy => "logs_policy",
+            Kind::QueryLogging => "query_logging",
+            Kind::Role => "role",
+            Kind::Function => "function",
+            Kind::ApiAccount => "api_account",
+            Kind::RestApi => "rest_api",
+            Kind::MetricFilter => "metric_filter",
+            Kind::Alarm => "alarm",
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::target::Target;
 
 /// Region of KMS for DNSSEC, of Route 53's signatures and metrics (Route 53 Developer Guide,
 /// "Working with customer managed keys for DNSSEC").
-const GLOBAL_REGION: &str = "us-east-1";
+pub const GLOBAL_REGION: &str = "us-east-1";
 
 /// What a set of clients may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +54,32 @@ pub enum Access {
 /// One client per service.
 #[derive(Debug, Clone)]
 pub struct Clients {
+    /// API Gateway in the stack's region.
+    pub apigateway: aws_sdk_apigateway::Client,
+    /// CloudWatch in the stack's region.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// CloudWatch in us-east-1, where Route 53's metrics are.
+    pub cloudwatch_global: aws_sdk_cloudwatch::Client,
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
     /// KMS in us-east-1.
     pub kms: aws_sdk_kms::Client,
+    /// KMS in the stack's region.
+    pub kms_regional: aws_sdk_kms::Client,
+    /// Lambda in the stack's region.
+    pub lambda: aws_sdk_lambda::Client,
     /// CloudWatch Logs in the stack's region.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// CloudWatch Logs in us-east-1, where Route 53 writes query logs.
+    pub logs_global: aws_sdk_cloudwatchlogs::Client,
     /// Route 53.
     pub route53: aws_sdk_route53::Client,
     /// STS in the stack's region.
     pub sts: aws_sdk_sts::Client,
     /// The tagging API in us-east-1.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// The tagging API in the stack's region.
+    pub tagging_regional: aws_sdk_resourcegroupstagging::Client,
 }
 
 impl Clients {
@@ -81,11 +97,19 @@ impl Clients {
             }};
         }
         Self {
+            apigateway: client!(aws_sdk_apigateway, region),
+            cloudwatch: client!(aws_sdk_cloudwatch, region),
+            cloudwatch_global: client!(aws_sdk_cloudwatch, GLOBAL_REGION),
+            iam: client!(aws_sdk_iam, GLOBAL_REGION),
             kms: client!(aws_sdk_kms, GLOBAL_REGION),
+            kms_regional: client!(aws_sdk_kms, region),
+            lambda: client!(aws_sdk_lambda, region),
             logs: client!(aws_sdk_cloudwatchlogs, region),
+            logs_global: client!(aws_sdk_cloudwatchlogs, GLOBAL_REGION),
             route53: client!(aws_sdk_route53, GLOBAL_REGION),
             sts: client!(aws_sdk_sts, region),
             tagging: client!(aws_sdk_resourcegroupstagging, GLOBAL_REGION),
+            tagging_regional: client!(aws_sdk_resourcegroupstagging, region),
         }
     }
 }
@@ -227,8 +251,42 @@ pub fn change_id(change: Option<ChangeInfo>) -> Outputs {
         .unwrap_or_default()
 }
 
+/// An answer of the SDK, with its error turned into a [`Failure`] of the operation called.
+pub trait Answer<T>: Sized {
+    /// The answer, or the failure.
+    fn or_fail(self, operation: &str) -> Result<T, Failure>;
+
+    /// The answer; none when AWS says that the object does not exist.
+    fn unless_gone(self, operation: &str) -> Result<Option<T>, Failure> {
+        match self.or_fail(operation) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.class == Class::Gone => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl<T, E> Answer<T> for Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata + fmt::Debug + std::error::Error + 'static,
+{
+    fn or_fail(self, operation: &str) -> Result<T, Failure> {
+        self.map_err(|error| fail(operation, error))
+    }
+}
+
+/// A request that cannot even be built.
+pub fn unusable(operation: &str, why: &str) -> Failure {
+    Failure {
+        operation: operation.to_owned(),
+        class: Class::Refused,
+        code: String::new(),
+        message: why.to_owned(),
+    }
+}
+
 /// Turns an SDK error into a failure.
-pub fn fail<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Failure
+fn fail<E>(operation: &str, error: SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + fmt::Debug + std::error::Error + 'static,
 {

@@ -7,6 +7,7 @@ mod records;
 mod sandbox;
 mod session;
 mod stack;
+mod updater;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -110,6 +111,9 @@ enum Command {
         /// Also delete records that are not ours, after writing them to a zone file.
         #[arg(long)]
         include_records: bool,
+        /// Also delete the log groups, with what they hold.
+        #[arg(long)]
+        delete_logs: bool,
     },
     /// Print the DS and DNSKEY records for the parent zone.
     Ds {
@@ -118,6 +122,11 @@ enum Command {
         /// Form of the output.
         #[arg(long, value_enum, default_value_t = DsFormat::Text)]
         format: DsFormat,
+    },
+    /// The function that changes records: its code.
+    Updater {
+        #[command(subcommand)]
+        command: UpdaterCommand,
     },
     /// The simulated AWS.
     Sandbox {
@@ -149,6 +158,15 @@ struct Go {
     wait: Duration,
 }
 
+/// Where the updater's code comes from.
+#[derive(Debug, Clone, Args)]
+struct Code {
+    /// Take the updater from a zip that a release ships or `updater build` wrote, and from nowhere
+    /// else. Left out: the zip beside this program, else a checkout of the sources.
+    #[arg(long, value_name = "FILE", env = "SPORE_UPDATER_ZIP")]
+    updater_zip: Option<PathBuf>,
+}
+
 /// Forms of the DS record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DsFormat {
@@ -158,6 +176,27 @@ enum DsFormat {
     Bind,
     /// JSON.
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum UpdaterCommand {
+    /// Compile the updater, the same byte for byte everywhere, and print its digests.
+    Build {
+        /// Stack document, for its processor and its lock file; without one, this machine's processor.
+        stack: Option<PathBuf>,
+        /// Also write the zip to ZIP: bootstrap alone, as releases ship it; with --zone-id, the zip
+        /// that the stack's function has.
+        #[arg(long, value_name = "ZIP")]
+        out: Option<PathBuf>,
+        /// Id of the stack's hosted zone, which the function's configuration names.
+        #[arg(long, value_name = "ID", requires = "stack")]
+        zone_id: Option<String>,
+        /// Pin this bootstrap in plans/NAME.updater.lock: the stack then takes no other.
+        #[arg(long)]
+        lock: bool,
+        #[command(flatten)]
+        code: Code,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -283,8 +322,25 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             stack,
             go,
             include_records,
-        } => apply::destroy(&global, stack, &go, include_records).await,
+            delete_logs,
+        } => {
+            let options = crate::plan::DestroyOptions {
+                include_records,
+                delete_logs,
+            };
+            apply::destroy(&global, stack, &go, options).await
+        }
         Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Updater {
+            command:
+                UpdaterCommand::Build {
+                    stack,
+                    out,
+                    zone_id,
+                    lock,
+                    code,
+                },
+        } => updater::build(stack, out, zone_id.as_deref(), lock, code),
         Command::Sandbox { command } => sandbox::run(&global, command).await,
         Command::Schema => {
             output::line(&serde_json::to_string_pretty(&crate::stack::schema())?);

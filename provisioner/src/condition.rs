@@ -18,6 +18,11 @@ pub enum Condition {
     /// The Route 53 change started by this very step is on every authoritative server
     /// (GetChange answers INSYNC; usually within 60 s).
     ChangeInSync,
+    /// The function can be invoked and its last update has ended well (GetFunctionConfiguration).
+    FunctionReady {
+        /// Function name.
+        name: String,
+    },
     /// No resolver can hold the old answer any more.
     HoldDown {
         /// From when it counts.
@@ -70,7 +75,7 @@ pub trait Facts {
 /// Evaluates a condition.
 pub fn met(condition: &Condition, facts: &impl Facts, now: Timestamp) -> Met {
     match condition {
-        Condition::ChangeInSync => Met::Look,
+        Condition::ChangeInSync | Condition::FunctionReady { .. } => Met::Look,
         Condition::HoldDown {
             since,
             lasts,

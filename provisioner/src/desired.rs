@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::addr::{Addr, Kind};
+use crate::kind::{alarm, log_group, metric_filter};
 use crate::name::{self, Charset};
-use crate::stack::Stack;
+use crate::stack::{AcceptedKind, Delegation, Stack};
 
 /// The settings that planning needs. Made from a valid stack document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
+    /// The document.
+    pub stack: Stack,
     /// The zone's name, lower case, without a trailing dot.
     pub domain: String,
     /// The only account that may be written to.
@@ -35,6 +38,11 @@ pub const MANAGED_BY: &str = "spore-infra";
 pub const TAG_STACK: &str = "spore:stack";
 /// Tag that names the version which wrote last.
 pub const TAG_VERSION: &str = "spore:tool-version";
+
+/// Tag of a key that serves something other than the zone's signatures.
+pub const TAG_PURPOSE: &str = "spore:purpose";
+/// Its value on the key that encrypts log groups.
+pub const PURPOSE_LOGS: &str = "logs";
 
 /// Room for KSK names: 128 characters (Route 53 API, CreateKeySigningKey), less `_` and a number.
 const KSK_CHARS_MAX: usize = 120;
@@ -68,6 +76,7 @@ impl Desired {
             |ksk| ksk.as_str().to_owned(),
         );
         Self {
+            stack: stack.clone(),
             domain: stack.domain.as_str().to_owned(),
             account: stack.account.as_str().to_owned(),
             region: stack.region.as_str().to_owned(),
@@ -92,28 +101,150 @@ impl Desired {
     pub fn addrs(&self) -> Vec<Addr> {
         Kind::ALL
             .into_iter()
-            .filter(|kind| match kind {
-                Kind::JournalGroup | Kind::HostedZone => true,
-                Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning => self.dnssec,
+            .flat_map(|kind| match kind {
+                Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning if !self.dnssec => Vec::new(),
+                Kind::LogsKey if !self.stack.logs.encrypt => Vec::new(),
+                Kind::LogsPolicy | Kind::QueryLogging if !self.stack.logs.queries => Vec::new(),
+                Kind::Delegation if self.stack.delegation == Delegation::External => Vec::new(),
+                Kind::LogGroup => log_group::addrs(self),
+                Kind::MetricFilter => metric_filter::addrs(self),
+                Kind::Alarm => alarm::addrs(self),
+                Kind::JournalGroup
+                | Kind::HostedZone
+                | Kind::Delegation
+                | Kind::KmsKey
+                | Kind::Ksk
+                | Kind::ZoneSigning
+                | Kind::LogsKey
+                | Kind::LogsPolicy
+                | Kind::QueryLogging
+                | Kind::Role
+                | Kind::Function
+                | Kind::ApiAccount
+                | Kind::RestApi => vec![self.addr(kind)],
             })
-            .map(|kind| self.addr(kind))
             .collect()
     }
 
-    /// Addresses of everything a stack can have, wanted or not.
+    /// Addresses of everything a stack of this document can have besides what it does not want.
     pub fn all_addrs(&self) -> Vec<Addr> {
-        Kind::ALL.into_iter().map(|kind| self.addr(kind)).collect()
+        let singles = Kind::ALL.into_iter().filter(|kind| match kind {
+            Kind::LogGroup | Kind::MetricFilter | Kind::Alarm => false,
+            Kind::JournalGroup
+            | Kind::HostedZone
+            | Kind::Delegation
+            | Kind::KmsKey
+            | Kind::Ksk
+            | Kind::ZoneSigning
+            | Kind::LogsKey
+            | Kind::LogsPolicy
+            | Kind::QueryLogging
+            | Kind::Role
+            | Kind::Function
+            | Kind::ApiAccount
+            | Kind::RestApi => true,
+        });
+        let mut addrs: Vec<Addr> = singles.map(|kind| self.addr(kind)).collect();
+        addrs.extend(log_group::addrs(self));
+        addrs.extend(metric_filter::addrs(self));
+        addrs.extend(alarm::addrs(self));
+        addrs.sort();
+        addrs
     }
 
     /// The address of the one resource of a kind.
+    ///
+    /// # Panics
+    /// For kinds of which a stack has several.
     pub fn addr(&self, kind: Kind) -> Addr {
         match kind {
-            Kind::JournalGroup | Kind::HostedZone | Kind::ZoneSigning => {
-                Addr::new(kind, &self.domain)
-            }
+            Kind::JournalGroup
+            | Kind::HostedZone
+            | Kind::Delegation
+            | Kind::ZoneSigning
+            | Kind::QueryLogging => Addr::new(kind, &self.domain),
             Kind::KmsKey => Addr::new(kind, "ksk"),
             Kind::Ksk => Addr::new(kind, "active"),
+            Kind::LogsKey => Addr::new(kind, "logs"),
+            Kind::LogsPolicy => Addr::new(kind, "route53"),
+            Kind::Role | Kind::Function | Kind::RestApi => Addr::new(kind, "updater"),
+            Kind::ApiAccount => Addr::new(kind, &self.region),
+            Kind::LogGroup | Kind::MetricFilter | Kind::Alarm => {
+                panic!("invariant: a stack has several of {}", kind.word())
+            }
         }
+    }
+
+    /// Prefix and domain as one name for services that allow letters, digits, `_` and `-`, with room
+    /// for a suffix within `chars_max`.
+    fn derived_name(&self, suffix: &str, chars_max: usize) -> String {
+        let prefix = self.stack.names.prefix.as_str();
+        let room = chars_max - prefix.len() - suffix.len() - 1;
+        let derived = name::derived(&self.stack.domain, Charset::Hyphenated, room);
+        format!("{prefix}-{derived}{suffix}")
+    }
+
+    /// Name of the updater's role (64 characters: IAM API, CreateRole).
+    pub fn role_name(&self) -> String {
+        let exact = self.stack.iam.updater_role.as_ref();
+        exact.map_or_else(
+            || self.derived_name("-updater", 64),
+            |name| name.as_str().to_owned(),
+        )
+    }
+
+    /// ARN of the updater's role.
+    pub fn role_arn(&self) -> String {
+        let path = self.stack.iam.path.as_str();
+        format!(
+            "arn:aws:iam::{}:role{path}{}",
+            self.account,
+            self.role_name()
+        )
+    }
+
+    /// Name of the updater's function (64 characters: Lambda API, CreateFunction).
+    pub fn function_name(&self) -> String {
+        let exact = self.stack.updater.name.as_ref();
+        exact.map_or_else(
+            || self.derived_name("-updater", 64),
+            |name| name.as_str().to_owned(),
+        )
+    }
+
+    /// ARN of the updater's function.
+    pub fn function_arn(&self) -> String {
+        format!(
+            "arn:aws:lambda:{}:{}:function:{}",
+            self.region,
+            self.account,
+            self.function_name()
+        )
+    }
+
+    /// Name of the REST API. CloudWatch's metrics go by it, so it has to be unique.
+    pub fn api_name(&self) -> String {
+        let exact = self.stack.names.api.as_ref();
+        exact.map_or_else(
+            || self.derived_name("", 128),
+            |name| name.as_str().to_owned(),
+        )
+    }
+
+    /// Alias of the key that encrypts log groups.
+    pub fn logs_key_alias(&self) -> String {
+        format!("alias/{}", self.derived_name("-logs", ALIAS_CHARS_MAX))
+    }
+
+    /// What the names of the stack's alarms begin with. A domain has no slash, so that no other
+    /// stack's alarms begin so.
+    pub fn alarm_prefix(&self) -> String {
+        format!("{}/{}/", self.stack.names.prefix.as_str(), self.domain)
+    }
+
+    /// Namespace of the metrics that the stack's filters make.
+    pub fn metric_namespace(&self) -> String {
+        format!("spore-infra/{}", self.domain)
     }
 
     /// Name of the journal's log group.
@@ -149,5 +280,20 @@ impl Desired {
             .into_iter()
             .filter(|(key, value)| live.get(key) != Some(value))
             .collect()
+    }
+
+    /// Why the document accepts a foreign object, if it does.
+    pub fn accepted(&self, kind: AcceptedKind, name: &str) -> Option<&str> {
+        self.stack
+            .accepted
+            .iter()
+            .find(|accepted| accepted.kind == kind && accepted.name.as_str() == name)
+            .map(|accepted| accepted.reason.as_str())
+    }
+
+    /// Whether an object with these tags belongs to the stack.
+    pub fn owns(&self, tags: &BTreeMap<String, String>) -> bool {
+        let is = |key: &str, value: &str| tags.get(key).map(String::as_str) == Some(value);
+        is(TAG_STACK, &self.domain) && is(TAG_MANAGED_BY, MANAGED_BY)
     }
 }

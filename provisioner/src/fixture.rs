@@ -20,16 +20,14 @@ pub fn now() -> Timestamp {
 }
 
 pub fn desired() -> Desired {
-    Desired {
-        domain: DOMAIN.into(),
-        account: "123456789012".into(),
-        region: "us-east-1".into(),
-        dnssec: true,
-        key_alias: "alias/spore-spore_example_edu".into(),
-        ksk_name: "spore_spore_example_edu_1".into(),
-        key_admins: Vec::new(),
-        extra_tags: BTreeMap::new(),
-    }
+    of("")
+}
+
+/// The three lines and more.
+pub fn of(more: &str) -> Desired {
+    let text = format!("version = 1\ndomain = \"{DOMAIN}\"\naccount = \"123456789012\"\n{more}");
+    let read = |_: &std::path::Path| Err(std::io::Error::other("no files in unit tests"));
+    Desired::of(&crate::stack::parse("fixture.toml", &text, &read).unwrap())
 }
 
 /// An account without anything of the stack.
@@ -44,6 +42,17 @@ pub fn empty() -> Snapshot {
         hosted_zone: Observation::Absent,
         kms_key: Observation::Absent,
         dnssec: Observation::Absent,
+        delegation: Observation::Absent,
+        logs_key: Observation::Absent,
+        log_groups: BTreeMap::new(),
+        logs_policy: Observation::Absent,
+        query_logging: Observation::Absent,
+        roles: BTreeMap::new(),
+        function: Observation::Absent,
+        api_account: Observation::Absent,
+        rest_api: Observation::Absent,
+        metric_filters: BTreeMap::new(),
+        alarms: BTreeMap::new(),
         parent: parent(Delegated::default()),
         lock: None,
     }

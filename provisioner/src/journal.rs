@@ -16,12 +16,13 @@ use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use jiff::Timestamp;
 
 use crate::addr::Addr;
-use crate::aws::{Clients, fail};
+use crate::aws::{Answer as _, Clients};
 use crate::clock::Clock;
 use crate::condition::{LIST_LAG, later};
 use crate::desired::Desired;
 use crate::retry::{self, Class, Failure};
 use crate::snapshot::{LockSeen, holder_words};
+use crate::tags;
 
 /// A holder without a sign of life for this long is believed gone (design, section 5).
 pub const STALE: Duration = Duration::from_secs(15 * 60);
@@ -97,10 +98,7 @@ pub async fn take(
     let call = write.logs.create_log_group().log_group_name(&name);
     let call = call.set_tags(Some(tags.clone().into_iter().collect()));
     match unthrottled(clock, async || {
-        call.clone()
-            .send()
-            .await
-            .map_err(|error| fail("logs:CreateLogGroup", error))
+        call.clone().send().await.or_fail("logs:CreateLogGroup")
     })
     .await
     {
@@ -134,10 +132,7 @@ pub async fn take(
         .log_group_name(&name)
         .log_stream_name(stream);
     match unthrottled(clock, async || {
-        call.clone()
-            .send()
-            .await
-            .map_err(|error| fail("logs:CreateLogStream", error))
+        call.clone().send().await.or_fail("logs:CreateLogStream")
     })
     .await
     {
@@ -154,10 +149,7 @@ pub async fn take(
     let call = write.logs.tag_resource().resource_arn(&arn);
     let call = call.set_tags(Some(tags.into_iter().collect()));
     unthrottled(clock, async || {
-        call.clone()
-            .send()
-            .await
-            .map_err(|error| fail("logs:TagResource", error))
+        call.clone().send().await.or_fail("logs:TagResource")
     })
     .await?;
     Ok(Taken::Ours(Box::new(lock(seen.intents))))
@@ -193,18 +185,9 @@ pub async fn look(read: &Clients, desired: &Desired) -> Result<Option<LockSeen>,
 
 /// The lock, and the number of the take-over that its holder wrote down.
 async fn look_closely(read: &Clients, arn: &str) -> Result<Option<(LockSeen, usize)>, Failure> {
-    let answer = read
-        .logs
-        .list_tags_for_resource()
-        .resource_arn(arn)
-        .send()
-        .await;
-    let tags: BTreeMap<String, String> =
-        match answer.map_err(|error| fail("logs:ListTagsForResource", error)) {
-            Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect(),
-            Err(failure) if failure.class == Class::Gone => return Ok(None),
-            Err(failure) => return Err(failure),
-        };
+    let Some(tags) = tags::of_log_group(read, arn).await? else {
+        return Ok(None);
+    };
     let time = |text: &String| text.parse::<Timestamp>().ok();
     let takeover = tags
         .get(TAG_TAKEOVER)
@@ -239,7 +222,7 @@ async fn takeovers(read: &Clients, group: &str) -> Result<(usize, Option<Timesta
         .send();
     let (mut count, mut newest) = (0, None);
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| fail("logs:DescribeLogStreams", error))?;
+        let page = page.or_fail("logs:DescribeLogStreams")?;
         for stream in page.log_streams() {
             count += 1;
             let made = stream
@@ -270,10 +253,7 @@ impl Lock {
             .resource_arn(&self.arn)
             .tags(TAG_BEAT, stamp(now));
         unthrottled(&self.clock, async || {
-            call.clone()
-                .send()
-                .await
-                .map_err(|error| fail("logs:TagResource", error))
+            call.clone().send().await.or_fail("logs:TagResource")
         })
         .await?;
         self.beat = now;
@@ -300,7 +280,7 @@ impl Lock {
                 .tags(TAG_BEAT, stamp(now))
                 .send()
                 .await
-                .map_err(|error| fail("logs:TagResource", error))
+                .or_fail("logs:TagResource")
         })
         .await?;
         self.beat = now;
@@ -328,10 +308,7 @@ impl Lock {
             let call = write.logs.tag_resource().resource_arn(&self.arn);
             let call = call.tags(TAG_HOLDER, NOBODY).tags(TAG_BEAT, stamp(now));
             return match unthrottled(&self.clock, async || {
-                call.clone()
-                    .send()
-                    .await
-                    .map_err(|error| fail("logs:TagResource", error))
+                call.clone().send().await.or_fail("logs:TagResource")
             })
             .await
             {
@@ -342,10 +319,7 @@ impl Lock {
         }
         let call = write.logs.delete_log_group().log_group_name(&self.name);
         match unthrottled(&self.clock, async || {
-            call.clone()
-                .send()
-                .await
-                .map_err(|error| fail("logs:DeleteLogGroup", error))
+            call.clone().send().await.or_fail("logs:DeleteLogGroup")
         })
         .await
         {
@@ -376,10 +350,7 @@ pub async fn record(
         .log_group_name(&group)
         .log_stream_name(&stream);
     match unthrottled(clock, async || {
-        call.clone()
-            .send()
-            .await
-            .map_err(|error| fail("logs:CreateLogStream", error))
+        call.clone().send().await.or_fail("logs:CreateLogStream")
     })
     .await
     {
@@ -401,10 +372,7 @@ pub async fn record(
         .log_stream_name(stream);
     let call = call.set_log_events(Some(events));
     unthrottled(clock, async || {
-        call.clone()
-            .send()
-            .await
-            .map_err(|error| fail("logs:PutLogEvents", error))
+        call.clone().send().await.or_fail("logs:PutLogEvents")
     })
     .await?;
     Ok(())

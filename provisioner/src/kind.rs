@@ -3,13 +3,25 @@
 //!
 //! This file only dispatches; adding a variant breaks the build until every decision is made.
 
+pub mod alarm;
+pub mod api_account;
+pub mod delegation;
+pub mod function;
 pub mod hosted_zone;
 pub mod journal_group;
 pub mod kms_key;
 pub mod ksk;
+pub mod log_group;
+pub mod logs_key;
+pub mod logs_policy;
+pub mod metric_filter;
+pub mod query_logging;
+pub mod rest_api;
+pub mod role;
 pub mod zone_signing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,7 +29,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::Clients;
 use crate::desired::Desired;
-use crate::plan::{DestroyOptions, Field, Lowered, Report};
+use crate::plan::{DestroyOptions, Field, Goal, Lowered, Report};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
 
@@ -34,6 +46,28 @@ pub enum Op {
     Ksk(ksk::Op),
     /// On the zone's signing.
     ZoneSigning(zone_signing::Op),
+    /// On the resource of this kind.
+    Delegation(delegation::Op),
+    /// On the resource of this kind.
+    LogsKey(logs_key::Op),
+    /// On the resource of this kind.
+    LogGroup(log_group::Op),
+    /// On the resource of this kind.
+    LogsPolicy(logs_policy::Op),
+    /// On the resource of this kind.
+    QueryLogging(query_logging::Op),
+    /// On the resource of this kind.
+    Role(role::Op),
+    /// On the resource of this kind.
+    Function(function::Op),
+    /// On the resource of this kind.
+    ApiAccount(api_account::Op),
+    /// On the resource of this kind.
+    RestApi(rest_api::Op),
+    /// On the resource of this kind.
+    MetricFilter(metric_filter::Op),
+    /// On the resource of this kind.
+    Alarm(alarm::Op),
 }
 
 /// An AWS rate limit that calls share.
@@ -45,14 +79,47 @@ pub enum Limit {
     Kms,
     /// CloudWatch Logs mutations: 5 per second (the smallest of theirs).
     Logs,
+    /// IAM mutations: unpublished, of the order of 10 to 20 per second; 5 leaves room for others.
+    Iam,
+    /// Lambda's control plane: 15 per second (Lambda Developer Guide, "Quotas").
+    Lambda,
+    /// CloudWatch alarms: 3 per second (CloudWatch User Guide, "Service quotas").
+    CloudWatch,
+    /// API Gateway's control plane: 10 per second over all its calls (API Gateway Developer Guide,
+    /// "Amazon API Gateway quotas").
+    ApiGateway,
+    /// Of those, creating and deleting resources: 5 per second.
+    ApiResource,
+    /// Of those, CreateRestApi: one in 3 seconds for regional APIs.
+    ApiCreate,
+    /// Of those, DeleteRestApi: one in 30 seconds.
+    ApiDelete,
+    /// Of those, CreateDeployment: one in 5 seconds.
+    ApiDeployment,
+    /// Of those, UpdateAccount: one in 20 seconds.
+    ApiAccount,
 }
 
 impl Limit {
-    /// Calls per second, which is also the size of the bucket.
-    pub fn per_second(self) -> u32 {
+    /// Time in which one call's worth is refilled.
+    pub fn interval(self) -> Duration {
         match self {
-            Limit::Route53 | Limit::Kms | Limit::Logs => 5,
+            Limit::Route53 | Limit::Kms | Limit::Logs | Limit::Iam | Limit::ApiResource => {
+                Duration::from_millis(200)
+            }
+            Limit::Lambda => Duration::from_millis(67),
+            Limit::CloudWatch => Duration::from_millis(334),
+            Limit::ApiGateway => Duration::from_millis(100),
+            Limit::ApiCreate => Duration::from_secs(3),
+            Limit::ApiDelete => Duration::from_secs(30),
+            Limit::ApiDeployment => Duration::from_secs(5),
+            Limit::ApiAccount => Duration::from_secs(20),
         }
+    }
+
+    /// Calls that may be made at once: as many as a second refills, at least one.
+    pub fn burst(self) -> u64 {
+        (1_000 / u64::try_from(self.interval().as_millis()).unwrap_or(1_000)).max(1)
     }
 }
 
@@ -68,6 +135,41 @@ pub enum Look {
     },
     /// A key of this stack without an alias.
     Key,
+    /// A key of this stack for its logs, without an alias.
+    LogsKey,
+    /// Whether a function is active and its last update has ended well.
+    Function {
+        /// Function name.
+        name: String,
+    },
+    /// A REST API that this stack made.
+    RestApi {
+        /// API name.
+        name: String,
+    },
+}
+
+impl Look {
+    /// The rate limit a look counts against.
+    pub fn limit(&self) -> Limit {
+        match self {
+            Look::Change(_) | Look::Zone { .. } => Limit::Route53,
+            Look::Key | Look::LogsKey => Limit::Kms,
+            Look::Function { .. } => Limit::Lambda,
+            Look::RestApi { .. } => Limit::ApiGateway,
+        }
+    }
+
+    /// What is waited for, for people.
+    pub fn awaited(&self) -> &'static str {
+        match self {
+            Look::Change(_) => "Route 53's name servers (in sync, usually within 60 s: GetChange)",
+            Look::Function { .. } => {
+                "Lambda, to make the function ready (usually within seconds: GetFunctionConfiguration)"
+            }
+            Look::Zone { .. } | Look::Key | Look::LogsKey | Look::RestApi { .. } => "AWS's lists",
+        }
+    }
 }
 
 /// What a look found.
@@ -105,6 +207,17 @@ impl Op {
             Op::KmsKey(op) => Op::KmsKey(op.map(f)),
             Op::Ksk(op) => Op::Ksk(op.map(f)),
             Op::ZoneSigning(op) => Op::ZoneSigning(op.map(f)),
+            Op::Delegation(op) => Op::Delegation(op.map(f)),
+            Op::LogsKey(op) => Op::LogsKey(op.map(f)),
+            Op::LogGroup(op) => Op::LogGroup(op.map(f)),
+            Op::LogsPolicy(op) => Op::LogsPolicy(op.map(f)),
+            Op::QueryLogging(op) => Op::QueryLogging(op.map(f)),
+            Op::Role(op) => Op::Role(op.map(f)),
+            Op::Function(op) => Op::Function(op.map(f)),
+            Op::ApiAccount(op) => Op::ApiAccount(op.map(f)),
+            Op::RestApi(op) => Op::RestApi(op.map(f)),
+            Op::MetricFilter(op) => Op::MetricFilter(op.map(f)),
+            Op::Alarm(op) => Op::Alarm(op.map(f)),
         }
     }
 
@@ -114,6 +227,17 @@ impl Op {
             Op::HostedZone(op) => op.brings(),
             Op::KmsKey(op) => op.brings(),
             Op::JournalGroup(_) | Op::Ksk(_) | Op::ZoneSigning(_) => &[],
+            Op::Delegation(op) => op.brings(),
+            Op::LogsKey(op) => op.brings(),
+            Op::LogGroup(op) => op.brings(),
+            Op::LogsPolicy(op) => op.brings(),
+            Op::QueryLogging(op) => op.brings(),
+            Op::Role(op) => op.brings(),
+            Op::Function(op) => op.brings(),
+            Op::ApiAccount(op) => op.brings(),
+            Op::RestApi(op) => op.brings(),
+            Op::MetricFilter(op) => op.brings(),
+            Op::Alarm(op) => op.brings(),
         }
     }
 
@@ -125,6 +249,17 @@ impl Op {
             Op::KmsKey(op) => op.action(),
             Op::Ksk(op) => op.action(),
             Op::ZoneSigning(op) => op.action(),
+            Op::Delegation(op) => op.action(),
+            Op::LogsKey(op) => op.action(),
+            Op::LogGroup(op) => op.action(),
+            Op::LogsPolicy(op) => op.action(),
+            Op::QueryLogging(op) => op.action(),
+            Op::Role(op) => op.action(),
+            Op::Function(op) => op.action(),
+            Op::ApiAccount(op) => op.action(),
+            Op::RestApi(op) => op.action(),
+            Op::MetricFilter(op) => op.action(),
+            Op::Alarm(op) => op.action(),
         }
     }
 
@@ -134,6 +269,17 @@ impl Op {
             Op::JournalGroup(_) => Limit::Logs,
             Op::KmsKey(_) => Limit::Kms,
             Op::HostedZone(_) | Op::Ksk(_) | Op::ZoneSigning(_) => Limit::Route53,
+            Op::Delegation(op) => op.limit(),
+            Op::LogsKey(op) => op.limit(),
+            Op::LogGroup(op) => op.limit(),
+            Op::LogsPolicy(op) => op.limit(),
+            Op::QueryLogging(op) => op.limit(),
+            Op::Role(op) => op.limit(),
+            Op::Function(op) => op.limit(),
+            Op::ApiAccount(op) => op.limit(),
+            Op::RestApi(op) => op.limit(),
+            Op::MetricFilter(op) => op.limit(),
+            Op::Alarm(op) => op.limit(),
         }
     }
 
@@ -145,6 +291,17 @@ impl Op {
             Op::KmsKey(op) => op.verb(),
             Op::Ksk(op) => op.verb(),
             Op::ZoneSigning(op) => op.verb(),
+            Op::Delegation(op) => op.verb(),
+            Op::LogsKey(op) => op.verb(),
+            Op::LogGroup(op) => op.verb(),
+            Op::LogsPolicy(op) => op.verb(),
+            Op::QueryLogging(op) => op.verb(),
+            Op::Role(op) => op.verb(),
+            Op::Function(op) => op.verb(),
+            Op::ApiAccount(op) => op.verb(),
+            Op::RestApi(op) => op.verb(),
+            Op::MetricFilter(op) => op.verb(),
+            Op::Alarm(op) => op.verb(),
         }
     }
 
@@ -161,6 +318,17 @@ impl Op {
             }
             Op::Ksk(op) => matches!(op, ksk::Op::Delete { .. }),
             Op::ZoneSigning(_) => false,
+            Op::Delegation(op) => op.is_removal(),
+            Op::LogsKey(op) => op.is_removal(),
+            Op::LogGroup(op) => op.is_removal(),
+            Op::LogsPolicy(op) => op.is_removal(),
+            Op::QueryLogging(op) => op.is_removal(),
+            Op::Role(op) => op.is_removal(),
+            Op::Function(op) => op.is_removal(),
+            Op::ApiAccount(op) => op.is_removal(),
+            Op::RestApi(op) => op.is_removal(),
+            Op::MetricFilter(op) => op.is_removal(),
+            Op::Alarm(op) => op.is_removal(),
         }
     }
 
@@ -176,6 +344,17 @@ impl Op {
             | Op::JournalGroup(_)
             | Op::Ksk(_)
             | Op::ZoneSigning(_) => None,
+            Op::Delegation(op) => op.look(),
+            Op::LogsKey(op) => op.look(),
+            Op::LogGroup(op) => op.look(),
+            Op::LogsPolicy(op) => op.look(),
+            Op::QueryLogging(op) => op.look(),
+            Op::Role(op) => op.look(),
+            Op::Function(op) => op.look(),
+            Op::ApiAccount(op) => op.look(),
+            Op::RestApi(op) => op.look(),
+            Op::MetricFilter(op) => op.look(),
+            Op::Alarm(op) => op.look(),
         }
     }
 
@@ -195,7 +374,18 @@ impl Op {
             | Op::KmsKey(_)
             | Op::JournalGroup(_)
             | Op::Ksk(_)
-            | Op::ZoneSigning(_) => None,
+            | Op::ZoneSigning(_)
+            | Op::Delegation(_)
+            | Op::LogsKey(_)
+            | Op::LogGroup(_)
+            | Op::LogsPolicy(_)
+            | Op::QueryLogging(_)
+            | Op::Role(_)
+            | Op::Function(_)
+            | Op::ApiAccount(_)
+            | Op::RestApi(_)
+            | Op::MetricFilter(_)
+            | Op::Alarm(_) => None,
         }
     }
 
@@ -207,6 +397,17 @@ impl Op {
             Op::KmsKey(op) => kms_key::perform(op, write).await,
             Op::Ksk(op) => ksk::perform(op, write).await,
             Op::ZoneSigning(op) => zone_signing::perform(op, write).await,
+            Op::Delegation(op) => delegation::perform(op, write).await,
+            Op::LogsKey(op) => logs_key::perform(op, write).await,
+            Op::LogGroup(op) => log_group::perform(op, write).await,
+            Op::LogsPolicy(op) => logs_policy::perform(op, write).await,
+            Op::QueryLogging(op) => query_logging::perform(op, write).await,
+            Op::Role(op) => role::perform(op, write).await,
+            Op::Function(op) => function::perform(op, write).await,
+            Op::ApiAccount(op) => api_account::perform(op, write).await,
+            Op::RestApi(op) => rest_api::perform(op, write).await,
+            Op::MetricFilter(op) => metric_filter::perform(op, write).await,
+            Op::Alarm(op) => alarm::perform(op, write).await,
         }
     }
 }
@@ -219,22 +420,45 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Kind::KmsKey => kms_key::converge(addr, desired, snapshot),
         Kind::Ksk => ksk::converge(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::converge(addr, desired, snapshot),
+        Kind::Delegation => delegation::converge(addr, desired, snapshot),
+        Kind::LogsKey => logs_key::converge(addr, desired, snapshot),
+        Kind::LogGroup => log_group::converge(addr, desired, snapshot),
+        Kind::LogsPolicy => logs_policy::converge(addr, desired, snapshot),
+        Kind::QueryLogging => query_logging::converge(addr, desired, snapshot),
+        Kind::Role => role::converge(addr, desired, snapshot),
+        Kind::Function => function::converge(addr, desired, snapshot),
+        Kind::ApiAccount => api_account::converge(addr, desired, snapshot),
+        Kind::RestApi => rest_api::converge(addr, desired, snapshot),
+        Kind::MetricFilter => metric_filter::converge(addr, desired, snapshot),
+        Kind::Alarm => alarm::converge(addr, desired, snapshot),
     }
 }
 
-/// What the resource needs to be gone.
-pub fn destroy(
-    addr: &Addr,
-    desired: &Desired,
-    snapshot: &Snapshot,
-    options: &DestroyOptions,
-) -> Lowered {
+/// What the resource needs to be gone. `goal` tells a teardown from the removal of what a document no
+/// longer wants.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal) -> Lowered {
+    let nothing_more = DestroyOptions::default();
+    let (options, is_teardown) = match goal {
+        Goal::Converge => (&nothing_more, false),
+        Goal::Destroy(options) => (options, true),
+    };
     match addr.kind() {
         Kind::JournalGroup => journal_group::destroy(addr, desired, snapshot),
         Kind::HostedZone => hosted_zone::destroy(addr, desired, snapshot, options),
         Kind::KmsKey => kms_key::destroy(addr, desired, snapshot),
         Kind::Ksk => ksk::destroy(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::destroy(addr, desired, snapshot),
+        Kind::Delegation => delegation::destroy(addr, desired, snapshot),
+        Kind::LogsKey => logs_key::destroy(addr, desired, snapshot, options.delete_logs),
+        Kind::LogGroup => log_group::destroy(addr, desired, snapshot, options.delete_logs),
+        Kind::LogsPolicy => logs_policy::destroy(addr, desired, snapshot),
+        Kind::QueryLogging => query_logging::destroy(addr, desired, snapshot),
+        Kind::Role => role::destroy(addr, desired, snapshot),
+        Kind::Function => function::destroy(addr, desired, snapshot),
+        Kind::ApiAccount => api_account::destroy(addr, desired, snapshot),
+        Kind::RestApi => rest_api::destroy(addr, desired, snapshot),
+        Kind::MetricFilter => metric_filter::destroy(addr, desired, snapshot, is_teardown),
+        Kind::Alarm => alarm::destroy(addr, desired, snapshot),
     }
 }
 
@@ -246,6 +470,7 @@ pub fn attributes(
     desired
         .all_addrs()
         .into_iter()
+        .chain(unwanted(desired, snapshot))
         .map(|addr| {
             let attributes = match addr.kind() {
                 Kind::JournalGroup => {
@@ -255,6 +480,23 @@ pub fn attributes(
                 Kind::KmsKey => seen(&snapshot.kms_key, kms_key::Live::attributes),
                 Kind::Ksk => seen(&snapshot.dnssec, ksk::Live::key_attributes),
                 Kind::ZoneSigning => seen(&snapshot.dnssec, ksk::Live::signing_attributes),
+                Kind::Delegation => seen(&snapshot.delegation, delegation::Live::attributes),
+                Kind::LogsKey => seen(&snapshot.logs_key, logs_key::Live::attributes),
+                Kind::LogGroup => member(&snapshot.log_groups, &addr, log_group::Live::attributes),
+                Kind::LogsPolicy => seen(&snapshot.logs_policy, logs_policy::Live::attributes),
+                Kind::QueryLogging => {
+                    seen(&snapshot.query_logging, query_logging::Live::attributes)
+                }
+                Kind::Role => member(&snapshot.roles, &addr, role::Live::attributes),
+                Kind::Function => seen(&snapshot.function, function::Live::attributes),
+                Kind::ApiAccount => seen(&snapshot.api_account, api_account::Live::attributes),
+                Kind::RestApi => seen(&snapshot.rest_api, rest_api::Live::attributes),
+                Kind::MetricFilter => member(
+                    &snapshot.metric_filters,
+                    &addr,
+                    metric_filter::Live::attributes,
+                ),
+                Kind::Alarm => member(&snapshot.alarms, &addr, alarm::Live::attributes),
             };
             (addr, attributes)
         })
@@ -271,6 +513,54 @@ fn seen<L>(
         Observation::Foreign(what) => BTreeMap::from([("foreign".to_owned(), what.clone())]),
         Observation::Unreadable(_) => BTreeMap::from([("unreadable".to_owned(), String::new())]),
     }
+}
+
+fn member<L>(
+    seen_by_addr: &BTreeMap<Addr, Observation<L>>,
+    addr: &Addr,
+    attributes: impl Fn(&L) -> BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    seen_by_addr
+        .get(addr)
+        .map(|observation| seen(observation, attributes))
+        .unwrap_or_default()
+}
+
+/// Resources of this stack that exist although the document does not want them (any more). The zone,
+/// its keys and its signing are never among them: those go by `dnssec disable` and `destroy` only.
+pub fn unwanted(desired: &Desired, snapshot: &Snapshot) -> Vec<Addr> {
+    fn there<L>(observation: &Observation<L>) -> bool {
+        matches!(observation, Observation::Present(_))
+    }
+    let wanted = desired.addrs();
+    let mut found: Vec<Addr> = Vec::new();
+    let singles = [
+        (Kind::Delegation, there(&snapshot.delegation)),
+        (Kind::LogsKey, there(&snapshot.logs_key)),
+        (Kind::LogsPolicy, there(&snapshot.logs_policy)),
+        (Kind::QueryLogging, there(&snapshot.query_logging)),
+        (Kind::Function, there(&snapshot.function)),
+        (Kind::ApiAccount, there(&snapshot.api_account)),
+        (Kind::RestApi, there(&snapshot.rest_api)),
+    ];
+    found.extend(
+        singles
+            .into_iter()
+            .filter(|(_, there)| *there)
+            .map(|(kind, _)| desired.addr(kind)),
+    );
+    fn members<L>(by_addr: &BTreeMap<Addr, Observation<L>>) -> impl Iterator<Item = Addr> {
+        by_addr
+            .iter()
+            .filter(|(_, observation)| there(observation))
+            .map(|(addr, _)| addr.clone())
+    }
+    found.extend(members(&snapshot.log_groups));
+    found.extend(members(&snapshot.roles));
+    found.extend(members(&snapshot.metric_filters));
+    found.extend(members(&snapshot.alarms));
+    found.retain(|addr| !wanted.contains(addr));
+    found
 }
 
 /// The answer of a kind whose resource cannot be judged.
@@ -291,6 +581,20 @@ fn up_to_date(addr: &Addr, known: Outputs) -> Lowered {
         known,
         ..Lowered::default()
     }
+}
+
+/// One field per attribute that differs.
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Field> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| Field {
+            name: name.clone(),
+            before: before.get(name).cloned(),
+            after: after.get(name).cloned(),
+        })
+        .collect()
 }
 
 /// One field per tag that changes.

@@ -18,6 +18,7 @@ use crate::desired::Desired;
 use crate::ds::{DnsKey, Ds};
 use crate::graph;
 use crate::kind::{self, Op};
+use crate::policy::{Policy, Statement};
 use crate::safety;
 use crate::snapshot::{Delegated, ParentView, Snapshot, holder_words};
 
@@ -268,6 +269,22 @@ pub enum Report {
         /// What they see and have to do.
         what: String,
     },
+    /// Something foreign that the document accepts; never touched.
+    Accepted {
+        /// The resource it is on.
+        addr: Addr,
+        /// What it is.
+        what: String,
+        /// Why it is accepted, in the document's words.
+        reason: String,
+    },
+    /// Worth knowing in every plan.
+    Warning {
+        /// The resource.
+        addr: Addr,
+        /// What is not as it should be.
+        what: String,
+    },
     /// Left in place on purpose.
     Left {
         /// What is left.
@@ -282,6 +299,22 @@ pub enum Report {
         /// Its last sign of life.
         beat: Timestamp,
     },
+}
+
+/// What one policy gives that another did not, and takes.
+pub fn rights_between(addr: &Addr, wanted: &Policy, live: Option<&Policy>) -> Vec<RightChange> {
+    let none = BTreeSet::new();
+    let before = live.map_or(&none, |policy| &policy.statements);
+    let right = |gained| {
+        move |statement: &Statement| RightChange {
+            addr: addr.clone(),
+            gained,
+            sentence: statement.sentence(),
+        }
+    };
+    let lost = before.difference(&wanted.statements).map(right(false));
+    let gained = wanted.statements.difference(before).map(right(true));
+    lost.chain(gained).collect()
 }
 
 /// What a kind answers when it is asked to plan.
@@ -344,11 +377,13 @@ pub enum Goal {
 pub struct DestroyOptions {
     /// Also delete records that are not ours (they are written to a zone file first).
     pub include_records: bool,
+    /// Also delete the log groups with what they hold.
+    pub delete_logs: bool,
 }
 
 /// Plans the way from live to desired.
 pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
-    let lowered = desired
+    let mut lowered: Vec<(Addr, Lowered)> = desired
         .addrs()
         .into_iter()
         .map(|addr| {
@@ -356,20 +391,33 @@ pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
             (addr, lowered)
         })
         .collect();
+    lowered.extend(kind::unwanted(desired, snapshot).into_iter().map(|addr| {
+        let mut lowered = kind::destroy(&addr, desired, snapshot, &Goal::Converge);
+        if let Some(change) = &mut lowered.change {
+            if addr.kind() != Kind::MetricFilter {
+                change.why = "it is the stack's, and the document does not want it".into();
+            }
+        }
+        (addr, lowered)
+    }));
     link(desired, snapshot, Goal::Converge, lowered)
 }
 
 /// Plans the way from live to nothing.
 pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions) -> Plan {
+    let goal = Goal::Destroy(options.clone());
     let lowered = desired
         .all_addrs()
         .into_iter()
+        .chain(kind::unwanted(desired, snapshot))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
         .map(|addr| {
-            let lowered = kind::destroy(&addr, desired, snapshot, options);
+            let lowered = kind::destroy(&addr, desired, snapshot, &goal);
             (addr, lowered)
         })
         .collect();
-    link(desired, snapshot, Goal::Destroy(options.clone()), lowered)
+    link(desired, snapshot, goal, lowered)
 }
 
 /// The DS set of a parent server that vouches for other keys only.
@@ -414,6 +462,9 @@ fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, 
     }
     hold_back(&mut plan, &mut drafts);
     journal_order(&plan.goal, &mut drafts);
+    if plan.goal != Goal::Converge {
+        teardown_order(desired, &mut drafts);
+    }
     let steps = resolve_edges(&plan.known, drafts);
     plan.steps = graph::order(steps);
     if let Some(lock) = snapshot.lock.as_ref().filter(|lock| !lock.own) {
@@ -488,6 +539,8 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
             Report::UpToDate(_)
             | Report::HeldBack { .. }
             | Report::External { .. }
+            | Report::Accepted { .. }
+            | Report::Warning { .. }
             | Report::Left { .. }
             | Report::LeftoverLock { .. } => None,
         })
@@ -551,6 +604,33 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
                 draft.after.extend(others.iter().cloned().map(After::AllOf));
             }
             Goal::Converge | Goal::Destroy(_) => {}
+        }
+    }
+}
+
+/// The updater stops first, so that nobody writes records into a zone that is being taken down; what
+/// watches goes last, so that a teardown that stops half way is still watched.
+fn teardown_order(desired: &Desired, drafts: &mut [(Addr, Draft)]) {
+    let doors = [Kind::RestApi, Kind::Function].map(|kind| desired.addr(kind));
+    let zone = desired.addr(Kind::HostedZone);
+    for (addr, draft) in drafts {
+        match addr.kind() {
+            Kind::RestApi | Kind::JournalGroup => {}
+            // The API refers to the function.
+            Kind::Function => draft.after.push(After::AllOf(doors[0].clone())),
+            Kind::Alarm | Kind::MetricFilter | Kind::LogGroup | Kind::LogsKey => {
+                draft.after.push(After::AllOf(zone.clone()));
+                draft.after.extend(doors.iter().cloned().map(After::AllOf));
+            }
+            Kind::HostedZone
+            | Kind::Delegation
+            | Kind::KmsKey
+            | Kind::Ksk
+            | Kind::ZoneSigning
+            | Kind::LogsPolicy
+            | Kind::QueryLogging
+            | Kind::Role
+            | Kind::ApiAccount => draft.after.extend(doors.iter().cloned().map(After::AllOf)),
         }
     }
 }
@@ -619,6 +699,8 @@ impl Plan {
                 Report::UpToDate(_)
                 | Report::HeldBack { .. }
                 | Report::External { .. }
+                | Report::Accepted { .. }
+                | Report::Warning { .. }
                 | Report::Left { .. }
                 | Report::LeftoverLock { .. } => None,
             })
@@ -633,6 +715,8 @@ impl Plan {
             | Report::UpToDate(_)
             | Report::HeldBack { .. }
             | Report::External { .. }
+            | Report::Accepted { .. }
+            | Report::Warning { .. }
             | Report::Left { .. } => None,
         })
     }
@@ -693,6 +777,7 @@ impl Step {
 fn rule(condition: &Condition) -> Option<String> {
     match condition {
         Condition::ChangeInSync => Some("in-sync".to_owned()),
+        Condition::FunctionReady { name } => Some(format!("ready {name}")),
         Condition::HoldDown { lasts, .. } => Some(format!("hold-down {}", lasts.as_secs())),
         Condition::ListsSettled { .. } => None,
     }

@@ -175,7 +175,7 @@ fn waits(plan: &Plan) -> Vec<String> {
                     "{} waits until AWS's lists are complete: an earlier attempt got no answer",
                     step.id
                 )),
-                Condition::ChangeInSync => {}
+                Condition::ChangeInSync | Condition::FunctionReady { .. } => {}
             }
         }
         if step.done_when.contains(&Condition::ChangeInSync) {
@@ -234,6 +234,10 @@ fn note(report: &Report) -> Option<String> {
         Report::External { addr, who, what } => {
             Some(format!("{addr} waits for the people of {who}: {what}"))
         }
+        Report::Accepted { addr, what, reason } => {
+            Some(format!("{addr}: {what} is accepted: {reason}"))
+        }
+        Report::Warning { addr, what } => Some(format!("warning: {addr}: {what}")),
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
         Report::LeftoverLock { holder, beat } if holder == journal::NOBODY => Some(format!(
             "the run that ended at {beat:.0} left word of what it began to create; that is looked for first"
@@ -262,7 +266,10 @@ pub fn plan_json(plan: &Plan, stack_file: &str, document: &str) -> Value {
         "made_at": format!("{:.0}", plan.made_at),
         "goal": match &plan.goal {
             Goal::Converge => json!("converge"),
-            Goal::Destroy(options) => json!({"destroy": {"include_records": options.include_records}}),
+            Goal::Destroy(options) => json!({"destroy": {
+                "include_records": options.include_records,
+                "delete_logs": options.delete_logs,
+            }}),
         },
         "changes": plan.changes.iter().map(|change| json!({
             "address": change.addr.to_string(),

@@ -64,9 +64,32 @@ pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Clas
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
         | "ThrottledException" => Class::Throttled,
-        "PriorRequestNotComplete" | "ConcurrentModification" | "OperationAbortedException" => {
-            Class::Busy
+        // Lambda made neither role nor trust visible to itself yet: this text only, as the same code
+        // means real mistakes (aws-facts section 2; aws-sdk-js issue 3498).
+        "InvalidParameterValueException" if message.contains("cannot be assumed by Lambda") => {
+            Class::Propagating
         }
+        // API Gateway does not see the new logging role, or its trust, yet.
+        "BadRequestException"
+            if operation == "apigateway:UpdateAccount" && message.contains("role") =>
+        {
+            Class::Propagating
+        }
+        // One code, two meanings: the object exists, or another change of it is under way.
+        "ResourceConflictException" | "ConflictException" => {
+            let makes = ["Create", "AddPermission", "Put"];
+            let name = operation.split(':').nth(1).unwrap_or_default();
+            let is_there = message.contains("already exist") || message.contains("exists");
+            if is_there && makes.iter().any(|verb| name.starts_with(verb)) {
+                Class::AlreadyThere
+            } else {
+                Class::Busy
+            }
+        }
+        "PriorRequestNotComplete"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "OperationAbortedException" => Class::Busy,
         // Right after our own CreateKey or PutKeyPolicy, Route 53 may not see the key or its policy
         // yet (aws-facts section 2: "can be propagation: retry for a short, bounded time").
         "InvalidKMSArn" => Class::Propagating,
@@ -81,12 +104,19 @@ pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Clas
         }
         "HostedZoneAlreadyExists"
         | "KeySigningKeyAlreadyExists"
+        | "EntityAlreadyExists"
+        | "EntityAlreadyExistsException"
+        | "QueryLoggingConfigAlreadyExists"
         | "AlreadyExistsException"
         | "ResourceAlreadyExistsException" => Class::AlreadyThere,
         "NoSuchHostedZone"
         | "NoSuchKeySigningKey"
         | "ResourceNotFoundException"
         | "NotFoundException"
+        | "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "NoSuchQueryLoggingConfig"
+        | "ResourceNotFound"
         | "NoSuchChange" => Class::Gone,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
             Class::Denied
@@ -104,6 +134,8 @@ pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Clas
         "TooManyHostedZones"
         | "TooManyKeySigningKeys"
         | "LimitExceededException"
+        | "LimitExceeded"
+        | "CodeStorageExceededException"
         | "LimitsExceeded" => Class::Quota,
         // A key that is scheduled for deletion already is what ScheduleKeyDeletion is asked for.
         "KMSInvalidStateException"

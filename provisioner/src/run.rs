@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::addr::Addr;
 use crate::arg::{Arg, Output, Outputs};
@@ -130,10 +130,12 @@ pub struct Run {
 /// wait for lists.
 const UNANSWERED_MAX: u32 = 3;
 
-/// A token bucket: as many calls per second as the limit allows, refilled continuously.
+/// A token bucket, measured in time: as many calls per second as the limit allows, refilled
+/// continuously.
 #[derive(Debug, Clone)]
 struct Bucket {
-    tokens_milli: u64,
+    /// Each call takes the limit's interval out of it; time fills it.
+    filled_millis: u64,
     filled_at: Timestamp,
 }
 
@@ -265,9 +267,7 @@ impl Run {
             State::Running => StatusText::Waiting("AWS's answer".into()),
             State::Backoff { .. } => StatusText::Waiting("another attempt".into()),
             State::Looking(looking) => StatusText::Waiting(match looking.purpose {
-                Purpose::Done => {
-                    "Route 53's name servers (in sync, usually within 60 s: GetChange)".into()
-                }
+                Purpose::Done => looking.look.awaited().into(),
                 Purpose::CarriedOut => {
                     "AWS's lists, to see whether the unanswered call was carried out".into()
                 }
@@ -349,10 +349,7 @@ impl Run {
             }
             State::Looking(looking) => {
                 let look = looking.look.clone();
-                let limit = match look {
-                    Look::Change(_) | Look::Zone { .. } => Limit::Route53,
-                    Look::Key => Limit::Kms,
-                };
+                let limit = look.limit();
                 self.take(limit, now).map_or_else(
                     |at| {
                         wake.no_later(at);
@@ -458,10 +455,18 @@ impl Run {
             .extend(outputs);
         entry.answered_at = Some(now);
         entry.first_failure = None;
-        let waits_for_sync = entry.step.done_when.contains(&Condition::ChangeInSync);
-        entry.state = match change {
-            Some(change) if waits_for_sync => State::Looking(Looking {
-                look: Look::Change(change),
+        let awaited = entry
+            .step
+            .done_when
+            .iter()
+            .find_map(|condition| match condition {
+                Condition::ChangeInSync => change.clone().map(Look::Change),
+                Condition::FunctionReady { name } => Some(Look::Function { name: name.clone() }),
+                Condition::HoldDown { .. } | Condition::ListsSettled { .. } => None,
+            });
+        entry.state = match awaited {
+            Some(look) => State::Looking(Looking {
+                look,
                 purpose: Purpose::Done,
                 since: now,
                 at: later(now, retry::poll(0)),
@@ -469,7 +474,7 @@ impl Run {
                 asked: false,
             }),
             // Without a change there is nothing that could still be on its way.
-            Some(_) | None => State::Settled,
+            None => State::Settled,
         };
     }
 
@@ -628,26 +633,21 @@ impl Run {
 
     /// Takes a token, or says when there will be one.
     fn take(&mut self, limit: Limit, now: Timestamp) -> Result<(), Timestamp> {
-        const CALL_MILLI: u64 = 1_000;
-        let per_second = u64::from(limit.per_second());
-        let full = per_second * CALL_MILLI;
+        let interval = u64::try_from(limit.interval().as_millis()).unwrap_or(u64::MAX);
+        let full = limit.burst().saturating_mul(interval);
         let bucket = self.buckets.entry(limit).or_insert(Bucket {
-            tokens_milli: full,
+            filled_millis: full,
             filled_at: now,
         });
         let since = u64::try_from(now.duration_since(bucket.filled_at).as_millis()).unwrap_or(0);
-        bucket.tokens_milli = bucket
-            .tokens_milli
-            .saturating_add(since.saturating_mul(per_second))
-            .min(full);
+        bucket.filled_millis = bucket.filled_millis.saturating_add(since).min(full);
         bucket.filled_at = now;
-        if bucket.tokens_milli >= CALL_MILLI {
-            bucket.tokens_milli -= CALL_MILLI;
+        if bucket.filled_millis >= interval {
+            bucket.filled_millis -= interval;
             return Ok(());
         }
-        let missing = (CALL_MILLI - bucket.tokens_milli).div_ceil(per_second);
-        let pause = SignedDuration::from_millis(i64::try_from(missing).unwrap_or(1_000));
-        Err(now.checked_add(pause).unwrap_or(Timestamp::MAX))
+        let missing = Duration::from_millis(interval - bucket.filled_millis);
+        Err(later(now, missing))
     }
 }
 
@@ -868,7 +868,9 @@ mod tests {
                 Output::KeyArn,
                 "arn:found".into(),
             )]))),
-            Look::Change(_) | Look::Zone { .. } => Ok(Seen::InSync),
+            Look::Change(_) | Look::Zone { .. } | Look::Function { .. } | Look::RestApi { .. } => {
+                Ok(Seen::InSync)
+            }
         };
         let (started, outcome, run, _) = play(from_empty(), answer, found);
         assert_eq!(outcome, Outcome::Converged);
@@ -895,7 +897,9 @@ mod tests {
         };
         let not_listed = |_: &StepId, look: &Look, _: Timestamp| match look {
             Look::Key => Ok(Seen::NotListed),
-            Look::Change(_) | Look::Zone { .. } => Ok(Seen::InSync),
+            Look::Change(_) | Look::Zone { .. } | Look::Function { .. } | Look::RestApi { .. } => {
+                Ok(Seen::InSync)
+            }
         };
         let (_, outcome, ..) = play(from_empty(), answer, not_listed);
         assert_eq!(outcome, Outcome::Converged);
@@ -917,7 +921,11 @@ mod tests {
         };
         let look = |_: &StepId, look: &Look, _: Timestamp| match look {
             Look::Zone { .. } => Ok(Seen::NotListed),
-            Look::Change(_) | Look::Key => Ok(Seen::InSync),
+            Look::Change(_)
+            | Look::Key
+            | Look::LogsKey
+            | Look::Function { .. }
+            | Look::RestApi { .. } => Ok(Seen::InSync),
         };
         let (_, outcome, _, took) = play(from_empty(), answer, look);
         assert_eq!(outcome, Outcome::Converged);
@@ -977,7 +985,7 @@ mod tests {
             .count();
         assert_eq!(taken, 5);
         let soon = now
-            .checked_add(SignedDuration::from_millis(200))
+            .checked_add(jiff::SignedDuration::from_millis(200))
             .expect("in range");
         assert!(run.take(Limit::Route53, soon).is_ok());
         assert!(run.take(Limit::Route53, soon).is_err());

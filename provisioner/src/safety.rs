@@ -216,7 +216,10 @@ mod tests {
         plan::destroy(
             &fixture::desired(),
             snapshot,
-            &DestroyOptions { include_records },
+            &DestroyOptions {
+                include_records,
+                ..DestroyOptions::default()
+            },
         )
     }
 

@@ -7,7 +7,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
+use crate::addr::Addr;
+use crate::kind::{
+    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
+};
 
 /// What reading one resource gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,28 @@ pub struct Snapshot {
     pub kms_key: Observation<kms_key::Live>,
     /// Route 53's view of the zone's DNSSEC: signing status and key-signing keys.
     pub dnssec: Observation<ksk::Live>,
+    /// The delegation in the parent zone, where that zone is in this account.
+    pub delegation: Observation<delegation::Live>,
+    /// The KMS key that encrypts the log groups.
+    pub logs_key: Observation<logs_key::Live>,
+    /// A log group with retention and key, by address.
+    pub log_groups: BTreeMap<Addr, Observation<log_group::Live>>,
+    /// The account's resource policy that lets Route 53 write query logs; shared.
+    pub logs_policy: Observation<logs_policy::Live>,
+    /// Query logging of the zone.
+    pub query_logging: Observation<query_logging::Live>,
+    /// An IAM role with its policies, by address.
+    pub roles: BTreeMap<Addr, Observation<role::Live>>,
+    /// The updater's Lambda function.
+    pub function: Observation<function::Live>,
+    /// The account's API Gateway settings: who may write its logs; shared.
+    pub api_account: Observation<api_account::Live>,
+    /// The REST API, with all its parts.
+    pub rest_api: Observation<rest_api::Live>,
+    /// A metric filter on a log group, by address.
+    pub metric_filters: BTreeMap<Addr, Observation<metric_filter::Live>>,
+    /// A CloudWatch alarm, by address.
+    pub alarms: BTreeMap<Addr, Observation<alarm::Live>>,
     /// What the parent zone's servers say about the zone.
     pub parent: ParentView,
     /// A lock that somebody holds or left behind.

@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::wire::check;
 use crate::wire::model::model;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{cloudwatch, kms, logs, route53, tagging};
+use crate::{apigateway, cloudwatch, iam, kms, logs, route53, sts, tagging};
 
 /// The world, and who calls from where and when.
 pub(crate) struct Bench {
@@ -21,7 +21,8 @@ pub(crate) struct Bench {
 
 /// Errors that services answer without listing them for an operation
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>).
-const COMMON_ERRORS: [&str; 5] = [
+const COMMON_ERRORS: [&str; 6] = [
+    "AccessDenied",
     "AccessDeniedException",
     "NotAuthorizedException",
     "NotImplemented",
@@ -31,11 +32,14 @@ const COMMON_ERRORS: [&str; 5] = [
 
 fn operation(service: &str, name: &str) -> &'static Operation {
     let found = match service {
+        "apigateway" => apigateway::operation(name),
+        "iam" => iam::operation(name),
         "cloudwatch" => cloudwatch::operation(name),
         "kms" => kms::operation(name),
         "logs" => logs::operation(name),
         "resourcegroupstaggingapi" => tagging::operation(name),
         "route53" => route53::operation(name),
+        "sts" => sts::operation(name),
         _ => None,
     };
     found.unwrap_or_else(|| panic!("{service} has no operation {name}"))
@@ -81,6 +85,8 @@ impl Bench {
                 let code = match service {
                     "logs" | "resourcegroupstaggingapi" => "InvalidParameterException",
                     "route53" => "InvalidInput",
+                    "apigateway" => "BadRequestException",
+                    "iam" | "sts" => "ValidationError",
                     "cloudwatch" => "ValidationError",
                     _ => "ValidationException",
                 };

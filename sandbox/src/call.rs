@@ -203,7 +203,8 @@ impl World {
                 .take(now, place, (call.model, call.protocol), call.name)?;
         }
         let needs = (operation.needs)(self, &caller, &input);
-        auth::authorize(self, &caller, &needs)?;
+        auth::authorize(self, &caller, &needs)
+            .map_err(|refused| auth::spelt(refused, call.protocol))?;
         if arrived.writes() {
             // What alarms and hourly metrics saw before this call must not depend on it.
             self.watch(now);

@@ -16,3 +16,10 @@ pub fn operation(_name: &str) -> Option<&'static Operation> {
 /// What lambda:Invoke needs to know to answer its caller.
 #[derive(Debug, Clone)]
 pub struct Waiting {}
+
+impl State {
+    /// The policy of a function, if it has one.
+    pub fn resource_policy(&self, _arn: &str) -> Option<String> {
+        None
+    }
+}

@@ -73,6 +73,18 @@ fn bucket_of(service: &str, operation: &str) -> Option<(&'static str, Rate)> {
         ("cloudwatch", "PutMetricAlarm") => (per_action, rate(3.0, 3.0)),
         ("cloudwatch", "DescribeAlarms") => (per_action, rate(9.0, 9.0)),
         ("cloudwatch", "DeleteAlarms" | "SetAlarmState") => (per_action, rate(3.0, 3.0)),
+        // API Gateway: "Quotas for creating, deploying and managing an API". The total of all
+        // operations, 10 per second with a burst of 40, is the bucket of those without a row.
+        ("apigateway", "CreateRestApi" | "ImportRestApi") => {
+            ("CreateRestApi", rate(1.0, 1.0 / 3.0))
+        }
+        ("apigateway", "DeleteRestApi") => (per_action, rate(1.0, 1.0 / 30.0)),
+        ("apigateway", "CreateDeployment") => (per_action, rate(1.0, 1.0 / 5.0)),
+        ("apigateway", "CreateResource" | "DeleteResource") => (per_action, rate(5.0, 5.0)),
+        ("apigateway", "GetResources") => (per_action, rate(5.0, 2.5)),
+        ("apigateway", "PutRestApi") => (per_action, rate(1.0, 1.0)),
+        ("apigateway", "UpdateAccount") => (per_action, rate(1.0, 1.0 / 20.0)),
+        ("apigateway", _) => ("all", rate(40.0, 10.0)),
         ("resourcegroupstaggingapi", "GetResources") => (per_action, rate(15.0, 15.0)),
         ("resourcegroupstaggingapi", _) => (per_action, rate(5.0, 5.0)),
         ("sts", _) => ("all", rate(600.0, 600.0)),
@@ -123,6 +135,7 @@ pub fn throttled(model: &Model, protocol: Protocol) -> AwsError {
             "ThrottledException",
             "The request was denied to limit the frequency of submitted requests.",
         ),
+        ("apigateway", _) => AwsError::new("TooManyRequestsException", "Too Many Requests"),
         (_, Protocol::RestXml | Protocol::Query) => AwsError::new("Throttling", "Rate exceeded"),
         (_, Protocol::Json | Protocol::RestJson | Protocol::RpcV2Cbor) => {
             AwsError::new("ThrottlingException", "Rate exceeded")

@@ -237,6 +237,10 @@ pub struct World {
     pub dns: dns::State,
     /// Token buckets.
     pub limits: limits::State,
+    /// Service control policies of a simulated organisation, by account, as if all were attached to
+    /// the account itself. No operation sets them.
+    #[serde(default)]
+    pub scps: BTreeMap<String, Vec<String>>,
 }
 
 /// Version of the world's format that this code reads and writes.
@@ -262,6 +266,7 @@ impl World {
             tagging: tagging::State::default(),
             dns: dns::State::default(),
             limits: limits::State::default(),
+            scps: BTreeMap::new(),
         }
     }
 }

@@ -153,13 +153,13 @@ pub async fn destroy(
     global: &Global,
     named: Option<PathBuf>,
     go: &Go,
-    include_records: bool,
+    options: DestroyOptions,
 ) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let goal = Goal::Destroy(DestroyOptions { include_records });
+    let goal = Goal::Destroy(options);
     let job = Job {
         session: &session,
         document: &document,

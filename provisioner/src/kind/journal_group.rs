@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
-use crate::aws::{Clients, fail};
+use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
+use crate::kind::log_group;
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
+use crate::tags::{self, Tags};
 
 /// Years of history are small: a few events per change. One of the values CloudWatch Logs allows.
 pub const RETENTION_DAYS: i32 = 3653;
@@ -313,41 +315,30 @@ impl Op {
     }
 }
 
-/// Reads the group. `tags` is read directly, retention from the list.
-pub async fn observe(read: &Clients, desired: &Desired) -> Observation<Live> {
+/// Reads the group's tags directly, not through a list. None when there is no group.
+pub async fn tags(read: &Clients, desired: &Desired) -> Result<Option<Tags>, Failure> {
+    let arn = desired.log_group_arn(&desired.journal_group());
+    tags::of_log_group(read, &arn).await
+}
+
+/// Puts together what its tags and the list of groups show.
+pub fn judge(
+    desired: &Desired,
+    tags: Result<Option<Tags>, Failure>,
+    listed: &log_group::Listed,
+) -> Observation<Live> {
     let name = desired.journal_group();
-    let tags = read
-        .logs
-        .list_tags_for_resource()
-        .resource_arn(desired.log_group_arn(&name))
-        .send();
-    let groups = read
-        .logs
-        .describe_log_groups()
-        .log_group_name_prefix(&name)
-        .send();
-    let (tags, groups) = tokio::join!(tags, groups);
-    let tags: BTreeMap<String, String> = match tags {
-        Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect(),
-        Err(error) => {
-            let failure = fail("logs:ListTagsForResource", error);
-            return if failure.class == Class::Gone {
-                Observation::Absent
-            } else {
-                Observation::Unreadable(failure.to_string())
-            };
-        }
+    let tags = match tags {
+        Ok(Some(tags)) => tags,
+        Ok(None) => return Observation::Absent,
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
-    let retention_days = match groups {
-        Ok(answer) => answer
-            .log_groups()
-            .iter()
-            .find(|group| group.log_group_name() == Some(&name))
+    let retention_days = match listed {
+        Ok(listed) => listed
+            .get(&name)
             .map(|group| group.retention_in_days())
             .ok_or(()),
-        Err(error) => {
-            return Observation::Unreadable(fail("logs:DescribeLogGroups", error).to_string());
-        }
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
     // The name says whose it is: nobody else names groups /spore-infra/DOMAIN. A group of that name
     // with another stack's tag is not touched all the same.
@@ -370,7 +361,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         Op::Create { name, tags } => {
             let call = write.logs.create_log_group().log_group_name(name);
             let call = call.set_tags(Some(tags.clone().into_iter().collect()));
-            match call.send().await.map_err(|error| fail(action, error)) {
+            match call.send().await.or_fail(action) {
                 Ok(_) => {}
                 // The name is ours alone: a group that is there already is what was asked for.
                 Err(failure) if failure.class == Class::AlreadyThere => {}
@@ -379,15 +370,12 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
         Op::SetRetention { name, days } => {
             let call = write.logs.put_retention_policy().log_group_name(name);
-            call.retention_in_days(*days)
-                .send()
-                .await
-                .map_err(|error| fail(action, error))?;
+            call.retention_in_days(*days).send().await.or_fail(action)?;
         }
         Op::Tag { arn, tags } => {
             let call = write.logs.tag_resource().resource_arn(arn);
             let call = call.set_tags(Some(tags.clone().into_iter().collect()));
-            call.send().await.map_err(|error| fail(action, error))?;
+            call.send().await.or_fail(action)?;
         }
         Op::Remember { arn, key, value } => {
             let call = write
@@ -395,15 +383,15 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .tag_resource()
                 .resource_arn(arn)
                 .tags(*key, value.value());
-            call.send().await.map_err(|error| fail(action, error))?;
+            call.send().await.or_fail(action)?;
         }
         Op::Forget { arn, key } => {
             let call = write.logs.untag_resource().resource_arn(arn).tag_keys(*key);
-            call.send().await.map_err(|error| fail(action, error))?;
+            call.send().await.or_fail(action)?;
         }
         Op::Delete { name } => {
             let call = write.logs.delete_log_group().log_group_name(name);
-            call.send().await.map_err(|error| fail(action, error))?;
+            call.send().await.or_fail(action)?;
         }
     }
     Ok(Outputs::new())

@@ -17,11 +17,11 @@ use std::collections::BTreeMap;
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
-use crate::aws::{Clients, change_id, fail};
+use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::plan::{After, Change, Draft, Field, Lowered, Risk, StepId, Symbol, of};
-use crate::retry::{Class, Failure};
+use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
 
 /// The most KSKs a zone can have (Route 53 Developer Guide, "Quotas").
@@ -328,22 +328,16 @@ impl Op {
 
 /// Reads signing status and keys of a zone.
 pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
-    let answer = match read
+    let answer = read
         .route53
         .get_dnssec()
         .hosted_zone_id(zone_id)
         .send()
-        .await
-    {
-        Ok(answer) => answer,
-        Err(error) => {
-            let failure = fail("route53:GetDNSSEC", error);
-            return if failure.class == Class::Gone {
-                Observation::Absent
-            } else {
-                Observation::Unreadable(failure.to_string())
-            };
-        }
+        .await;
+    let answer = match answer.unless_gone("route53:GetDNSSEC") {
+        Ok(Some(answer)) => answer,
+        Ok(None) => return Observation::Absent,
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let status = answer.status();
@@ -384,10 +378,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .key_management_service_arn(kms_arn.value())
                 .caller_reference(format!("spore-infra/ksk/{}/{number}", zone.value()))
                 .status("ACTIVE");
-            call.send()
-                .await
-                .map_err(|error| fail(action, error))?
-                .change_info
+            call.send().await.or_fail(action)?.change_info
         }
         Op::Activate { zone, name } => {
             let call = write
@@ -395,10 +386,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .activate_key_signing_key()
                 .hosted_zone_id(zone.value())
                 .name(name);
-            call.send()
-                .await
-                .map_err(|error| fail(action, error))?
-                .change_info
+            call.send().await.or_fail(action)?.change_info
         }
         Op::Deactivate { zone, name } => {
             let call = write
@@ -406,10 +394,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .deactivate_key_signing_key()
                 .hosted_zone_id(zone.value())
                 .name(name);
-            call.send()
-                .await
-                .map_err(|error| fail(action, error))?
-                .change_info
+            call.send().await.or_fail(action)?.change_info
         }
         Op::Delete { zone, name } => {
             let call = write
@@ -417,10 +402,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .delete_key_signing_key()
                 .hosted_zone_id(zone.value())
                 .name(name);
-            call.send()
-                .await
-                .map_err(|error| fail(action, error))?
-                .change_info
+            call.send().await.or_fail(action)?.change_info
         }
     };
     Ok(change_id(change))

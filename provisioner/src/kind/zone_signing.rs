@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
-use crate::aws::{Clients, change_id, fail};
+use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::kind::journal_group;
@@ -297,17 +297,14 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .route53
                 .enable_hosted_zone_dnssec()
                 .hosted_zone_id(zone.value());
-            call.send()
-                .await
-                .map_err(|error| fail(action, error))?
-                .change_info
+            call.send().await.or_fail(action)?.change_info
         }
         Op::Disable { zone } => {
             let call = write
                 .route53
                 .disable_hosted_zone_dnssec()
                 .hosted_zone_id(zone.value());
-            match call.send().await.map_err(|error| fail(action, error)) {
+            match call.send().await.or_fail(action) {
                 Ok(answer) => answer.change_info,
                 Err(failure) if failure.code == "DNSSECNotFound" => None,
                 Err(failure) if failure.class == Class::Gone => None,

@@ -1,0 +1,308 @@
+//! Reading the zone: which of those listed is ours, its tags and records, and the state of its changes.
+
+use aws_sdk_route53::types as r53;
+
+use super::{Live, RecordSet, reference_prefix};
+use crate::arg::{Output, Outputs};
+use crate::aws::{Answer as _, Clients};
+use crate::desired::Desired;
+use crate::kind::Seen;
+use crate::retry::{Class, Failure};
+use crate::snapshot::Observation;
+use crate::tags;
+
+/// Zones of the name, as a list shows them.
+pub async fn list(read: &Clients, domain: &str) -> Result<Vec<Live>, Failure> {
+    let name = format!("{domain}.");
+    let mut found = Vec::new();
+    let mut start: Option<(String, String)> = None;
+    loop {
+        let (start_name, start_id) = start
+            .clone()
+            .map_or((name.clone(), None), |(n, i)| (n, Some(i)));
+        let call = read
+            .route53
+            .list_hosted_zones_by_name()
+            .dns_name(start_name);
+        let page = call
+            .set_hosted_zone_id(start_id)
+            .send()
+            .await
+            .or_fail("route53:ListHostedZonesByName")?;
+        for zone in page.hosted_zones() {
+            let is_private = zone.config().is_some_and(|config| config.private_zone());
+            if zone.name() == name && !is_private {
+                found.push(Live {
+                    id: bare_id(zone.id()),
+                    reference: zone.caller_reference().to_owned(),
+                    ..Live::default()
+                });
+            }
+        }
+        // The list is sorted by name, so the next page matters only while the name goes on.
+        start = match (page.next_dns_name(), page.next_hosted_zone_id()) {
+            (Some(next), Some(id)) if page.is_truncated() && next == name => {
+                Some((next.to_owned(), id.to_owned()))
+            }
+            (_, _) => return Ok(found),
+        };
+    }
+}
+
+/// Picks our zone from the list, or by the id that the journal remembers when the list lags.
+pub async fn pick(
+    read: &Clients,
+    desired: &Desired,
+    listed: Result<Vec<Live>, Failure>,
+    remembered: Option<&str>,
+) -> Observation<Live> {
+    let mut zones = match listed {
+        Ok(zones) => zones,
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
+    };
+    if let Some(id) = remembered
+        && !zones.iter().any(|zone| zone.id == id)
+    {
+        let answer = read.route53.get_hosted_zone().id(id).send().await;
+        match answer.unless_gone("route53:GetHostedZone") {
+            Ok(answer) => {
+                let zone = answer.and_then(|answer| answer.hosted_zone);
+                zones.extend(zone.map(|zone| Live {
+                    id: bare_id(zone.id()),
+                    reference: zone.caller_reference().to_owned(),
+                    ..Live::default()
+                }));
+            }
+            Err(failure) => return Observation::Unreadable(failure.to_string()),
+        }
+    }
+    // Lists also lag behind deletions: of several, only those that a direct read finds count.
+    if zones.len() > 1 {
+        let mut alive = Vec::new();
+        for zone in zones {
+            match exists(read, &zone.id).await {
+                Ok(true) => alive.push(zone),
+                Ok(false) => {}
+                Err(failure) => return Observation::Unreadable(failure.to_string()),
+            }
+        }
+        zones = alive;
+    }
+    choose(&desired.domain, zones)
+}
+
+/// One zone of our reference is ours; anything else is foreign or an error.
+fn choose(domain: &str, zones: Vec<Live>) -> Observation<Live> {
+    let prefix = reference_prefix(domain);
+    let names = |zones: &[Live]| {
+        zones
+            .iter()
+            .map(|z| format!("{} (caller reference {})", z.id, z.reference))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match zones.len() {
+        0 => Observation::Absent,
+        1 => {
+            let zone = zones.into_iter().next().unwrap_or_default();
+            if zone.reference.starts_with(&prefix) {
+                Observation::Present(zone)
+            } else {
+                Observation::Foreign(format!(
+                    "a public zone {domain} that this tool did not make exists: {}; delete it or \
+                     choose another domain",
+                    names(&[zone])
+                ))
+            }
+        }
+        _ => Observation::Foreign(format!(
+            "{} public zones of this name exist: {}; delete those that the parent does not delegate to",
+            zones.len(),
+            names(&zones)
+        )),
+    }
+}
+
+/// Which part of the records to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Records {
+    /// One page: the apex comes first.
+    FirstPage,
+    /// Everything.
+    All,
+}
+
+/// Reads tags and records of a zone that was picked.
+pub async fn detail(
+    read: &Clients,
+    picked: Observation<Live>,
+    records: Records,
+) -> Observation<Live> {
+    let Observation::Present(mut live) = picked else {
+        return picked;
+    };
+    let (tags, sets) = tokio::join!(
+        tags::of_zone(read, &live.id),
+        record_sets(read, &live.id, records)
+    );
+    match (tags, sets) {
+        (Ok(tags), Ok((sets, complete))) => {
+            live.tags = tags;
+            live.records = sets;
+            live.complete = complete;
+        }
+        // Listed still, but deleted.
+        (Err(failure), _) | (_, Err(failure)) if failure.class == Class::Gone => {
+            return Observation::Absent;
+        }
+        (Err(failure), _) | (_, Err(failure)) => {
+            return Observation::Unreadable(failure.to_string());
+        }
+    }
+    Observation::Present(live)
+}
+
+pub(super) async fn record_sets(
+    read: &Clients,
+    id: &str,
+    records: Records,
+) -> Result<(Vec<RecordSet>, bool), Failure> {
+    let mut sets = Vec::new();
+    let mut next: Option<(String, r53::RrType, Option<String>)> = None;
+    loop {
+        let mut call = read.route53.list_resource_record_sets().hosted_zone_id(id);
+        if let Some((name, rtype, identifier)) = next {
+            call = call
+                .start_record_name(name)
+                .start_record_type(rtype)
+                .set_start_record_identifier(identifier);
+        }
+        let page = call
+            .send()
+            .await
+            .or_fail("route53:ListResourceRecordSets")?;
+        sets.extend(page.resource_record_sets().iter().map(record_set));
+        next = match (page.next_record_name(), page.next_record_type()) {
+            (Some(name), Some(rtype)) if page.is_truncated() => Some((
+                name.to_owned(),
+                rtype.clone(),
+                page.next_record_identifier().map(str::to_owned),
+            )),
+            (_, _) => return Ok((sets, true)),
+        };
+        if records == Records::FirstPage {
+            return Ok((sets, false));
+        }
+    }
+}
+
+fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
+    let policy = [
+        ("set identifier", set.set_identifier().map(str::to_owned)),
+        ("health check", set.health_check_id().map(str::to_owned)),
+        (
+            "traffic policy",
+            set.traffic_policy_instance_id().map(str::to_owned),
+        ),
+    ];
+    RecordSet {
+        name: set.name().to_owned(),
+        rtype: set.r#type().as_str().to_owned(),
+        ttl_secs: set.ttl(),
+        values: set
+            .resource_records()
+            .iter()
+            .map(|record| record.value().to_owned())
+            .collect(),
+        alias: set.alias_target().map(|alias| {
+            (
+                alias.hosted_zone_id().to_owned(),
+                alias.dns_name().to_owned(),
+                alias.evaluate_target_health(),
+            )
+        }),
+        policy: policy
+            .into_iter()
+            .find_map(|(what, value)| value.map(|value| format!("{what} {value}"))),
+    }
+}
+
+/// Looks for a living zone of this stack, whatever the number of its caller reference: an interrupted
+/// run may have got to a later one. Lists also lag behind deletions, so a listed zone is
+/// believed only when a direct read finds it: right after `destroy` the list still shows the old one.
+pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
+    let prefix = reference_prefix(domain);
+    for zone in list(read, domain).await? {
+        if zone.reference.starts_with(&prefix) && exists(read, &zone.id).await? {
+            return Ok(Seen::Found(Outputs::from([
+                (Output::ZoneId, zone.id),
+                (Output::NameServers, String::new()),
+            ])));
+        }
+    }
+    Ok(Seen::NotListed)
+}
+
+/// Whether a direct read finds a zone.
+async fn exists(read: &Clients, id: &str) -> Result<bool, Failure> {
+    let answer = read.route53.get_hosted_zone().id(id).send().await;
+    let answer = answer.unless_gone("route53:GetHostedZone")?;
+    Ok(answer.is_some())
+}
+
+/// Asks for the state of a change.
+pub async fn look_change(read: &Clients, id: &str) -> Result<Seen, Failure> {
+    let answer = read
+        .route53
+        .get_change()
+        .id(id)
+        .send()
+        .await
+        .or_fail("route53:GetChange")?;
+    let in_sync = answer
+        .change_info()
+        .is_some_and(|info| *info.status() == r53::ChangeStatus::Insync);
+    Ok(if in_sync { Seen::InSync } else { Seen::Pending })
+}
+
+/// The id without `/hostedzone/`.
+pub(super) fn bare_id(id: &str) -> String {
+    id.rsplit('/').next().unwrap_or(id).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(id: &str, reference: &str) -> Live {
+        Live {
+            id: id.into(),
+            reference: reference.into(),
+            ..Live::default()
+        }
+    }
+
+    #[test]
+    fn only_one_zone_of_our_reference_is_ours() {
+        let domain = "spore.example.edu";
+        assert_eq!(choose(domain, vec![]), Observation::Absent);
+        let ours = zone("Z1", "spore-infra/spore.example.edu/3");
+        assert_eq!(
+            choose(domain, vec![ours.clone()]),
+            Observation::Present(ours.clone())
+        );
+        let other = zone("Z2", "terraform-2025");
+        for foreign in [
+            vec![other.clone()],
+            vec![ours.clone(), other],
+            vec![ours.clone(), ours],
+        ] {
+            assert!(matches!(choose(domain, foreign), Observation::Foreign(_)));
+        }
+        let neighbour = zone("Z3", "spore-infra/spore.example.edu.au/1");
+        assert!(matches!(
+            choose(domain, vec![neighbour]),
+            Observation::Foreign(_)
+        ));
+    }
+}

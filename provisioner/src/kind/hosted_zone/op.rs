@@ -1,0 +1,90 @@
+//! Mutations of the zone, as data.
+
+use std::collections::BTreeMap;
+
+use super::RecordSet;
+use crate::arg::{Arg, Output};
+
+/// Mutations of the zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// CreateHostedZone.
+    Create {
+        /// Zone name.
+        domain: String,
+        /// N of the caller reference.
+        number: u32,
+        /// Comment.
+        comment: String,
+    },
+    /// ChangeTagsForResource.
+    Tag {
+        /// Zone id.
+        zone: Arg,
+        /// Tags to set.
+        tags: BTreeMap<String, String>,
+    },
+    /// ChangeResourceRecordSets: the SOA record with our TTL and minimum, its other fields kept.
+    SetSoa {
+        /// Zone id.
+        zone: Arg,
+    },
+    /// ChangeResourceRecordSets: exactly these sets are deleted.
+    DeleteRecords {
+        /// Zone id.
+        zone: Arg,
+        /// The sets.
+        sets: Vec<RecordSet>,
+    },
+    /// DeleteHostedZone.
+    Delete {
+        /// Zone id.
+        zone: Arg,
+    },
+}
+
+impl Op {
+    pub(in crate::kind) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Create { .. } => self.clone(),
+            Op::Tag { zone, tags } => Op::Tag {
+                zone: f(zone),
+                tags: tags.clone(),
+            },
+            Op::SetSoa { zone } => Op::SetSoa { zone: f(zone) },
+            Op::DeleteRecords { zone, sets } => Op::DeleteRecords {
+                zone: f(zone),
+                sets: sets.clone(),
+            },
+            Op::Delete { zone } => Op::Delete { zone: f(zone) },
+        }
+    }
+
+    pub(in crate::kind) fn brings(&self) -> &'static [Output] {
+        match self {
+            Op::Create { .. } => &[Output::ZoneId, Output::NameServers],
+            Op::Tag { .. } | Op::SetSoa { .. } | Op::DeleteRecords { .. } | Op::Delete { .. } => {
+                &[]
+            }
+        }
+    }
+
+    pub(in crate::kind) fn action(&self) -> &'static str {
+        match self {
+            Op::Create { .. } => "route53:CreateHostedZone",
+            Op::Tag { .. } => "route53:ChangeTagsForResource",
+            Op::SetSoa { .. } | Op::DeleteRecords { .. } => "route53:ChangeResourceRecordSets",
+            Op::Delete { .. } => "route53:DeleteHostedZone",
+        }
+    }
+
+    pub(in crate::kind) fn verb(&self) -> &'static str {
+        match self {
+            Op::Create { .. } => "creating",
+            Op::Tag { .. } => "tagging",
+            Op::SetSoa { .. } => "setting SOA times",
+            Op::DeleteRecords { .. } => "deleting records",
+            Op::Delete { .. } => "deleting",
+        }
+    }
+}

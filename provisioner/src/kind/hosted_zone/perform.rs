@@ -1,0 +1,207 @@
+//! Carrying mutations of the zone out, record changes in batches within Route 53's limits.
+
+use aws_sdk_route53::types as r53;
+use aws_smithy_types::error::operation::BuildError;
+
+use super::observe::{Records, bare_id, record_sets};
+use super::op::Op;
+use super::{RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS, reference};
+use crate::arg::{Output, Outputs};
+use crate::aws::{Answer as _, Clients, change_id, unusable};
+use crate::retry::Failure;
+
+/// Most record values in one change batch (Developer Guide, "Quotas"; deletes count once).
+const BATCH_VALUES_MAX: usize = 1_000;
+/// The one call that changes records.
+const CHANGE: &str = "route53:ChangeResourceRecordSets";
+/// Most characters of values in one change batch (same page).
+const BATCH_CHARS_MAX: usize = 32_000;
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    match op {
+        Op::Create {
+            domain,
+            number,
+            comment,
+        } => {
+            let config = r53::HostedZoneConfig::builder().comment(comment).build();
+            let call = write
+                .route53
+                .create_hosted_zone()
+                .name(domain)
+                .hosted_zone_config(config);
+            let call = call.caller_reference(reference(domain, *number));
+            let answer = call.send().await.or_fail(action)?;
+            let mut outputs = change_id(answer.change_info);
+            let zone = answer
+                .hosted_zone
+                .map(|zone| bare_id(zone.id()))
+                .unwrap_or_default();
+            let servers = answer.delegation_set.map(|set| set.name_servers.join(" "));
+            outputs.insert(Output::ZoneId, zone);
+            outputs.insert(Output::NameServers, servers.unwrap_or_default());
+            Ok(outputs)
+        }
+        Op::Tag { zone, tags } => {
+            let call = write
+                .route53
+                .change_tags_for_resource()
+                .resource_type(r53::TagResourceType::Hostedzone)
+                .resource_id(zone.value());
+            let tags = tags
+                .iter()
+                .map(|(key, value)| r53::Tag::builder().key(key).value(value).build())
+                .collect();
+            call.set_add_tags(Some(tags)).send().await.or_fail(action)?;
+            Ok(Outputs::new())
+        }
+        Op::SetSoa { zone } => set_soa(zone.value(), write).await,
+        Op::DeleteRecords { zone, sets } => delete_records(zone.value(), sets, write).await,
+        Op::Delete { zone } => {
+            let call = write.route53.delete_hosted_zone().id(zone.value());
+            call.send().await.or_fail(action)?;
+            Ok(Outputs::new())
+        }
+    }
+}
+
+/// Reads the SOA record and writes it back with two numbers replaced: its first field, the primary
+/// server's name, is AWS's choice and known only now.
+async fn set_soa(zone: &str, write: &Clients) -> Result<Outputs, Failure> {
+    let (sets, _) = record_sets(write, zone, Records::FirstPage).await?;
+    let unusable = |why: &str| unusable(CHANGE, why);
+    let soa = sets
+        .iter()
+        .find(|set| set.rtype == "SOA")
+        .ok_or_else(|| unusable("the zone shows no SOA record"))?;
+    let value = soa.values.first().map(String::as_str).unwrap_or_default();
+    let mut parts: Vec<&str> = value.split_whitespace().collect();
+    let minimum = SOA_MINIMUM_SECS.to_string();
+    match parts.last_mut() {
+        Some(last) if value.split_whitespace().count() == 7 => *last = &minimum,
+        Some(_) | None => return Err(unusable("the zone's SOA record has not seven fields")),
+    }
+    let wanted = RecordSet {
+        ttl_secs: Some(SOA_TTL_SECS),
+        values: vec![parts.join(" ")],
+        ..soa.clone()
+    };
+    change(zone, vec![(r53::ChangeAction::Upsert, wanted)], write).await
+}
+
+/// Deletes sets in batches within Route 53's limits; a set that is gone already is what was asked for.
+async fn delete_records(
+    zone: &str,
+    sets: &[RecordSet],
+    write: &Clients,
+) -> Result<Outputs, Failure> {
+    let (live, _) = record_sets(write, zone, Records::All).await?;
+    let left: Vec<&RecordSet> = sets.iter().filter(|set| live.contains(set)).collect();
+    let mut outputs = Outputs::new();
+    for batch in batches(&left) {
+        let changes = batch
+            .iter()
+            .map(|set| (r53::ChangeAction::Delete, (*set).clone()))
+            .collect();
+        outputs = change(zone, changes, write).await?;
+    }
+    Ok(outputs)
+}
+
+fn batches<'a>(sets: &[&'a RecordSet]) -> Vec<Vec<&'a RecordSet>> {
+    let mut batches: Vec<Vec<&RecordSet>> = Vec::new();
+    let (mut values, mut chars) = (0, 0);
+    for set in sets {
+        let (set_values, set_chars) = (
+            set.values.len().max(1),
+            set.values.iter().map(String::len).sum::<usize>(),
+        );
+        let full = values + set_values > BATCH_VALUES_MAX || chars + set_chars > BATCH_CHARS_MAX;
+        match batches.last_mut() {
+            Some(batch) if !full => batch.push(set),
+            Some(_) | None => {
+                batches.push(vec![set]);
+                (values, chars) = (0, 0);
+            }
+        }
+        values += set_values;
+        chars += set_chars;
+    }
+    batches
+}
+
+async fn change(
+    zone: &str,
+    changes: Vec<(r53::ChangeAction, RecordSet)>,
+    write: &Clients,
+) -> Result<Outputs, Failure> {
+    let built = |error: BuildError| unusable(CHANGE, &error.to_string());
+    let mut batch = r53::ChangeBatch::builder();
+    for (what, set) in changes {
+        let set = sdk_record_set(&set).map_err(built)?;
+        let change = r53::Change::builder()
+            .action(what)
+            .resource_record_set(set)
+            .build()
+            .map_err(built)?;
+        batch = batch.changes(change);
+    }
+    let call = write
+        .route53
+        .change_resource_record_sets()
+        .hosted_zone_id(zone);
+    let answer = call
+        .change_batch(batch.build().map_err(built)?)
+        .send()
+        .await
+        .or_fail(CHANGE)?;
+    Ok(change_id(answer.change_info))
+}
+
+fn sdk_record_set(set: &RecordSet) -> Result<r53::ResourceRecordSet, BuildError> {
+    let mut built = r53::ResourceRecordSet::builder()
+        .name(&set.name)
+        .r#type(r53::RrType::from(set.rtype.as_str()))
+        .set_ttl(set.ttl_secs);
+    for value in &set.values {
+        built = built.resource_records(r53::ResourceRecord::builder().value(value).build()?);
+    }
+    if let Some((zone, name, health)) = &set.alias {
+        let alias = r53::AliasTarget::builder()
+            .hosted_zone_id(zone)
+            .dns_name(name)
+            .evaluate_target_health(*health);
+        built = built.alias_target(alias.build()?);
+    }
+    built.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletes_are_batched_within_the_limits() {
+        let set = |n: usize| RecordSet {
+            name: format!("r{n}."),
+            rtype: "TXT".into(),
+            ttl_secs: Some(60),
+            values: vec!["x".repeat(100)],
+            ..RecordSet::default()
+        };
+        let sets: Vec<_> = (0..2_500).map(set).collect();
+        let refs: Vec<_> = sets.iter().collect();
+        let batches = batches(&refs);
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), 2_500);
+        for batch in batches {
+            let values: usize = batch.iter().map(|s| s.values.len()).sum();
+            let chars: usize = batch
+                .iter()
+                .flat_map(|s| s.values.iter().map(String::len))
+                .sum();
+            assert!(values <= BATCH_VALUES_MAX && chars <= BATCH_CHARS_MAX);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Reading the key: behind the alias, and without a usable alias among the keys that have none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_kms::types as kms;
+
+use super::Live;
+use crate::arg::{Output, Outputs};
+use crate::aws::{Answer as _, Clients};
+use crate::desired::{Desired, TAG_PURPOSE};
+use crate::kind::Seen;
+use crate::retry::{Class, Failure};
+use crate::snapshot::Observation;
+use crate::tags::{self, Tags};
+
+/// The key behind the alias, as DescribeKey shows it.
+pub type ByAlias = Result<Option<kms::KeyMetadata>, Failure>;
+
+/// Reads the key behind the alias.
+pub async fn by_alias(read: &Clients, desired: &Desired) -> ByAlias {
+    describe(&read.kms, &desired.key_alias).await
+}
+
+/// A key as DescribeKey shows it; none when there is none.
+pub(in crate::kind) async fn describe(kms: &aws_sdk_kms::Client, id: &str) -> ByAlias {
+    let answer = kms.describe_key().key_id(id).send().await;
+    let answer = answer.unless_gone("kms:DescribeKey")?;
+    Ok(answer.and_then(|answer| answer.key_metadata))
+}
+
+/// Completes what the alias showed: policy, public key, tags; and without a usable alias, the search
+/// among the keys that have none. `tagged` is the tagging API's view, used when it agrees.
+pub async fn detail(
+    read: &Clients,
+    desired: &Desired,
+    by_alias: ByAlias,
+    tagged: Option<&BTreeMap<String, Tags>>,
+) -> Observation<Live> {
+    match read_detail(read, desired, by_alias, tagged).await {
+        Ok(Some(live)) => Observation::Present(live),
+        Ok(None) => Observation::Absent,
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
+}
+
+async fn read_detail(
+    read: &Clients,
+    desired: &Desired,
+    by_alias: ByAlias,
+    tagged: Option<&BTreeMap<String, Tags>>,
+) -> Result<Option<Live>, Failure> {
+    // What the tagging API cannot tell, the search has to.
+    let hidden = if tagged.is_some() {
+        Hidden::Skipped
+    } else {
+        Hidden::Refused
+    };
+    let none = BTreeMap::new();
+    let tagged = tagged.unwrap_or(&none);
+    let mut live = Live::default();
+    let aliased = by_alias?;
+    let mut chosen = aliased
+        .clone()
+        .filter(|key| state(key) != "PendingDeletion");
+    if let Some(key) = &aliased
+        && chosen.is_none()
+    {
+        live.stale_alias = true;
+        live.twins.push((arn(key), state(key)));
+    }
+    // The tagging API shows twins for free; without a key behind the alias only a search is sure.
+    // A key with an alias of its own has another purpose, whatever its tags say.
+    let mut candidates = BTreeSet::new();
+    for (arn, tags) in tagged {
+        let is_target = aliased.as_ref().is_some_and(|key| self::arn(key) == *arn);
+        if arn.contains(":kms:")
+            && desired.owns(tags)
+            && !tags.contains_key(TAG_PURPOSE)
+            && !is_target
+            && !has_alias(read, arn).await?
+        {
+            candidates.insert(arn.clone());
+        }
+    }
+    if chosen.is_none() {
+        candidates.extend(search(&read.kms, desired, None, hidden).await?);
+    }
+    if let Some(key) = &aliased {
+        candidates.remove(&arn(key));
+    }
+    // Concurrently: twins must not cost a no-change plan another level of reads.
+    let candidates: Vec<String> = candidates.into_iter().collect();
+    let described = candidates
+        .iter()
+        .map(|candidate| describe(&read.kms, candidate));
+    let (described, known) = tokio::join!(
+        futures_util::future::try_join_all(described),
+        content(read, desired, chosen.as_ref(), tagged)
+    );
+    let mut spare: Vec<kms::KeyMetadata> = described?.into_iter().flatten().collect();
+    // So has a key that could never be a KSK's.
+    spare.retain(|key| unfit(key).is_none());
+    let mut known = known?;
+    // Somebody may have pointed the alias at a key of theirs: ours is the one with the stack's tags.
+    if chosen.is_some() && !desired.owns(&known.2) {
+        for found in search(&read.kms, desired, None, hidden).await? {
+            if !candidates.contains(&found) {
+                spare.extend(describe(&read.kms, &found).await?);
+            }
+        }
+        if spare.iter().any(|key| state(key) != "PendingDeletion") {
+            chosen = None;
+            live.stale_alias = true;
+        }
+    }
+    // The oldest wins; the order of equal dates is the order of ARNs, so that every run agrees.
+    spare.sort_by(|a, b| {
+        let date =
+            |key: &kms::KeyMetadata| key.creation_date().map(|d| (d.secs(), d.subsec_nanos()));
+        (date(a), arn(a)).cmp(&(date(b), arn(b)))
+    });
+    live.has_alias = chosen.is_some();
+    for key in spare {
+        if chosen.is_none() && state(&key) != "PendingDeletion" {
+            chosen = Some(key);
+            known = content(read, desired, chosen.as_ref(), tagged).await?;
+        } else {
+            live.twins.push((arn(&key), state(&key)));
+        }
+    }
+    let Some(key) = chosen else {
+        let nothing = live.twins.is_empty() && !live.stale_alias;
+        return Ok(if nothing { None } else { Some(live) });
+    };
+    live.arn = arn(&key);
+    live.state = state(&key);
+    live.unfit = unfit(&key);
+    (live.policy, live.public_key, live.tags) = known;
+    Ok(Some(live))
+}
+
+/// Policy, public key and tags of a key.
+type Content = (String, Vec<u8>, Tags);
+
+async fn content(
+    read: &Clients,
+    desired: &Desired,
+    key: Option<&kms::KeyMetadata>,
+    tagged: &BTreeMap<String, Tags>,
+) -> Result<Content, Failure> {
+    let Some(arn) = key.map(arn) else {
+        return Ok(Content::default());
+    };
+    // The tagging API may lag: what it shows counts only when nothing is missing.
+    let indexed = tagged
+        .get(&arn)
+        .filter(|tags| desired.tags_to_set(tags).is_empty());
+    tokio::try_join!(key_policy(&read.kms, &arn), public_key(read, &arn), async {
+        match indexed {
+            Some(tags) => Ok(tags.clone()),
+            None => tags::of_key(&read.kms, &arn).await,
+        }
+    })
+}
+
+pub(in crate::kind) fn arn(key: &kms::KeyMetadata) -> String {
+    key.arn().unwrap_or_default().to_owned()
+}
+
+pub(in crate::kind) fn state(key: &kms::KeyMetadata) -> String {
+    key.key_state()
+        .map(|state| state.as_str().to_owned())
+        .unwrap_or_default()
+}
+
+fn unfit(key: &kms::KeyMetadata) -> Option<String> {
+    let spec = key
+        .key_spec()
+        .map(|spec| spec.as_str().to_owned())
+        .unwrap_or_default();
+    let usage = key
+        .key_usage()
+        .map(|usage| usage.as_str().to_owned())
+        .unwrap_or_default();
+    if spec != "ECC_NIST_P256" {
+        Some(format!("its spec is {spec}, not ECC_NIST_P256"))
+    } else if usage != "SIGN_VERIFY" {
+        Some(format!("its usage is {usage}, not SIGN_VERIFY"))
+    } else if key.multi_region() == Some(true) {
+        Some("it is a multi-Region key".to_owned())
+    } else {
+        None
+    }
+}
+
+/// The policy of a key, as text.
+pub(in crate::kind) async fn key_policy(
+    kms: &aws_sdk_kms::Client,
+    arn: &str,
+) -> Result<String, Failure> {
+    let call = kms.get_key_policy().key_id(arn).policy_name("default");
+    let answer = call.send().await.or_fail("kms:GetKeyPolicy")?;
+    Ok(answer.policy.unwrap_or_default())
+}
+
+/// The public key; none while the key's state does not allow the call.
+async fn public_key(read: &Clients, arn: &str) -> Result<Vec<u8>, Failure> {
+    let answer = read.kms.get_public_key().key_id(arn).send().await;
+    let unusable = ["KMSInvalidStateException", "DisabledException"];
+    match answer.or_fail("kms:GetPublicKey") {
+        Ok(answer) => Ok(answer
+            .public_key
+            .map_or_else(Vec::new, |key| key.into_inner())),
+        Err(failure) if unusable.contains(&failure.code.as_str()) => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What a search does about a key whose tags it may not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kind) enum Hidden {
+    /// It is somebody else's: another reading of tags would have shown ours.
+    Skipped,
+    /// It may be ours, as nothing else shows tags: the search fails.
+    Refused,
+}
+
+/// Keys of this stack and purpose among those that have no alias. Reads every key's tags: done only
+/// when the alias leads nowhere.
+pub(in crate::kind) async fn search(
+    kms: &aws_sdk_kms::Client,
+    desired: &Desired,
+    purpose: Option<&str>,
+    hidden: Hidden,
+) -> Result<Vec<String>, Failure> {
+    let is_wanted =
+        |tags: &Tags| desired.owns(tags) && tags.get(TAG_PURPOSE).map(String::as_str) == purpose;
+    let mut aliased = BTreeSet::new();
+    let mut pages = kms.list_aliases().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.or_fail("kms:ListAliases")?;
+        aliased.extend(
+            page.aliases()
+                .iter()
+                .filter_map(|a| a.target_key_id().map(str::to_owned)),
+        );
+    }
+    let mut found = Vec::new();
+    let mut pages = kms.list_keys().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.or_fail("kms:ListKeys")?;
+        for key in page.keys() {
+            let (Some(id), Some(arn)) = (key.key_id(), key.key_arn()) else {
+                continue;
+            };
+            if aliased.contains(id) {
+                continue;
+            }
+            match tags::of_key(kms, arn).await {
+                Ok(tags) if is_wanted(&tags) => found.push(arn.to_owned()),
+                Ok(_) => {}
+                // Somebody else's key may hide its tags from us; ours grants its administrators.
+                Err(failure) if failure.class == Class::Gone => {}
+                Err(failure) if failure.class == Class::Denied && hidden == Hidden::Skipped => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn has_alias(read: &Clients, arn: &str) -> Result<bool, Failure> {
+    let answer = read.kms.list_aliases().key_id(arn).send().await;
+    let answer = answer.unless_gone("kms:ListAliases")?;
+    Ok(answer.is_some_and(|answer| !answer.aliases().is_empty()))
+}
+
+/// Looks for a key of this stack without an alias, made by a call whose answer was lost.
+pub async fn look(read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
+    let mut usable = Vec::new();
+    for arn in search(&read.kms, desired, None, Hidden::Skipped).await? {
+        if let Some(key) = describe(&read.kms, &arn).await?
+            && state(&key) == "Enabled"
+        {
+            usable.push(arn);
+        }
+    }
+    usable.sort();
+    Ok(usable.into_iter().next().map_or(Seen::NotListed, |arn| {
+        Seen::Found(Outputs::from([(Output::KeyArn, arn)]))
+    }))
+}

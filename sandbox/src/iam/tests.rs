@@ -1,0 +1,1 @@
+//! IAM judged from outside: through its operations, as a client sees it.

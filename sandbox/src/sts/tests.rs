@@ -1,0 +1,1 @@
+//! Sessions judged from outside.
