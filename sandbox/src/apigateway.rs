@@ -25,6 +25,7 @@ mod integration;
 mod method;
 mod model;
 mod needs;
+mod openapi;
 mod patch;
 mod policy;
 mod resource;
@@ -70,6 +71,7 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
         integration::OPERATIONS,
         method::OPERATIONS,
         model::OPERATIONS,
+        openapi::OPERATIONS,
         resource::OPERATIONS,
         rest_api::OPERATIONS,
         stage::OPERATIONS,

@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::wire::check;
 use crate::wire::model::model;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{apigateway, cloudwatch, iam, kms, logs, route53, sts, tagging};
+use crate::{apigateway, cloudwatch, iam, kms, lambda, logs, route53, sts, tagging};
 
 /// The world, and who calls from where and when.
 pub(crate) struct Bench {
@@ -21,9 +21,13 @@ pub(crate) struct Bench {
 
 /// Errors that services answer without listing them for an operation
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>).
-const COMMON_ERRORS: [&str; 6] = [
+///
+/// `NoSuchEntity` is IAM's: it answers it also where a boundary does not exist, which CreateRole does
+/// not list.
+const COMMON_ERRORS: [&str; 7] = [
     "AccessDenied",
     "AccessDeniedException",
+    "NoSuchEntity",
     "NotAuthorizedException",
     "NotImplemented",
     "ValidationError",
@@ -36,6 +40,7 @@ fn operation(service: &str, name: &str) -> &'static Operation {
         "iam" => iam::operation(name),
         "cloudwatch" => cloudwatch::operation(name),
         "kms" => kms::operation(name),
+        "lambda" => lambda::operation(name),
         "logs" => logs::operation(name),
         "resourcegroupstaggingapi" => tagging::operation(name),
         "route53" => route53::operation(name),

@@ -34,6 +34,7 @@ mod needs;
 mod role;
 mod role_policies;
 mod role_tags;
+mod simulate;
 mod tags;
 mod user;
 
@@ -100,6 +101,7 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
         access_key::OPERATIONS,
         account::OPERATIONS,
         credential_report::OPERATIONS,
+        simulate::OPERATIONS,
     ]
     .into_iter()
     .flatten()

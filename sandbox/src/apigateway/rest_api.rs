@@ -289,6 +289,23 @@ impl Api {
         })
     }
 
+    /// Moves an API to another type of endpoint.
+    pub fn set_endpoint_type(&mut self, kind: &str) -> Result<(), AwsError> {
+        if !["EDGE", "REGIONAL", "PRIVATE"].contains(&kind) {
+            return Err(bad(format!("Invalid endpoint type '{kind}'")));
+        }
+        if kind == "PRIVATE" {
+            self.endpoint.ip_address_type = "dualstack".into();
+        }
+        // A default follows the endpoint type; a policy of one's own stays, and is checked.
+        let was_default = self.security_policy == security_policy_default(&self.endpoint);
+        self.endpoint.types = vec![kind.to_owned()];
+        if was_default {
+            security_policy_default(&self.endpoint).clone_into(&mut self.security_policy);
+        }
+        Ok(())
+    }
+
     /// An enhanced policy needs an access mode; STRICT needs an enhanced policy; and each is either
     /// for edge-optimised APIs or for the others
     /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html>).
@@ -546,16 +563,7 @@ fn apply_endpoint(api: &mut Api, patch: &Patch, rest: &[&str]) -> Result<(), Aws
         // The path names the old type: `/endpointConfiguration/types/EDGE` becomes the value; an
         // index does as well.
         ["types"] | ["types", _] => {
-            let kind = one_of(patch, &["EDGE", "REGIONAL", "PRIVATE"], "endpoint type")?;
-            if kind == "PRIVATE" {
-                endpoint.ip_address_type = "dualstack".into();
-            }
-            // A default follows the endpoint type; a policy of one's own stays, and is checked.
-            let was_default = api.security_policy == security_policy_default(endpoint);
-            endpoint.types = vec![kind];
-            if was_default {
-                security_policy_default(endpoint).clone_into(&mut api.security_policy);
-            }
+            api.set_endpoint_type(patch.text()?)?;
         }
         ["ipAddressType"] => {
             endpoint.ip_address_type = one_of(patch, &["ipv4", "dualstack"], "IP address type")?;

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::State;
+use crate::policy::{Kind, Policy};
 use crate::world::AwsError;
 
 /// Characters of a trust policy that a role may have without a raised quota, and of a managed policy
@@ -38,7 +39,15 @@ pub(crate) fn check_identity(document: &str) -> Result<(), AwsError> {
             .ok_or_else(|| malformed("Policy statement must contain resources."))?;
         resources.iter().try_for_each(|text| check_resource(text))?;
     }
-    Ok(())
+    check_understood(Kind::Identity, document)
+}
+
+/// What the evaluator could not read it would take for a denial of everything.
+fn check_understood(kind: Kind, document: &str) -> Result<(), AwsError> {
+    match Policy::parse_as(kind, document) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(malformed(why.to_string())),
+    }
 }
 
 /// Checks a managed policy, which must also say the current version.
@@ -76,7 +85,7 @@ pub(super) fn check_trust(state: &State, document: &str) -> Result<(), AwsError>
         };
         check_principals(state, principals)?;
     }
-    Ok(())
+    check_understood(Kind::Trust, document)
 }
 
 /// The statements of a document, checked for what all policies share.

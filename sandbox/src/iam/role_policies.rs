@@ -173,10 +173,10 @@ fn attach_role_policy(world: &mut World, caller: &Caller, input: Value) -> Resul
     world.iam.attachable(caller, &input.policy_arn, "Policy")?;
     let role = world.iam.the_role_mut(caller, &input.role_name)?;
     // Attaching what is attached already is no error.
-    role.attached.insert(input.policy_arn);
-    if role.attached.len() > ATTACHED_MAX {
+    if role.attached.len() >= ATTACHED_MAX && !role.attached.contains(&input.policy_arn) {
         return Err(limit("PoliciesPerRole", ATTACHED_MAX));
     }
+    role.attached.insert(input.policy_arn);
     Ok(json!({}))
 }
 
