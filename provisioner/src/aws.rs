@@ -37,7 +37,7 @@ use crate::target::Target;
 
 /// Region of KMS for DNSSEC, of Route 53's signatures and metrics (Route 53 Developer Guide,
 /// "Working with customer managed keys for DNSSEC").
-const GLOBAL_REGION: &str = "us-east-1";
+pub const GLOBAL_REGION: &str = "us-east-1";
 
 /// What a set of clients may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
