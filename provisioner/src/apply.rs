@@ -13,7 +13,7 @@ use crate::aws::Clients;
 use crate::clock::{Clock, Stopped};
 use crate::desired::Desired;
 use crate::journal::{self, Lock};
-use crate::kind::{Look, Op, Seen, function, hosted_zone, kms_key, rest_api};
+use crate::kind::{Look, Op, Seen, function, hosted_zone, kms_key, logs_key, rest_api};
 use crate::plan::{Goal, Plan, StepId};
 use crate::retry::{Class, Failure};
 use crate::run::{Decision, Event, Outcome, Run, StatusText};
@@ -264,6 +264,7 @@ async fn perform_look(look: &Look, read: &Clients, desired: &Desired) -> Result<
         Look::Change(id) => hosted_zone::look_change(read, id).await,
         Look::Zone { domain } => hosted_zone::look(read, domain).await,
         Look::Key => kms_key::look(read, desired).await,
+        Look::LogsKey => logs_key::look(read, desired).await,
         Look::Function { name } => function::look(read, name).await,
         Look::RestApi { name } => rest_api::look(read, desired, name).await,
     }

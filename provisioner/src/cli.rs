@@ -7,6 +7,7 @@ mod records;
 mod sandbox;
 mod session;
 mod stack;
+mod updater;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -94,6 +95,8 @@ enum Command {
         /// Exit with 2 when changes are pending.
         #[arg(long)]
         detailed_exitcode: bool,
+        #[command(flatten)]
+        code: Code,
     },
     /// Make live AWS match the document, or carry out a plan file.
     Apply {
@@ -101,6 +104,8 @@ enum Command {
         stack: Option<PathBuf>,
         #[command(flatten)]
         go: Go,
+        #[command(flatten)]
+        code: Code,
     },
     /// Take the stack down, never breaking resolution.
     Destroy {
@@ -122,6 +127,11 @@ enum Command {
         /// Form of the output.
         #[arg(long, value_enum, default_value_t = DsFormat::Text)]
         format: DsFormat,
+    },
+    /// The function that changes records: its code.
+    Updater {
+        #[command(subcommand)]
+        command: UpdaterCommand,
     },
     /// The simulated AWS.
     Sandbox {
@@ -153,6 +163,15 @@ struct Go {
     wait: Duration,
 }
 
+/// Where the updater's code comes from.
+#[derive(Debug, Clone, Args)]
+struct Code {
+    /// Take the updater from a zip that a release ships or `updater build` wrote, and from nowhere
+    /// else. Left out: the zip beside this program, else a checkout of the sources.
+    #[arg(long, value_name = "FILE", env = "SPORE_UPDATER_ZIP")]
+    updater_zip: Option<PathBuf>,
+}
+
 /// Forms of the DS record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DsFormat {
@@ -162,6 +181,27 @@ enum DsFormat {
     Bind,
     /// JSON.
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum UpdaterCommand {
+    /// Compile the updater, the same byte for byte everywhere, and print its digests.
+    Build {
+        /// Stack document, for its processor and its lock file; without one, this machine's processor.
+        stack: Option<PathBuf>,
+        /// Also write the zip to ZIP: bootstrap alone, as releases ship it; with --zone-id, the zip
+        /// that the stack's function has.
+        #[arg(long, value_name = "ZIP")]
+        out: Option<PathBuf>,
+        /// Id of the stack's hosted zone, which the function's configuration names.
+        #[arg(long, value_name = "ID", requires = "stack")]
+        zone_id: Option<String>,
+        /// Pin this bootstrap in plans/NAME.updater.lock: the stack then takes no other.
+        #[arg(long)]
+        lock: bool,
+        #[command(flatten)]
+        code: Code,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -282,8 +322,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             out,
             json,
             detailed_exitcode,
-        } => apply::plan(&global, stack, out, json, detailed_exitcode).await,
-        Command::Apply { stack, go } => apply::apply(&global, stack, &go).await,
+            code,
+        } => apply::plan(&global, stack, out, json, detailed_exitcode, &code).await,
+        Command::Apply { stack, go, code } => apply::apply(&global, stack, &go, &code).await,
         Command::Destroy {
             stack,
             go,
@@ -297,6 +338,16 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             apply::destroy(&global, stack, &go, options).await
         }
         Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Updater {
+            command:
+                UpdaterCommand::Build {
+                    stack,
+                    out,
+                    zone_id,
+                    lock,
+                    code,
+                },
+        } => updater::build(stack, out, zone_id.as_deref(), lock, code),
         Command::Sandbox { command } => sandbox::run(&global, command).await,
         Command::Schema => {
             output::line(&serde_json::to_string_pretty(&crate::stack::schema())?);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::addr::{Addr, Kind};
 use crate::kind::{alarm, log_group, metric_filter};
 use crate::name::{self, Charset};
-use crate::stack::{Delegation, Stack};
+use crate::stack::{AcceptedKind, Delegation, Stack};
 
 /// The settings that planning needs. Made from a valid stack document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,11 @@ pub const MANAGED_BY: &str = "spore-infra";
 pub const TAG_STACK: &str = "spore:stack";
 /// Tag that names the version which wrote last.
 pub const TAG_VERSION: &str = "spore:tool-version";
+
+/// Tag of a key that serves something other than the zone's signatures.
+pub const TAG_PURPOSE: &str = "spore:purpose";
+/// Its value on the key that encrypts log groups.
+pub const PURPOSE_LOGS: &str = "logs";
 
 /// Room for KSK names: 128 characters (Route 53 API, CreateKeySigningKey), less `_` and a number.
 const KSK_CHARS_MAX: usize = 120;
@@ -275,6 +280,15 @@ impl Desired {
             .into_iter()
             .filter(|(key, value)| live.get(key) != Some(value))
             .collect()
+    }
+
+    /// Why the document accepts a foreign object, if it does.
+    pub fn accepted(&self, kind: AcceptedKind, name: &str) -> Option<&str> {
+        self.stack
+            .accepted
+            .iter()
+            .find(|accepted| accepted.kind == kind && accepted.name.as_str() == name)
+            .map(|accepted| accepted.reason.as_str())
     }
 
     /// Whether an object with these tags belongs to the stack.

@@ -20,7 +20,7 @@ pub mod rest_api;
 pub mod role;
 pub mod zone_signing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::Clients;
 use crate::desired::Desired;
-use crate::plan::{DestroyOptions, Field, Lowered, Report};
+use crate::plan::{DestroyOptions, Field, Goal, Lowered, Report};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
 
@@ -135,6 +135,8 @@ pub enum Look {
     },
     /// A key of this stack without an alias.
     Key,
+    /// A key of this stack for its logs, without an alias.
+    LogsKey,
     /// Whether a function is active and its last update has ended well.
     Function {
         /// Function name.
@@ -152,7 +154,7 @@ impl Look {
     pub fn limit(&self) -> Limit {
         match self {
             Look::Change(_) | Look::Zone { .. } => Limit::Route53,
-            Look::Key => Limit::Kms,
+            Look::Key | Look::LogsKey => Limit::Kms,
             Look::Function { .. } => Limit::Lambda,
             Look::RestApi { .. } => Limit::ApiGateway,
         }
@@ -165,7 +167,7 @@ impl Look {
             Look::Function { .. } => {
                 "Lambda, to make the function ready (usually within seconds: GetFunctionConfiguration)"
             }
-            Look::Zone { .. } | Look::Key | Look::RestApi { .. } => "AWS's lists",
+            Look::Zone { .. } | Look::Key | Look::LogsKey | Look::RestApi { .. } => "AWS's lists",
         }
     }
 }
@@ -432,13 +434,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     }
 }
 
-/// What the resource needs to be gone.
-pub fn destroy(
-    addr: &Addr,
-    desired: &Desired,
-    snapshot: &Snapshot,
-    options: &DestroyOptions,
-) -> Lowered {
+/// What the resource needs to be gone. `goal` tells a teardown from the removal of what a document no
+/// longer wants.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal) -> Lowered {
+    let nothing_more = DestroyOptions::default();
+    let (options, is_teardown) = match goal {
+        Goal::Converge => (&nothing_more, false),
+        Goal::Destroy(options) => (options, true),
+    };
     match addr.kind() {
         Kind::JournalGroup => journal_group::destroy(addr, desired, snapshot),
         Kind::HostedZone => hosted_zone::destroy(addr, desired, snapshot, options),
@@ -446,15 +449,15 @@ pub fn destroy(
         Kind::Ksk => ksk::destroy(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::destroy(addr, desired, snapshot),
         Kind::Delegation => delegation::destroy(addr, desired, snapshot),
-        Kind::LogsKey => logs_key::destroy(addr, desired, snapshot),
-        Kind::LogGroup => log_group::destroy(addr, desired, snapshot),
+        Kind::LogsKey => logs_key::destroy(addr, desired, snapshot, options.delete_logs),
+        Kind::LogGroup => log_group::destroy(addr, desired, snapshot, options.delete_logs),
         Kind::LogsPolicy => logs_policy::destroy(addr, desired, snapshot),
         Kind::QueryLogging => query_logging::destroy(addr, desired, snapshot),
         Kind::Role => role::destroy(addr, desired, snapshot),
         Kind::Function => function::destroy(addr, desired, snapshot),
         Kind::ApiAccount => api_account::destroy(addr, desired, snapshot),
         Kind::RestApi => rest_api::destroy(addr, desired, snapshot),
-        Kind::MetricFilter => metric_filter::destroy(addr, desired, snapshot),
+        Kind::MetricFilter => metric_filter::destroy(addr, desired, snapshot, is_teardown),
         Kind::Alarm => alarm::destroy(addr, desired, snapshot),
     }
 }
@@ -578,6 +581,20 @@ fn up_to_date(addr: &Addr, known: Outputs) -> Lowered {
         known,
         ..Lowered::default()
     }
+}
+
+/// One field per attribute that differs.
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Field> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| Field {
+            name: name.clone(),
+            before: before.get(name).cloned(),
+            after: after.get(name).cloned(),
+        })
+        .collect()
 }
 
 /// One field per tag that changes.

@@ -12,8 +12,8 @@
 //! The core is pure: [`stack`], [`desired`], [`snapshot`], [`plan`], [`graph`], [`condition`],
 //! [`safety`], [`run`], [`retry`], [`policy`], [`ds`], [`render`] and the first two thirds of each
 //! file under [`kind`] neither read, write, wait nor print. The edge is thin and decides nothing:
-//! [`aws`], [`tags`], [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`clock`], [`cli`], and the last
-//! third of each kind.
+//! [`aws`], [`tags`], [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`updater`], [`clock`],
+//! [`cli`], and the last third of each kind.
 //!
 //! Invariant: planning is a function of document, snapshot and time.
 //! Invariant: a plan leaves no choices; apply decides when, never what.
@@ -54,3 +54,4 @@ pub mod snapshot;
 pub mod stack;
 pub mod tags;
 pub mod target;
+pub mod updater;

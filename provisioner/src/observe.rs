@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 
-use crate::aws::{Answer as _, Clients};
+use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::clock::Clock;
 use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
@@ -14,7 +14,7 @@ use crate::kind::{
     logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
 use crate::retry::Failure;
-use crate::snapshot::{Caller, LockSeen, Observation, Snapshot};
+use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
 
 /// Reads everything a plan is made from.
 ///
@@ -26,43 +26,67 @@ pub async fn snapshot(
     clock: &Clock,
     desired: &Desired,
     records: Records,
+    code: Code,
     lock: Option<LockSeen>,
 ) -> Result<Snapshot, Failure> {
     let taken_at = clock.now();
-    // One future for what does not refer to the zone, so that all of it is under way at once.
+    // First level: what names and lists show. What does not refer to anything of it stands in one
+    // future, so that all of it is under way at once.
     let rest = async {
         tokio::join!(
-            logs_key::observe(read, desired),
-            log_group::observe(read, desired),
             logs_policy::observe(read, desired),
             role::observe(read, desired),
             function::observe(read, desired),
             api_account::observe(read, desired),
             rest_api::observe(read, desired),
             metric_filter::observe(read, desired),
-            alarm::observe(read, desired),
             delegation::observe(read, desired),
         )
     };
-    let (caller, zones, journal_group, by_alias, tagged, parent, rest) = tokio::join!(
+    let lists = async {
+        tokio::join!(
+            hosted_zone::list(read, &desired.domain),
+            log_group::list(read, desired),
+            log_group::list_queries(read, desired),
+            alarm::list(read, desired),
+            tagged(&read.tagging, desired),
+            async {
+                match desired.region.as_str() {
+                    GLOBAL_REGION => Ok(BTreeMap::new()),
+                    _ => tagged(&read.tagging_regional, desired).await,
+                }
+            },
+        )
+    };
+    let (caller, lists, journal_tags, ksk_key, logs_key, parent, rest) = tokio::join!(
         caller(read),
-        hosted_zone::list(read, &desired.domain),
-        journal_group::observe(read, desired),
+        lists,
+        journal_group::tags(read, desired),
         kms_key::by_alias(read, desired),
-        tagged(read, desired),
+        logs_key::by_alias(read, desired),
         dns.parent(&desired.domain),
         rest,
     );
     let caller = caller?;
+    let (zones, groups, query_groups, listed_alarms, tagged_global, tagged_regional) = lists;
+    let journal_group = journal_group::judge(desired, journal_tags, &groups);
     // The tagging API saves calls: without it the same tags are read one by one, and then each has to
     // be readable.
+    let mut tagged = tagged_regional.unwrap_or_default();
+    tagged.extend(
+        tagged_global
+            .iter()
+            .flatten()
+            .map(|(arn, tags)| (arn.clone(), tags.clone())),
+    );
     let remembered = journal_group
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
         .map(str::to_owned);
     let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
-    let (hosted_zone, dnssec, kms_key, query_logging) = tokio::join!(
+    // Second level: the details of what was found.
+    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms) = tokio::join!(
         hosted_zone::detail(read, picked.clone(), records),
         async {
             match (&zone_id, &picked) {
@@ -71,26 +95,20 @@ pub async fn snapshot(
                 (None, _) => Observation::Absent,
             }
         },
-        kms_key::detail(read, desired, by_alias, tagged.as_ref().ok()),
+        kms_key::detail(read, desired, ksk_key, tagged_global.as_ref().ok()),
         async {
-            match &zone_id {
-                Some(id) => query_logging::observe(read, desired, id).await,
-                None => Observation::Absent,
+            match (&zone_id, &picked) {
+                (Some(id), _) => query_logging::observe(read, desired, id).await,
+                (None, Observation::Unreadable(why)) => Observation::Unreadable(why.clone()),
+                (None, _) => Observation::Absent,
             }
         },
+        logs_key::observe(read, desired, logs_key, &tagged),
+        log_group::observe(read, desired, &groups, &query_groups, &tagged),
+        alarm::observe(read, desired, listed_alarms, &tagged),
     );
-    let (
-        logs_key,
-        log_groups,
-        logs_policy,
-        roles,
-        function,
-        api_account,
-        rest_api,
-        metric_filters,
-        alarms,
-        delegation,
-    ) = rest;
+    let (logs_policy, roles, function, api_account, rest_api, metric_filters, delegation) = rest;
+    let (function, unreserved_concurrency) = function;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,
@@ -110,6 +128,8 @@ pub async fn snapshot(
         query_logging,
         roles,
         function,
+        unreserved_concurrency,
+        code,
         api_account,
         rest_api,
         metric_filters,
@@ -136,15 +156,14 @@ pub async fn caller(read: &Clients) -> Result<Caller, Failure> {
 
 /// Tags of everything that carries the stack's tag, by ARN.
 async fn tagged(
-    read: &Clients,
+    tagging: &aws_sdk_resourcegroupstagging::Client,
     desired: &Desired,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
     let filter = TagFilter::builder()
         .key(TAG_STACK)
         .values(&desired.domain)
         .build();
-    let mut pages = read
-        .tagging
+    let mut pages = tagging
         .get_resources()
         .tag_filters(filter)
         .into_paginator()

@@ -18,6 +18,7 @@ use crate::desired::Desired;
 use crate::ds::{DnsKey, Ds};
 use crate::graph;
 use crate::kind::{self, Op};
+use crate::policy::{Policy, Statement};
 use crate::safety;
 use crate::snapshot::{Delegated, ParentView, Snapshot, holder_words};
 
@@ -307,6 +308,22 @@ pub enum Report {
     },
 }
 
+/// What one policy gives that another did not, and takes.
+pub fn rights_between(addr: &Addr, wanted: &Policy, live: Option<&Policy>) -> Vec<RightChange> {
+    let none = BTreeSet::new();
+    let before = live.map_or(&none, |policy| &policy.statements);
+    let right = |gained| {
+        move |statement: &Statement| RightChange {
+            addr: addr.clone(),
+            gained,
+            sentence: statement.sentence(),
+        }
+    };
+    let lost = before.difference(&wanted.statements).map(right(false));
+    let gained = wanted.statements.difference(before).map(right(true));
+    lost.chain(gained).collect()
+}
+
 /// What a kind answers when it is asked to plan.
 #[derive(Debug, Clone, Default)]
 pub struct Lowered {
@@ -382,9 +399,11 @@ pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
         })
         .collect();
     lowered.extend(kind::unwanted(desired, snapshot).into_iter().map(|addr| {
-        let mut lowered = kind::destroy(&addr, desired, snapshot, &DestroyOptions::default());
+        let mut lowered = kind::destroy(&addr, desired, snapshot, &Goal::Converge);
         if let Some(change) = &mut lowered.change {
-            change.why = "carries the stack's tags, and the document does not want it".into();
+            if addr.kind() != Kind::MetricFilter {
+                change.why = "it is the stack's, and the document does not want it".into();
+            }
         }
         (addr, lowered)
     }));
@@ -393,6 +412,7 @@ pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
 
 /// Plans the way from live to nothing.
 pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions) -> Plan {
+    let goal = Goal::Destroy(options.clone());
     let lowered = desired
         .all_addrs()
         .into_iter()
@@ -400,11 +420,11 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
         .collect::<BTreeSet<_>>()
         .into_iter()
         .map(|addr| {
-            let lowered = kind::destroy(&addr, desired, snapshot, options);
+            let lowered = kind::destroy(&addr, desired, snapshot, &goal);
             (addr, lowered)
         })
         .collect();
-    link(desired, snapshot, Goal::Destroy(options.clone()), lowered)
+    link(desired, snapshot, goal, lowered)
 }
 
 /// The DS set of a parent server that vouches for other keys only.

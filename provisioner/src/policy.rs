@@ -65,6 +65,42 @@ impl fmt::Display for Caseless {
     }
 }
 
+/// A policy of `policies/` with its placeholders filled. A string that is nothing but `${name}` becomes
+/// the value, whatever its form; inside a longer string the value's text is put. A statement whose
+/// resources become an empty list is left out: it would allow nothing, and AWS refuses it.
+///
+/// # Panics
+/// If the template is not JSON: it is part of this program, and a test reads each.
+pub fn fill(template: &str, values: &[(&str, Value)]) -> Value {
+    let mut policy: Value =
+        serde_json::from_str(template).expect("invariant: policies/ holds JSON, and is tested");
+    fill_value(&mut policy, values);
+    if let Some(Value::Array(statements)) = policy.get_mut("Statement") {
+        statements.retain(|statement| statement["Resource"] != Value::Array(Vec::new()));
+    }
+    policy
+}
+
+fn fill_value(value: &mut Value, values: &[(&str, Value)]) {
+    match value {
+        Value::String(text) => {
+            for (name, filled) in values {
+                let placeholder = format!("${{{name}}}");
+                if *text == placeholder {
+                    *value = filled.clone();
+                    return;
+                }
+                if let Some(filled) = filled.as_str() {
+                    *text = text.replace(&placeholder, filled);
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|item| fill_value(item, values)),
+        Value::Object(map) => map.values_mut().for_each(|item| fill_value(item, values)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Why a text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -90,6 +126,18 @@ impl Policy {
             None => return Err(PolicyError::Form("Statement is missing")),
         };
         Ok(Self { statements })
+    }
+
+    /// A policy text as people and plan files see it: its sentences; the text itself if it is none.
+    pub fn shown(text: &str) -> String {
+        Self::parse(text).map_or_else(
+            |_| text.to_owned(),
+            |policy| {
+                let sentences: Vec<String> =
+                    policy.statements.iter().map(Statement::sentence).collect();
+                sentences.join("; ")
+            },
+        )
     }
 }
 
@@ -132,6 +180,28 @@ fn statement(value: &Value) -> Result<Statement, PolicyError> {
         }
     }
     Ok(read)
+}
+
+/// Whether a text matches a pattern of `*` (any text) and `?` (any character).
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut pattern_chars = pattern.chars();
+    match pattern_chars.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = pattern_chars.as_str();
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| matches_pattern(rest, &text[at..]))
+        }
+        Some(wanted) => {
+            let mut text_chars = text.chars();
+            text_chars
+                .next()
+                .is_some_and(|found| wanted == '?' || wanted == found)
+                && matches_pattern(pattern_chars.as_str(), text_chars.as_str())
+        }
+    }
 }
 
 fn principals(prefix: &str, value: &Value) -> Vec<String> {
@@ -195,6 +265,44 @@ fn text(value: &Value) -> String {
 }
 
 impl Statement {
+    /// Whether it allows something to a service.
+    pub fn allows_service(&self, service: &str) -> bool {
+        let principal = format!("Service:{service}");
+        self.effect == "Allow"
+            && self.unknown.is_empty()
+            && (self.principals.contains(&principal) || self.principals.contains("AWS:*"))
+    }
+
+    /// Whether its actions include this one.
+    pub fn covers_action(&self, action: &str) -> bool {
+        let action = action.to_ascii_lowercase();
+        self.actions
+            .iter()
+            .any(|pattern| matches_pattern(&pattern.0.to_ascii_lowercase(), &action))
+    }
+
+    /// Whether its resources include this one, which may itself end in `*`.
+    pub fn covers_resource(&self, arn: &str) -> bool {
+        self.resources
+            .iter()
+            .any(|pattern| matches_pattern(pattern, arn))
+    }
+
+    /// Whether it has no other conditions than that these keys, compared as a whole, have these values.
+    pub fn conditions_are(&self, known: &[(&str, &str)]) -> bool {
+        self.conditions.iter().all(|(key, values)| {
+            let (operator, key) = key.0.split_once(' ').unwrap_or(("", &key.0));
+            let is_equality = ["StringEquals", "StringLike", "ArnEquals", "ArnLike"]
+                .iter()
+                .any(|equality| equality.eq_ignore_ascii_case(operator));
+            let value = known
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(key))
+                .map(|(_, value)| *value);
+            is_equality && value.is_some_and(|value| values.contains(value))
+        })
+    }
+
     /// One line for people: who may (or must not) do what, under which conditions.
     pub fn sentence(&self) -> String {
         fn list<T: fmt::Display>(set: &BTreeSet<T>) -> String {
@@ -208,7 +316,16 @@ impl Statement {
         } else {
             "may"
         };
-        let mut out = format!("{} {verb} {}", list(&self.principals), list(&self.actions));
+        // A policy of an identity names no principal: it is the identity.
+        let who = if self.principals.is_empty() {
+            "it".to_owned()
+        } else {
+            list(&self.principals)
+        };
+        let mut out = format!("{who} {verb} {}", list(&self.actions));
+        if !self.resources.is_empty() && !self.resources.iter().all(|arn| arn == "*") {
+            out.push_str(&format!(" on {}", list(&self.resources)));
+        }
         for (index, (key, values)) in self.conditions.iter().enumerate() {
             let word = if index == 0 { " if" } else { " and" };
             out.push_str(&format!("{word} {key} = {}", list(values)));

@@ -952,9 +952,11 @@ mod tests {
         };
         let look = |_: &StepId, look: &Look, _: Timestamp| match look {
             Look::Zone { .. } => Ok(Seen::NotListed),
-            Look::Change(_) | Look::Key | Look::Function { .. } | Look::RestApi { .. } => {
-                Ok(Seen::InSync)
-            }
+            Look::Change(_)
+            | Look::Key
+            | Look::LogsKey
+            | Look::Function { .. }
+            | Look::RestApi { .. } => Ok(Seen::InSync),
         };
         let (_, outcome, _, took) = play(from_empty(), answer, look);
         assert_eq!(outcome, Outcome::Converged);

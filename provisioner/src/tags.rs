@@ -19,8 +19,8 @@ pub async fn of_log_group(read: &Clients, arn: &str) -> Result<Option<Tags>, Fai
 }
 
 /// Tags of a KMS key. A key has at most 50 (KMS Developer Guide, "Resource quotas"): one page.
-pub async fn of_key(read: &Clients, arn: &str) -> Result<Tags, Failure> {
-    let call = read.kms.list_resource_tags().key_id(arn).limit(50);
+pub async fn of_key(kms: &aws_sdk_kms::Client, arn: &str) -> Result<Tags, Failure> {
+    let call = kms.list_resource_tags().key_id(arn).limit(50);
     let answer = call.send().await.or_fail("kms:ListResourceTags")?;
     let pair = |tag: &aws_sdk_kms::types::Tag| (tag.tag_key.clone(), tag.tag_value.clone());
     Ok(answer.tags().iter().map(pair).collect())

@@ -4,7 +4,7 @@
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
 //! Credentials follow the emulators' convention: `test`/`test` is the root user of account
 //! 123456789012, a 12-digit access key id with the secret `test` is the root user of that account,
-//! and all others are sessions that this world issued.
+//! and all others are keys of users and sessions that this world issued.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::wire::model::{self, Protocol};
 use crate::wire::text;
-use crate::world::{AwsError, Caller, Need, Request, World};
+use crate::world::{AwsError, Caller, Request, World};
 
 /// How far a request's date may be from the time of its arrival.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -20,8 +20,11 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// Account of the key pair `test`/`test`.
 pub const ACCOUNT_DEFAULT: &str = "123456789012";
 
+mod access;
 mod signature;
 
+pub use access::{authorize, may, may_assume, service_may};
+pub(crate) use access::{service_context, spelt};
 pub use signature::{Credentials, sign};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -262,6 +265,20 @@ fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Ca
         };
         return Ok((session.secret.clone(), caller));
     }
+    if let Some(key) = world.iam.access_key(id) {
+        // Long-term keys have no token.
+        if claim.token.is_some() {
+            return Err(Problem::UnknownKey);
+        }
+        let caller = Caller {
+            account: key.account.clone(),
+            arn: key.arn.clone(),
+            user_id: key.user_id.clone(),
+            region: claim.region.clone(),
+            now,
+        };
+        return Ok((key.secret.clone(), caller));
+    }
     let account = if id == "test" { ACCOUNT_DEFAULT } else { id };
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     if !is_account
@@ -343,29 +360,6 @@ fn check_scope(claim: &Claim) -> Result<(), Problem> {
         return Err(Problem::Signature(
             "Credential should be scoped to a valid region. ".to_owned(),
         ));
-    }
-    Ok(())
-}
-
-/// Whether a caller may do what a call needs.
-///
-/// Every call passes here with the needs its operation declares. Until policies are evaluated, each
-/// principal of this world is an administrator, of its own account only: operations find nothing of
-/// other accounts.
-pub fn authorize(_world: &World, caller: &Caller, needs: &[Need]) -> Result<(), AwsError> {
-    for need in needs {
-        let well_formed = need.action.split_once(':').is_some_and(|(service, name)| {
-            !service.is_empty() && name.starts_with(|first: char| first.is_ascii_uppercase())
-        });
-        if !well_formed || need.resource.is_empty() {
-            return Err(AwsError::new(
-                "InternalFailure",
-                format!(
-                    "{}: '{}' on '{}' is no need",
-                    caller.arn, need.action, need.resource
-                ),
-            ));
-        }
     }
     Ok(())
 }

@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::profile::Profile;
 use crate::wire::model::Protocol;
 use crate::wire::{self, Call, Unrouted};
-use crate::world::{AwsError, Caller, Effect, Operation, Request, Response, Via, World};
+use crate::world::{
+    AwsError, Caller, Effect, Invocation, Operation, Ran, Request, Response, Via, Waiting, World,
+};
 use crate::{apigateway, auth, cloudwatch, iam, kms, lambda, limits, logs, route53, sts, tagging};
 
 /// A request, read as far as it can be without the world.
@@ -24,8 +26,10 @@ pub struct Arrived<'a> {
 /// What became of a call.
 #[derive(Debug, Clone)]
 pub struct Answered {
-    /// The answer.
+    /// The answer; not yet the real one if a function has to run first.
     pub response: Response,
+    /// The run that has to be carried out for the answer.
+    pub invocation: Option<Invocation>,
     /// Who called, if it was found out.
     pub caller: Option<Caller>,
     /// The input as it was decoded; null if it was not.
@@ -41,6 +45,7 @@ impl Answered {
     pub fn refused(response: Response, error: AwsError) -> Self {
         Self {
             response,
+            invocation: None,
             caller: None,
             input: Value::Null,
             error: Some(error),
@@ -145,7 +150,45 @@ fn operation(service: &str, name: &str) -> Option<&'static Operation> {
 impl World {
     /// Carries out one call. The doors use [`World::answer`], which tells more.
     pub fn call(&mut self, now: Timestamp, via: Via, request: &Request) -> Effect {
-        Effect::Answer(self.answer(now, via, &Arrived::new(request)).response)
+        let answered = self.answer(now, via, &Arrived::new(request));
+        match answered.invocation {
+            Some(invocation) => Effect::Invoke(invocation),
+            None => Effect::Answer(answered.response),
+        }
+    }
+
+    /// Ends an invocation whose function ran: what it leaves in logs and metrics, and the answer for
+    /// who waits.
+    pub fn resume(&mut self, now: Timestamp, invocation: Invocation, ran: Ran) -> Response {
+        let (version, log) = self.finish(now, &invocation, &ran);
+        match invocation.waiting {
+            Waiting::Lambda(waiting) => {
+                let which = (invocation.request_id.as_str(), version.as_str());
+                lambda::answered(&waiting, which, (ran, &log))
+            }
+            Waiting::ApiGateway(waiting) => apigateway::resume(self, now, waiting, ran),
+        }
+    }
+
+    /// Ends an invocation whose function did not run at all. A REST API is told as of a run that
+    /// failed, with Lambda's error code for its type.
+    pub fn refuse_run(
+        &mut self,
+        now: Timestamp,
+        invocation: Invocation,
+        error: AwsError,
+    ) -> Response {
+        match invocation.waiting {
+            Waiting::Lambda(_) => lambda::refused(&invocation.request_id, &error),
+            Waiting::ApiGateway(waiting) => {
+                let ran = Ran {
+                    outcome: Err((error.code, error.message)),
+                    log: Vec::new(),
+                    took: std::time::Duration::ZERO,
+                };
+                apigateway::resume(self, now, waiting, ran)
+            }
+        }
     }
 
     /// Carries out one call and says what became of it.
@@ -158,6 +201,7 @@ impl World {
                 headers: Vec::new(),
                 body: Vec::new(),
             },
+            invocation: None,
             caller: None,
             input: Value::Null,
             error: None,
@@ -203,8 +247,14 @@ impl World {
                 .take(now, place, (call.model, call.protocol), call.name)?;
         }
         let needs = (operation.needs)(self, &caller, &input);
-        auth::authorize(self, &caller, &needs)?;
+        auth::authorize(self, &caller, &needs)
+            .map_err(|refused| auth::spelt(refused, call.protocol))?;
+        if arrived.writes() {
+            // What alarms and hourly metrics saw before this call must not depend on it.
+            self.watch(now);
+        }
         let before = arrived.writes().then(|| self.clone());
+        self.requested = None;
         let outcome = (operation.run)(self, &caller, input).and_then(|output| {
             wire::encode(call, &output, request_id).map_err(|why| {
                 AwsError::new(
@@ -213,7 +263,10 @@ impl World {
                 )
             })
         });
+        answered.invocation = self.requested.take().filter(|_| outcome.is_ok());
         match (&outcome, before) {
+            // Nothing is changed before the function has run.
+            (Ok(_), _) if answered.invocation.is_some() => {}
             (Ok(_), before) => answered.wrote = before.is_some(),
             (Err(_), Some(before)) => self.restore(before),
             (Err(_), None) => {}

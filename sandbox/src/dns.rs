@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::world::World;
 
 pub use dnskey::{DigestType, Dnskey, Ds};
+pub(crate) use message::asked;
 pub use message::{Transport, answers, question};
 pub use name::{DnsName, NameProblem};
 pub use parent::{Parent, parent};
@@ -61,16 +62,20 @@ impl Default for State {
 impl World {
     /// Answers a datagram to the server at an address; none where nothing answers.
     pub fn dns(&mut self, now: Timestamp, server: IpAddr, query: &[u8]) -> Option<Vec<u8>> {
-        answer(self, now, server, query, Transport::Datagram)
+        let answer = answer(self, now, server, query, Transport::Datagram)?;
+        self.log_query(now, server, &answer, Transport::Datagram);
+        Some(answer)
     }
 
     /// As [`Self::dns`], over TCP: never truncated. Query and answer are without the length prefix.
     pub fn dns_stream(&mut self, now: Timestamp, server: IpAddr, query: &[u8]) -> Option<Vec<u8>> {
-        answer(self, now, server, query, Transport::Stream)
+        let answer = answer(self, now, server, query, Transport::Stream)?;
+        self.log_query(now, server, &answer, Transport::Stream);
+        Some(answer)
     }
 }
 
-/// Answers one query. DNS reads the world and changes nothing in it.
+/// Answers one query. DNS reads the world and changes nothing in it, but for the log of the queries.
 pub(crate) fn answer(
     world: &World,
     now: Timestamp,

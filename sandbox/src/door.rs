@@ -4,10 +4,13 @@
 //! changed the world is stored before it is answered; if it cannot be stored it did not happen.
 //! Everything that reaches the world from outside comes through here, the HTTP server included.
 //!
+//! Functions run outside the lock, by an [`Invoker`] if the door has one: [`Sandbox::deliver`] then
+//! gives an [`Outcome::Run`], which [`Sandbox::complete`] brings to its answer.
+//!
 //! Time: the world's clock is the host's plus what was slept or advanced so far. Opened with an
 //! explicit start, it stands still but for that, so that traces repeat.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,12 +18,14 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use jiff::Timestamp;
 
+use crate::apigateway;
 use crate::call::{Answered, Arrived};
 use crate::fault::{Fault, FaultPlan, FaultSyntax, Rule, Selector};
+use crate::invoke::{Invoker, Run};
 use crate::profile::Profile;
 use crate::record::{RecordError, Recorded, Recorder};
 use crate::store::{Store, StoreError};
-use crate::world::{AwsError, Request, Response, Via, World};
+use crate::world::{AwsError, Effect, Invocation, Ran, Request, Response, Via, World};
 
 /// One simulated AWS. Clones share it.
 #[derive(Debug, Clone)]
@@ -43,6 +48,8 @@ struct Inner {
     recorder: Recorder,
     on_crash: OnCrash,
     crashed: bool,
+    /// Who runs functions.
+    invoker: Option<Arc<dyn Invoker>>,
 }
 
 /// How a sandbox is opened.
@@ -142,6 +149,18 @@ pub enum Outcome {
     Hang,
     /// Break the connection.
     Break(Broken),
+    /// Run a function first: [`Sandbox::complete`].
+    Run(Box<Pending>),
+}
+
+/// A request that waits for a function.
+#[derive(Debug)]
+pub struct Pending {
+    index: u64,
+    request: Request,
+    invocation: Invocation,
+    /// None for a request to a REST API, which is no call of an operation.
+    call: Option<(Answered, Plan, Vec<Fault>)>,
 }
 
 impl Sandbox {
@@ -169,6 +188,7 @@ impl Sandbox {
             recorder,
             on_crash: options.on_crash,
             crashed: false,
+            invoker: None,
         };
         Ok(Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -208,7 +228,8 @@ impl Sandbox {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, Broken> {
-        match self.deliver(&of_http(request)) {
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        match self.answer(peer, &of_http(request)).await {
             Outcome::Answer(response, delay) => {
                 if !delay.is_zero() {
                     // A clock that could not be stored is told by the next write.
@@ -216,14 +237,72 @@ impl Sandbox {
                 }
                 Ok(to_http(response))
             }
-            Outcome::Hang => std::future::pending().await,
             Outcome::Break(broken) => Err(broken),
+            // A run was completed: what is left is a call without an answer.
+            Outcome::Hang | Outcome::Run(_) => std::future::pending().await,
+        }
+    }
+
+    /// Carries out a request of a client at `peer` to its end; functions run.
+    pub(crate) async fn answer(&self, peer: IpAddr, request: &Request) -> Outcome {
+        let outcome = {
+            let mut inner = self.lock();
+            match inner.execute(peer, request) {
+                Some(outcome) => outcome,
+                None => inner.deliver(request).unwrap_or_else(Outcome::Break),
+            }
+        };
+        match outcome {
+            Outcome::Run(pending) => self.complete(*pending).await,
+            Outcome::Answer(..) | Outcome::Hang | Outcome::Break(_) => outcome,
         }
     }
 
     /// Carries out a request, with its faults, its record and its storing.
     pub fn deliver(&self, request: &Request) -> Outcome {
         self.lock().deliver(request).unwrap_or_else(Outcome::Break)
+    }
+
+    /// Runs the function that a request waits for, and answers it.
+    pub async fn complete(&self, mut pending: Pending) -> Outcome {
+        let invocation = pending.invocation.clone();
+        let started = self.lock().start(&invocation);
+        let response = match started {
+            Err(error) => self.lock().refuse_run(invocation, error),
+            Ok((invoker, run)) => {
+                let sandbox = self.clone();
+                // A task of its own: the run goes on when the client goes away, as it does at AWS.
+                let running = tokio::spawn(async move {
+                    let ran = invoker.invoke(run).await;
+                    sandbox.lock().resume(invocation, ran)
+                });
+                match running.await {
+                    Ok(response) => response,
+                    Err(_) => return Outcome::Break(Broken::AnswerLost),
+                }
+            }
+        };
+        let mut inner = self.lock();
+        inner
+            .completed(&mut pending, response)
+            .unwrap_or_else(Outcome::Break)
+    }
+
+    /// Lets functions run from now on.
+    pub fn set_invoker(&self, invoker: Arc<dyn Invoker>) {
+        self.lock().invoker = Some(invoker);
+    }
+
+    /// Ends all functions; none runs from now on.
+    pub(crate) fn stop_functions(&self) {
+        let invoker = self.lock().invoker.take();
+        if let Some(invoker) = invoker {
+            invoker.stop();
+        }
+    }
+
+    pub(crate) fn has_invoker(&self) -> bool {
+        self.lock().invoker.is_some()
     }
 
     /// Asks a simulated name server. None is silence.
@@ -322,7 +401,9 @@ impl Inner {
         if let Some(store) = &self.store
             && let Err(error) = store.save(&self.world)
         {
-            self.world = self.stored.clone();
+            let mut failed = std::mem::replace(&mut self.world, self.stored.clone());
+            // What runs, runs on.
+            self.world.lambda.keep_environments(&mut failed.lambda);
             return Err(error);
         }
         self.stored = self.world.clone();
@@ -344,12 +425,12 @@ impl Inner {
             plan.add(fault, &arrived);
         }
         let line = |answered: Option<&Answered>, recorder: &mut Recorder, index: u64| {
-            if !recorder.is_on() {
-                return Ok(());
-            }
-            let mut line = Recorded::new((index, now), request, &arrived, answered);
-            line.faults = struck.iter().map(|fault| text_of(fault, index)).collect();
-            recorder.take(line)
+            record(
+                recorder,
+                (index, now),
+                (request, &arrived),
+                (answered, &struck),
+            )
         };
         if plan.crash_before {
             line(None, &mut self.recorder, self.calls)?;
@@ -366,6 +447,16 @@ impl Inner {
             }
             None => self.carry_out(now, &arrived),
         };
+        if let Some(invocation) = answered.invocation.take() {
+            // The rest of its faults strike when the function has run. It runs once: a repeated
+            // invocation is a repeated event, which is the function's affair.
+            return Ok(Outcome::Run(Box::new(Pending {
+                index: self.calls,
+                request: request.clone(),
+                invocation,
+                call: Some((answered, plan, struck)),
+            })));
+        }
         if plan.repeat {
             line(Some(&answered), &mut self.recorder, self.calls)?;
             answered = self.carry_out(now, &arrived);
@@ -378,6 +469,98 @@ impl Inner {
             return Err(Broken::AnswerLost);
         }
         Ok(Outcome::Answer(answered.response, plan.delay))
+    }
+
+    /// Carries out a request to a REST API, if it is one: no AWS operation, so that neither faults
+    /// nor the count of calls are concerned.
+    fn execute(&mut self, peer: IpAddr, request: &Request) -> Option<Outcome> {
+        let now = self.now();
+        let effect = apigateway::execute(&mut self.world, now, peer, request)?;
+        match effect {
+            Effect::Answer(response) => {
+                let response = self.stored_first(now, response);
+                Some(Outcome::Answer(response, Duration::ZERO))
+            }
+            Effect::Invoke(invocation) => Some(Outcome::Run(Box::new(Pending {
+                index: self.calls,
+                request: request.clone(),
+                invocation,
+                call: None,
+            }))),
+            Effect::Silence => Some(Outcome::Hang),
+            Effect::Die => Some(Outcome::Break(self.crash())),
+        }
+    }
+
+    /// Gives an answer once the world is stored, or says that it could not be.
+    fn stored_first(&mut self, now: Timestamp, response: Response) -> Response {
+        match self.save(now) {
+            Ok(()) => response,
+            Err(error) => Response {
+                status: 500,
+                headers: vec![("content-type".into(), "text/plain".into())],
+                body: format!("the sandbox could not keep the change: {error}\n").into_bytes(),
+            },
+        }
+    }
+
+    /// What a run needs, if the function can run now.
+    fn start(&mut self, invocation: &Invocation) -> Result<(Arc<dyn Invoker>, Run), AwsError> {
+        let Some(invoker) = self.invoker.clone() else {
+            return Err(AwsError {
+                status: Some(501),
+                ..AwsError::new(
+                    "NotImplemented",
+                    "this sandbox is within another program and runs no functions: use the server, \
+                     `spore-infra sandbox serve`",
+                )
+            });
+        };
+        let now = self.now();
+        let run = self.world.start(now, invocation)?;
+        // The function will call with credentials that this may have issued.
+        self.save(now).map_err(|error| AwsError {
+            status: Some(500),
+            ..AwsError::new("ServiceException", error.to_string())
+        })?;
+        Ok((invoker, run))
+    }
+
+    fn resume(&mut self, invocation: Invocation, ran: Ran) -> Response {
+        let now = self.now();
+        let response = self.world.resume(now, invocation, ran);
+        self.stored_first(now, response)
+    }
+
+    fn refuse_run(&mut self, invocation: Invocation, error: AwsError) -> Response {
+        let now = self.now();
+        let response = self.world.refuse_run(now, invocation, error);
+        self.stored_first(now, response)
+    }
+
+    /// The answer to a request whose function ran, with the rest of its faults.
+    fn completed(&mut self, pending: &mut Pending, response: Response) -> Result<Outcome, Broken> {
+        let Some((answered, plan, struck)) = &mut pending.call else {
+            return Ok(Outcome::Answer(response, Duration::ZERO));
+        };
+        answered.response = response.clone();
+        answered.wrote = true;
+        let now = self.now();
+        let arrived = Arrived::new(&pending.request);
+        let at = (pending.index, now);
+        record(
+            &mut self.recorder,
+            at,
+            (&pending.request, &arrived),
+            (Some(answered), struck),
+        )?;
+        if plan.crash_after {
+            return Err(self.crash());
+        }
+        if plan.lose_answer {
+            return Err(Broken::AnswerLost);
+        }
+        Ok(Outcome::Answer(response, plan.delay))
     }
 
     /// Carries out a call and stores what it wrote before anybody sees the answer.
@@ -411,8 +594,23 @@ impl Inner {
     }
 }
 
+/// Takes a line for a request.
+fn record(
+    recorder: &mut Recorder,
+    (index, now): (u64, Timestamp),
+    (request, arrived): (&Request, &Arrived<'_>),
+    (answered, struck): (Option<&Answered>, &[Fault]),
+) -> Result<(), RecordError> {
+    if !recorder.is_on() {
+        return Ok(());
+    }
+    let mut line = Recorded::new((index, now), request, arrived, answered);
+    line.faults = struck.iter().map(|fault| text_of(fault, index)).collect();
+    recorder.take(line)
+}
+
 /// What the faults of a call come to.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Plan {
     crash_before: bool,
     crash_after: bool,
@@ -456,7 +654,7 @@ fn kill_this_process() -> ! {
 }
 
 /// The host's clock: read here and nowhere else in this package.
-fn host_now() -> Timestamp {
+pub(crate) fn host_now() -> Timestamp {
     Timestamp::now()
 }
 

@@ -3,8 +3,7 @@
 //! Decides what each operation of the key service does, in which key state, and with which error.
 //! Modelled are symmetric keys (AES-256-GCM) and P-256 keys; other specs, imported material and
 //! custom key stores are refused by name. Keys live per account and region. Which identity may call
-//! is decided outside, from what [`Operation::needs`] declares; only calls into another account are
-//! judged here, by the key's own policy.
+//! is decided outside, from what [`Operation::needs`] declares.
 
 use std::collections::BTreeMap;
 
@@ -72,6 +71,29 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 }
 
 impl State {
+    /// The policy of a key, by its ARN.
+    pub fn resource_policy(&self, arn: &str) -> Option<String> {
+        self.by_arn(arn).map(|key| key.policy.clone())
+    }
+
+    /// Whether a grant on a key allows one of some principals an operation
+    /// (<https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>).
+    pub(crate) fn is_granted(
+        &self,
+        arn: &str,
+        principals: &[&str],
+        operation: &str,
+        context: &crate::policy::Context,
+    ) -> bool {
+        let grants = self
+            .by_arn(arn)
+            .into_iter()
+            .flat_map(|key| key.grants.values());
+        grants
+            .into_iter()
+            .any(|grant| grant.allows(principals, operation, context))
+    }
+
     fn keyring(&self, account: &str, region: &str) -> Option<&Keyring> {
         self.accounts.get(account)?.get(region)
     }

@@ -11,6 +11,7 @@ pub mod auth;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bench;
+pub mod blobs;
 pub mod call;
 pub mod checks;
 pub mod cloudwatch;
@@ -18,6 +19,7 @@ pub mod dns;
 pub mod door;
 pub mod fault;
 pub mod iam;
+pub mod invoke;
 pub mod kms;
 pub mod lambda;
 pub mod limits;

@@ -38,8 +38,9 @@ const fn rate(burst: f64, per_second: f64) -> Rate {
 ///
 /// Route 53: "Maximums on API requests" of the Developer Guide's quotas page: a bucket of 50 refilled
 /// at 10 per second per account and action, with the two exceptions below. KMS: "Request quotas" of
-/// its Developer Guide, per account and region, shared within a group. CloudWatch Logs and the
-/// tagging API: their quota pages. Quotas given per second only have a burst of one second.
+/// its Developer Guide, per account and region, shared within a group. CloudWatch, CloudWatch Logs and
+/// the tagging API: their quota pages. Lambda: "Lambda API requests" of its quota page; invocations are
+/// bounded by concurrency. Quotas given per second only have a burst of one second.
 fn bucket_of(service: &str, operation: &str) -> Option<(&'static str, Rate)> {
     let per_action = "";
     let found = match (service, operation) {
@@ -70,8 +71,27 @@ fn bucket_of(service: &str, operation: &str) -> Option<(&'static str, Rate)> {
             (per_action, rate(10.0, 10.0))
         }
         ("logs", "TagResource" | "UntagResource") => (per_action, rate(5.0, 5.0)),
+        // API Gateway: "Quotas for creating, deploying and managing an API". The total of all
+        // operations, 10 per second with a burst of 40, is the bucket of those without a row.
+        ("apigateway", "CreateRestApi" | "ImportRestApi") => {
+            ("CreateRestApi", rate(1.0, 1.0 / 3.0))
+        }
+        ("apigateway", "DeleteRestApi") => (per_action, rate(1.0, 1.0 / 30.0)),
+        ("apigateway", "CreateDeployment") => (per_action, rate(1.0, 1.0 / 5.0)),
+        ("apigateway", "CreateResource" | "DeleteResource") => (per_action, rate(5.0, 5.0)),
+        ("apigateway", "GetResources") => (per_action, rate(5.0, 2.5)),
+        ("apigateway", "PutRestApi") => (per_action, rate(1.0, 1.0)),
+        ("apigateway", "UpdateAccount") => (per_action, rate(1.0, 1.0 / 20.0)),
+        ("apigateway", _) => ("all", rate(40.0, 10.0)),
+        ("cloudwatch", "PutMetricAlarm") => (per_action, rate(3.0, 3.0)),
+        ("cloudwatch", "DescribeAlarms") => (per_action, rate(9.0, 9.0)),
+        ("cloudwatch", "DeleteAlarms" | "SetAlarmState") => (per_action, rate(3.0, 3.0)),
         ("resourcegroupstaggingapi", "GetResources") => (per_action, rate(15.0, 15.0)),
         ("resourcegroupstaggingapi", _) => (per_action, rate(5.0, 5.0)),
+        ("lambda", "Invoke") => return None,
+        ("lambda", "GetFunction") => (per_action, rate(100.0, 100.0)),
+        ("lambda", "GetPolicy") => (per_action, rate(15.0, 15.0)),
+        ("lambda", _) => ("control plane", rate(15.0, 15.0)),
         ("sts", _) => ("all", rate(600.0, 600.0)),
         _ => return None,
     };
@@ -120,6 +140,8 @@ pub fn throttled(model: &Model, protocol: Protocol) -> AwsError {
             "ThrottledException",
             "The request was denied to limit the frequency of submitted requests.",
         ),
+        ("apigateway", _) => AwsError::new("TooManyRequestsException", "Too Many Requests"),
+        ("lambda", _) => AwsError::new("TooManyRequestsException", "Rate exceeded"),
         (_, Protocol::RestXml | Protocol::Query) => AwsError::new("Throttling", "Rate exceeded"),
         (_, Protocol::Json | Protocol::RestJson | Protocol::RpcV2Cbor) => {
             AwsError::new("ThrottlingException", "Rate exceeded")

@@ -1,8 +1,8 @@
 //! Amazon CloudWatch Logs: log groups, their tags, streams and events.
 //!
-//! Decides what each operation on groups, streams and events does. Log groups live per account and
-//! region; only the STANDARD class is modelled. Metric filters, query definitions, resource policies
-//! and subscriptions are not, and are refused by name because [`operation`] does not know them.
+//! Decides what each operation on groups, streams and events does, on metric filters, resource policies
+//! and saved queries. Log groups live per account and region; only the STANDARD class is modelled.
+//! What [`operation`] does not know, such as subscriptions and running queries, is refused by name.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::tagging::TagSet;
-use crate::world::{AwsError, Caller, Operation};
+use crate::world::{AwsError, Caller, Operation, World};
 
 mod encryption;
 mod events;
 mod filter;
 mod group;
+mod metric_filter;
 mod needs;
+mod query_definition;
 mod read_events;
+mod resource_policy;
 mod stream;
+mod subscription;
 mod tags;
 
 use group::Group;
+use query_definition::QueryDefinition;
+use resource_policy::ResourcePolicy;
 
 /// All log groups of the world.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct State {
     /// By account, then by region, then by name.
     accounts: BTreeMap<String, BTreeMap<String, BTreeMap<String, Group>>>,
+    /// Resource policies for whole accounts: by account, region and name.
+    #[serde(default)]
+    policies: BTreeMap<String, BTreeMap<String, BTreeMap<String, ResourcePolicy>>>,
+    /// Saved queries by account, region and id.
+    #[serde(default)]
+    queries: BTreeMap<String, BTreeMap<String, BTreeMap<String, QueryDefinition>>>,
 }
 
 /// The operation of this name, if it is modelled.
@@ -41,6 +53,10 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
         stream::OPERATIONS,
         events::OPERATIONS,
         read_events::OPERATIONS,
+        metric_filter::OPERATIONS,
+        resource_policy::OPERATIONS,
+        query_definition::OPERATIONS,
+        subscription::OPERATIONS,
     ]
     .into_iter()
     .flatten()
@@ -55,6 +71,22 @@ impl State {
     fn groups_mut(&mut self, caller: &Caller) -> &mut BTreeMap<String, Group> {
         let regions = self.accounts.entry(caller.account.clone()).or_default();
         regions.entry(caller.region.clone()).or_default()
+    }
+
+    fn policies_mut(&mut self, caller: &Caller) -> &mut BTreeMap<String, ResourcePolicy> {
+        let regions = self.policies.entry(caller.account.clone()).or_default();
+        regions.entry(caller.region.clone()).or_default()
+    }
+
+    fn queries_mut(&mut self, caller: &Caller) -> &mut BTreeMap<String, QueryDefinition> {
+        let regions = self.queries.entry(caller.account.clone()).or_default();
+        regions.entry(caller.region.clone()).or_default()
+    }
+
+    /// Whether a group exists.
+    pub(crate) fn has_group(&self, account: &str, region: &str, name: &str) -> bool {
+        self.groups(account, region)
+            .is_some_and(|groups| groups.contains_key(name))
     }
 
     /// A group of the caller, without the events whose retention is over.
@@ -77,6 +109,20 @@ impl State {
     ) -> impl Iterator<Item = (String, &TagSet)> {
         let groups = self.groups(account, region).into_iter().flatten();
         groups.map(move |(name, group)| (arn_of(account, region, name), &group.tags))
+    }
+}
+
+impl World {
+    /// Writes an event of a service into a stream, which is made if it is not there. Nothing happens
+    /// if the group does not exist.
+    pub(crate) fn log(
+        &mut self,
+        place: (&str, &str),
+        into: (&str, &str),
+        now: Timestamp,
+        message: String,
+    ) {
+        events::append(self, place, into, now, message);
     }
 }
 

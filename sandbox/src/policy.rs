@@ -1,8 +1,8 @@
-//! Resource policies: may this principal do this, under these circumstances?
+//! Policies: may this principal do this, under these circumstances?
 //!
-//! Decides what one policy document says about one request, deny first. It knows nothing of identity
-//! policies, grants or organisations: whoever asks combines the verdicts. Whatever it does not
-//! understand never allows: an unknown condition operator fails closed, and the verdict says so.
+//! Decides what one policy document says about one request, deny first, and in [`evaluation`] what all
+//! policies say that concern it. Policies are texts here: which of them concern a request is found out
+//! by whoever asks ([`crate::auth`]). What is not understood never allows.
 //!
 //! Rules: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html> and
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
@@ -11,10 +11,16 @@ use std::collections::BTreeMap;
 
 mod condition;
 mod document;
+pub mod evaluation;
+mod pattern;
+mod principal;
 
-pub use document::{Malformed, Policy};
+pub use document::{Kind, Malformed, Policy};
+pub(crate) use principal::role_of;
 
-use document::{Effect, Principals, Scope, Statement};
+use document::{Effect, Scope, Statement};
+use pattern::{Case, Pattern, Wild};
+use principal::Strength;
 
 /// Condition keys of a request and their values. Keys are compared without case.
 pub type Context = BTreeMap<String, Vec<String>>;
@@ -64,136 +70,106 @@ impl Verdict {
     }
 }
 
+/// The values of a condition key; keys have no case.
+fn given<'a>(context: &'a Context, key: &str) -> Option<&'a [String]> {
+    context
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(key))
+        .map(|(_, values)| values.as_slice())
+}
+
+/// All that a policy says about a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Heard {
+    /// Why it is denied.
+    denied: Option<String>,
+    /// How the statement that allows it most directly names the principal.
+    allowed: Option<Strength>,
+    /// Why statements that could allow it do not.
+    near: Vec<String>,
+}
+
 impl Policy {
     /// Judges a request.
     pub fn judge(&self, question: &Question<'_>) -> Verdict {
-        let mut allowed = false;
-        let mut near = Vec::new();
+        let heard = self.hear(question);
+        match (heard.denied, heard.allowed) {
+            (Some(why), _) => Verdict::Denied(why),
+            (None, Some(_)) => Verdict::Allowed,
+            (None, None) if heard.near.is_empty() => {
+                Verdict::NotAllowed("no statement names this principal and action".into())
+            }
+            (None, None) => Verdict::NotAllowed(heard.near.join("; ")),
+        }
+    }
+
+    fn hear(&self, question: &Question<'_>) -> Heard {
+        let mut heard = Heard::default();
         for (index, statement) in self.statements.iter().enumerate() {
-            if !statement.concerns(question) {
+            let Some(strength) = statement.concerns(question, self.variables) else {
+                continue;
+            };
+            let held = condition::all_hold(&statement.conditions, question.context, self.variables);
+            if statement.effect == Effect::Allow && held.is_ok() {
+                heard.allowed = heard.allowed.max(Some(strength));
                 continue;
             }
-            let name = statement
-                .sid
-                .clone()
-                .unwrap_or_else(|| format!("number {}", index + 1));
-            let held = condition::all_hold(&statement.conditions, question.context);
+            let name = match &statement.sid {
+                Some(sid) => format!("statement {sid}"),
+                None => format!("statement number {}", index + 1),
+            };
             match (statement.effect, held) {
-                (Effect::Deny, Ok(())) => {
-                    return Verdict::Denied(format!("statement {name} denies it"));
+                (Effect::Deny, Ok(())) => heard.deny(format!("{name} denies it")),
+                // A Deny that might hold is taken to.
+                (Effect::Deny, Err(why)) if why.uncertain => {
+                    heard.deny(format!("{name} may deny it: {}", why.text));
                 }
-                // A Deny that cannot be understood might hold: it is taken to.
-                (Effect::Deny, Err(why)) if why.not_understood => {
-                    return Verdict::Denied(format!("statement {name} may deny it: {}", why.text));
-                }
-                (Effect::Deny, Err(_)) => {}
-                (Effect::Allow, Ok(())) => allowed = true,
-                (Effect::Allow, Err(why)) => near.push(format!("statement {name}: {}", why.text)),
+                (Effect::Deny, Err(_)) | (Effect::Allow, Ok(())) => {}
+                (Effect::Allow, Err(why)) => heard.near.push(format!("{name}: {}", why.text)),
             }
         }
-        if allowed {
-            Verdict::Allowed
-        } else if near.is_empty() {
-            Verdict::NotAllowed("no statement names this principal and action".into())
-        } else {
-            Verdict::NotAllowed(near.join("; "))
-        }
+        heard
+    }
+}
+
+impl Heard {
+    fn deny(&mut self, why: String) {
+        self.denied.get_or_insert(why);
     }
 }
 
 impl Statement {
-    /// Whether principal, action and resource match; conditions are judged after that.
-    fn concerns(&self, question: &Question<'_>) -> bool {
-        self.principals.include(question.principal)
-            && self
-                .actions
-                .includes(|pattern| matches_ignoring_case(pattern, question.action))
-            && self
-                .resources
-                .includes(|pattern| matches(pattern, question.resource))
+    /// Whether principal, action and resource match, and how directly the principal is named;
+    /// conditions are judged after that.
+    fn concerns(&self, question: &Question<'_>, variables: bool) -> Option<Strength> {
+        let strength = self.principals.name(self.effect, question)?;
+        // Actions have no case (`kms:sign` is `kms:Sign`) and no variables.
+        let of_action = |pattern: &str| {
+            Some(Pattern::plain(pattern, Wild::Cards).fits(question.action, Case::Ignored))
+        };
+        let of_resource = |pattern: &str| {
+            let pattern = if variables {
+                Pattern::filled(pattern, Wild::Cards, question.context)?
+            } else {
+                Pattern::plain(pattern, Wild::Cards)
+            };
+            Some(pattern.fits(question.resource, Case::Matters))
+        };
+        let matches = self.actions.includes(of_action) && self.resources.includes(of_resource);
+        matches.then_some(strength)
     }
 }
 
 impl Scope {
-    fn includes(&self, test: impl Fn(&str) -> bool) -> bool {
+    /// Whether the scope includes what is tested for. A pattern with a variable that has no value
+    /// makes `NotResource` include nothing: the statement is invalid.
+    fn includes(&self, test: impl Fn(&str) -> Option<bool>) -> bool {
         match self {
-            Self::Only(patterns) => patterns.iter().any(|pattern| test(pattern)),
-            Self::AllBut(patterns) => !patterns.iter().any(|pattern| test(pattern)),
+            Self::Everything => true,
+            Self::Only(patterns) => patterns.iter().any(|pattern| test(pattern) == Some(true)),
+            Self::AllBut(patterns) => patterns.iter().all(|pattern| test(pattern) == Some(false)),
         }
     }
-}
-
-impl Principals {
-    fn include(&self, principal: Principal<'_>) -> bool {
-        match self {
-            Self::Only(named) => named.matches(principal),
-            Self::AllBut(named) => !named.matches(principal),
-        }
-    }
-}
-
-impl document::Named {
-    fn matches(&self, principal: Principal<'_>) -> bool {
-        self.everyone
-            || match principal {
-                Principal::Service(name) => self.services.iter().any(|service| service == name),
-                Principal::Identity { account, arn } => self
-                    .identities
-                    .iter()
-                    .any(|named| identity_matches(named, account, arn)),
-            }
-    }
-}
-
-/// Whether an `AWS` principal names an identity. An account names all its identities; a role names
-/// its sessions, whose ARNs have the role's name without its path. There are no wildcards here but
-/// the lone `*`
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
-fn identity_matches(named: &str, account: &str, arn: &str) -> bool {
-    if named == account || named == format!("arn:aws:iam::{account}:root") || named == arn {
-        return true;
-    }
-    let session = arn.strip_prefix(&format!("arn:aws:sts::{account}:assumed-role/"));
-    let role = named.strip_prefix(&format!("arn:aws:iam::{account}:role/"));
-    match (session.and_then(|s| s.split_once('/')), role) {
-        (Some((of_role, _)), Some(path)) => path.rsplit('/').next() == Some(of_role),
-        (Some(_) | None, Some(_) | None) => false,
-    }
-}
-
-/// Compares with a pattern of `*` (anything) and `?` (one character).
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // Where the last `*` stands, and the text position it was tried from.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&c) if c == '?' || c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            Some(_) | None => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '*')
-}
-
-/// Actions have no case (`kms:sign` is `kms:Sign`).
-fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
-    matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
 }
 
 #[cfg(test)]

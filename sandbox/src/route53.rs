@@ -1,14 +1,16 @@
 //! Route 53: hosted zones, records, DNSSEC, tags and changes, as its API shows and changes them.
 //!
 //! What name servers answer is decided in [`crate::dns`]; this module keeps, for each change that is
-//! not yet in sync, what every server still serves. Query logging, health checks, traffic policies and
-//! record sets with a routing policy or an alias target are not modelled and refused by name.
+//! not yet in sync, what every server still serves. Health checks, traffic policies and record sets with
+//! a routing policy or an alias target are not modelled and refused by name.
 
 mod batch;
 mod changes;
 mod delegation;
+mod health;
 mod limits;
 mod needs;
+mod query_logging;
 mod record;
 mod records;
 mod served;
@@ -34,7 +36,7 @@ pub use served::{Served, ServedKey, ServedKeys};
 pub use signing_keys::{Ksk, KskStatus};
 
 /// Every table of operations of this service.
-static TABLES: [&[Operation]; 8] = [
+static TABLES: [&[Operation]; 9] = [
     zones::OPERATIONS,
     delegation::OPERATIONS,
     records::OPERATIONS,
@@ -43,6 +45,7 @@ static TABLES: [&[Operation]; 8] = [
     limits::OPERATIONS,
     signing_keys::OPERATIONS,
     signing::OPERATIONS,
+    query_logging::OPERATIONS,
 ];
 
 /// The operation of a name, if it is modelled.
@@ -108,6 +111,9 @@ pub struct HostedZone {
     zsk: Option<served::Zsk>,
     /// Key-signing keys by name.
     pub ksks: BTreeMap<String, Ksk>,
+    /// Where its queries are logged.
+    #[serde(default)]
+    query_logging: Option<query_logging::QueryLogging>,
     /// Changes that some server does not serve yet, oldest first.
     pending: Vec<served::Pending>,
     /// From when lists show the zone.

@@ -18,6 +18,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -34,6 +35,7 @@ use tokio::task::JoinSet;
 
 use crate::dns::{RegistrarAction, Transport};
 use crate::door::{Outcome, Sandbox, of_http, to_http};
+use crate::invoke::process::ProcessInvoker;
 use crate::profile::Profile;
 use crate::store::{ServeInfo, StoreError};
 
@@ -202,6 +204,11 @@ impl Server {
             url,
         };
         sandbox.with_store(|store| store.map_or(Ok(()), |store| store.announce(&info)))?;
+        if !sandbox.has_invoker() {
+            // Functions call back here.
+            let invoker = ProcessInvoker::new(Some(info.url.clone()));
+            sandbox.set_invoker(Arc::new(invoker));
+        }
         Ok(Self {
             sandbox,
             listener,
@@ -242,6 +249,7 @@ impl Server {
         drop(stop);
         let finish = async { while connections.join_next().await.is_some() {} };
         tokio::time::timeout(GRACE, finish).await.ok();
+        shared.sandbox.stop_functions();
         shared.sandbox.with_store(|store| {
             if let Some(store) = store {
                 store.withdraw();
@@ -291,7 +299,7 @@ async fn answer(
         let route = route.to_owned();
         return Ok(own(&route, &request, peer, &shared));
     }
-    let outcome = shared.sandbox.deliver(&of_http(request));
+    let outcome = shared.sandbox.answer(peer.ip(), &of_http(request)).await;
     match outcome {
         Outcome::Answer(response, delay) => {
             // Time is the host's here: what an in-process caller gets for free is really waited for.
@@ -301,7 +309,8 @@ async fn answer(
             }
             Ok(to_http(response).map(Full::new))
         }
-        Outcome::Hang => std::future::pending().await,
+        // A run was completed: what is left is a call without an answer.
+        Outcome::Hang | Outcome::Run(_) => std::future::pending().await,
         Outcome::Break(_) => Err(BreakConnection),
     }
 }

@@ -4,7 +4,7 @@
 //! DIR/lock         held by flock(2) for the life of the process that uses the world; has its pid
 //! DIR/world.json   the world, mode 0600; replaced by rename, never written in place
 //! DIR/serve.json   where the server that holds the folder listens
-//! DIR/blobs/       reserved for function code
+//! DIR/blobs/       code of functions, each file named by its SHA-256; written before a world names it
 //! ```
 //!
 //! The lock falls with its process, whatever way it ends; the files do not matter for it.
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::blobs::{self, Blobs};
 use crate::world::{WORLD_VERSION, World};
 
 /// A folder that this process holds.
@@ -192,14 +193,71 @@ impl Store {
             let (found, known) = (header.version, WORLD_VERSION);
             return Err(StoreError::Version { path, found, known });
         }
-        serde_json::from_slice(&text).map(Some).map_err(corrupt)
+        let mut world: World = serde_json::from_slice(&text).map_err(corrupt)?;
+        self.load_blobs(&mut world.blobs)?;
+        Ok(Some(world))
+    }
+
+    /// Reads what the world only names.
+    fn load_blobs(&self, blobs: &mut Blobs) -> Result<(), StoreError> {
+        let names: Vec<String> = blobs.iter().map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            let path = self.dir.join("blobs").join(&name);
+            let bytes = fs::read(&path).map_err(failed("read", &path))?;
+            if blobs::name_of(&bytes) != name {
+                return Err(StoreError::Corrupt {
+                    path,
+                    line: 1,
+                    why: "its content does not have the hash it is named by".to_owned(),
+                });
+            }
+            blobs.put(bytes);
+        }
+        Ok(())
     }
 
     /// Writes the world so that it survives a crash of the process or the machine from here on. On an
     /// error the stored world is the one before.
     pub fn save(&self, world: &World) -> Result<(), StoreError> {
         let text = serde_json::to_vec(world).expect("a world is plain data");
-        self.replace("world.json", &text)
+        self.save_blobs(&world.blobs)?;
+        self.replace("world.json", &text)?;
+        self.sweep_blobs(&world.blobs);
+        Ok(())
+    }
+
+    /// Writes the blobs that are not there yet. A file under a hash is never changed, so that one that
+    /// is there, and was renamed there whole, has that content.
+    fn save_blobs(&self, blobs: &Blobs) -> Result<(), StoreError> {
+        let dir = self.dir.join("blobs");
+        for (name, bytes) in blobs.iter() {
+            let Some(bytes) = bytes.filter(|_| !dir.join(name).exists()) else {
+                continue;
+            };
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir)
+                .map_err(failed("create", &dir))?;
+            self.replace(&format!("blobs/{name}"), bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the blobs that the stored world does not name. One that stays by an error does no harm
+    /// and goes the next time.
+    fn sweep_blobs(&self, blobs: &Blobs) {
+        let Ok(files) = fs::read_dir(self.dir.join("blobs")) else {
+            return;
+        };
+        for file in files.flatten() {
+            let is_named = blobs
+                .iter()
+                .any(|(name, _)| file.file_name().as_encoded_bytes() == name.as_bytes());
+            if !is_named {
+                fs::remove_file(file.path()).ok();
+            }
+        }
     }
 
     /// Forgets the world, whatever is in `world.json`.
@@ -253,9 +311,10 @@ impl Store {
             return Err(failed("write", &path)(source));
         }
         // The rename itself is on the disk only when the folder is.
-        File::open(&self.dir)
+        let dir = path.parent().unwrap_or(&self.dir);
+        File::open(dir)
             .and_then(|dir| dir.sync_all())
-            .map_err(failed("write", &self.dir))
+            .map_err(failed("write", dir))
     }
 }
 
@@ -331,6 +390,29 @@ mod tests {
             !second.dir().join("serve.json").exists(),
             "the first server is gone"
         );
+    }
+
+    #[test]
+    fn code_lies_beside_the_world_and_goes_with_what_named_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut world = World::new(7, Profile::Aws);
+        let name = world.blobs.put(b"PK".to_vec());
+        store.save(&world).unwrap();
+        let text = fs::read_to_string(dir.path().join("world.json")).unwrap();
+        assert!(text.contains(&name));
+        let file = dir.path().join("blobs").join(&name);
+        assert_eq!(fs::read(&file).unwrap(), b"PK");
+        let again = store.load().unwrap().unwrap();
+        assert_eq!(again.blobs.get(&name).unwrap().as_ref(), b"PK");
+
+        fs::write(&file, "PX").unwrap();
+        let error = store.load().unwrap_err();
+        assert!(error.to_string().contains(&name), "{error}");
+
+        world.blobs.retain(&std::collections::BTreeSet::new());
+        store.save(&world).unwrap();
+        assert!(!file.exists());
     }
 
     #[test]

@@ -319,6 +319,7 @@ pub fn validate(call: &Call, input: &Value) -> Result<(), AwsError> {
     // The code by which each service calls a violated constraint.
     let code = match call.model.service.as_str() {
         "route53" => "InvalidInput",
+        "apigateway" => "BadRequestException",
         "logs" | "resourcegroupstaggingapi" => "InvalidParameterException",
         _ if call.protocol == Protocol::Query => "ValidationError",
         _ => "ValidationException",

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    apigateway, cloudwatch, dns, iam, kms, lambda, limits, logs, profile::Profile, route53, sts,
-    tagging,
+    apigateway, blobs::Blobs, cloudwatch, dns, iam, kms, lambda, limits, logs, profile::Profile,
+    route53, sts, tagging,
 };
 
 /// One HTTP request as a door received it.
@@ -68,7 +68,7 @@ pub struct Invocation {
     pub account: String,
     /// Region of the function.
     pub region: String,
-    /// Name of the function.
+    /// Name of the function, followed by `:` and a version or an alias if one is meant.
     pub function: String,
     /// The event, JSON.
     pub event: Vec<u8>,
@@ -237,6 +237,15 @@ pub struct World {
     pub dns: dns::State,
     /// Token buckets.
     pub limits: limits::State,
+    /// Code of functions.
+    pub blobs: Blobs,
+    /// The run that the operation being carried out asks for; it is answered when that has ended.
+    #[serde(skip)]
+    pub requested: Option<Invocation>,
+    /// Service control policies of a simulated organisation, by account, as if all were attached to
+    /// the account itself. No operation sets them.
+    #[serde(default)]
+    pub scps: BTreeMap<String, Vec<String>>,
 }
 
 /// Version of the world's format that this code reads and writes.
@@ -262,6 +271,9 @@ impl World {
             tagging: tagging::State::default(),
             dns: dns::State::default(),
             limits: limits::State::default(),
+            blobs: Blobs::default(),
+            requested: None,
+            scps: BTreeMap::new(),
         }
     }
 }

@@ -18,10 +18,12 @@ use spore_infra::kind::hosted_zone::Records;
 use spore_infra::plan::{self, Goal, Plan};
 use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
-use spore_infra::snapshot::{LockSeen, Snapshot};
+use spore_infra::snapshot::{Code, LockSeen, Snapshot};
 use spore_infra::target::Target;
 use spore_infra::{observe, safety};
 use spore_sandbox::door::{Options, Recording, Sandbox};
+
+use crate::updater;
 
 /// One document on one simulated AWS.
 #[derive(Debug)]
@@ -67,7 +69,10 @@ impl Bench {
             clock: target.clock(),
             dns: Dns::new(&target),
             read: connect(Access::Read).await,
-            write: connect(write).await,
+            write: Clients {
+                bootstrap: Some(updater::bootstrap()),
+                ..connect(write).await
+            },
             sandbox,
             desired,
             target: target.clone(),
@@ -81,7 +86,8 @@ impl Bench {
             None => journal::look(&self.read, &self.desired).await.unwrap(),
         };
         let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
-        observe::snapshot(read, dns, clock, &self.desired, records, lock)
+        let code = Code::Known(updater::bootstrap());
+        observe::snapshot(read, dns, clock, &self.desired, records, code, lock)
             .await
             .unwrap()
     }

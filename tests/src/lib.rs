@@ -1,6 +1,6 @@
 //! What the tests share: the real binary, a stage to run it on, and a reader of what it left behind.
 //!
-//! Nothing here but `bench` uses the provisioner's code: the tests judge from outside, by exit codes,
+//! Nothing here but `bench` and `updater` uses the provisioner's code: the tests judge from outside, by exit codes,
 //! texts and the stored world.
 
 pub mod bench;
@@ -9,3 +9,4 @@ pub mod cases;
 pub mod live;
 pub mod served;
 pub mod stage;
+pub mod updater;

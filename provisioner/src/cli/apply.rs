@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::sandbox::stopped;
 use super::session::Session;
 use super::stack::{self, Document};
-use super::{Exit, Global, Go, output, records};
+use super::{Code, Exit, Global, Go, output, records, updater};
 use crate::apply::Driver;
 use crate::aws::Clients;
 use crate::condition::later;
@@ -39,6 +39,7 @@ pub async fn plan(
     out: Option<PathBuf>,
     json: bool,
     detailed_exitcode: bool,
+    code: &Code,
 ) -> anyhow::Result<Exit> {
     let stacks = if stacks.is_empty() {
         vec![stack::find(None)?]
@@ -50,7 +51,7 @@ pub async fn plan(
     }
     let mut exit = Exit::Done;
     for path in stacks {
-        let one = plan_one(global, &path, out.as_deref(), json).await?;
+        let one = plan_one(global, &path, out.as_deref(), json, code).await?;
         // The worst answer wins: an error, then a refusal, then pending changes.
         exit = match (exit, one) {
             (Exit::Error, _) | (_, Exit::Error) => Exit::Error,
@@ -71,11 +72,13 @@ async fn plan_one(
     path: &Path,
     out: Option<&Path>,
     json: bool,
+    code: &Code,
 ) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(path)? else {
         return Ok(Exit::Error);
     };
-    let session = Session::open(global, &document).await?;
+    let mut session = Session::open(global, &document).await?;
+    session.find_code(&updater::source(&document, code)?);
     let snapshot = session.snapshot(Records::FirstPage, None).await?;
     let plan = plan::converge(&session.desired, &snapshot);
     if json {
@@ -90,7 +93,9 @@ async fn plan_one(
         output::text(&render::plan(&plan, Paint::Color));
     }
     if let Some(out) = out {
-        PlanFile::write(out, &plan, &document)?;
+        let bootstrap = session.bootstrap.as_ref();
+        let bootstrap = bootstrap.map(|bootstrap| bootstrap.sha256.clone());
+        PlanFile::write(out, &plan, &document, bootstrap)?;
         output::note(&format!(
             "wrote {}; carry it out with: spore-infra apply {}",
             out.display(),
@@ -125,7 +130,12 @@ fn heading(session: &Session) {
 }
 
 /// `apply`, of a document or of a plan file.
-pub async fn apply(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+pub async fn apply(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    code: &Code,
+) -> anyhow::Result<Exit> {
     let path = stack::find(named)?;
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let file = if text.trim_start().starts_with('{') {
@@ -140,7 +150,9 @@ pub async fn apply(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::
     if let Some(file) = &file {
         file.check_document(&document)?;
     }
-    let session = Session::open(global, &document).await?;
+    let mut session = Session::open(global, &document).await?;
+    let is_reviewed = file.as_ref().is_some_and(|file| file.updater.is_none());
+    session.build_code(&updater::source(&document, code)?, is_reviewed)?;
     let job = Job {
         session: &session,
         document: &document,

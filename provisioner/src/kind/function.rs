@@ -1,82 +1,1131 @@
-//! The updater's Lambda function.
+//! The updater's Lambda function: code, configuration, concurrency, and who may invoke it.
+//!
+//! Natural key: the name. The code is the zip of `updater`: bootstrap and configuration, so that a
+//! changed document shows as another CodeSha256. Whatever could give somebody a right or other code is
+//! compared and taken back: permissions, function URLs, layers, environment, VPC, role. After each
+//! change Lambda needs a moment; a second one meanwhile is refused (ResourceConflictException). AWS:
+//! CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, AddPermission,
+//! PutFunctionConcurrency, DeleteFunction.
 
 use std::collections::BTreeMap;
 
-use crate::addr::Addr;
-use crate::arg::{Arg, Output, Outputs};
-use crate::aws::Clients;
-use crate::desired::Desired;
-use crate::kind::{Limit, Look, Seen};
-use crate::plan::Lowered;
-use crate::retry::Failure;
-use crate::snapshot::{Observation, Snapshot};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{
+    Architecture as AwsArchitecture, Environment, FunctionCode, FunctionConfiguration,
+    LastUpdateStatus, LogFormat, LoggingConfig, Runtime, State,
+};
+use serde_json::Value;
 
-/// It as it is.
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output, Outputs};
+use crate::aws::{Answer as _, Clients, unusable};
+use crate::condition::Condition;
+use crate::desired::{Desired, TAG_STACK};
+use crate::kind::log_group::{self, UPDATER};
+use crate::kind::{Limit, Look, Seen, tag_fields};
+use crate::plan::{
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+};
+use crate::policy::{Policy, Statement};
+use crate::retry::{Class, Failure};
+use crate::snapshot::{Code, Observation, Snapshot};
+use crate::stack::{AcceptedKind, Architecture};
+use crate::tags::Tags;
+use crate::updater;
+
+/// Sid of the statement that lets the API invoke the function.
+const PERMISSION: &str = "spore-api";
+/// Copies that may run at once: what one caller can ask for at most is the document's rate times this,
+/// and no flood takes the account's whole concurrency.
+const CONCURRENCY: i32 = 10;
+/// Concurrency that Lambda keeps unreserved for an account's other functions
+/// (PutFunctionConcurrency).
+const UNRESERVED_MIN: i32 = 100;
+
+/// The function as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Live {}
+pub struct Live {
+    /// CodeSha256: base 64 of the zip's SHA-256.
+    pub code_sha256: String,
+    /// Everything of its configuration that is compared, by name.
+    pub settings: BTreeMap<String, String>,
+    /// Reserved concurrency.
+    pub concurrency: Option<i32>,
+    /// Statements of its resource policy, by Sid, as JSON.
+    pub permissions: BTreeMap<String, String>,
+    /// Its URLs: qualifier (empty for none) and URL.
+    pub urls: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What the account can still reserve, read only when it matters.
+pub type Unreserved = Result<Option<i32>, Failure>;
 
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+        let mut attributes = self.settings.clone();
+        attributes.insert("code-sha256".into(), self.code_sha256.clone());
+        if let Some(concurrency) = self.concurrency {
+            attributes.insert("concurrency".into(), concurrency.to_string());
+        }
+        for (sid, statement) in &self.permissions {
+            attributes.insert(format!("permission.{sid}"), shown(statement));
+        }
+        for (qualifier, url) in &self.urls {
+            attributes.insert(format!("url.{qualifier}"), url.clone());
+        }
+        for (key, value) in &self.tags {
+            attributes.insert(format!("tags.{key}"), value.clone());
+        }
+        attributes
     }
+}
+
+fn parsed(statement: &str) -> Option<Statement> {
+    let policy = format!("{{\"Statement\":[{statement}]}}");
+    Policy::parse(&policy).ok()?.statements.into_iter().next()
+}
+
+fn shown(statement: &str) -> String {
+    parsed(statement).map_or_else(|| statement.to_owned(), |statement| statement.sentence())
+}
+
+/// The configuration the document wants, by name.
+fn settings(desired: &Desired) -> BTreeMap<String, String> {
+    let updater = &desired.stack.updater;
+    [
+        ("architecture", word(updater.architecture).to_owned()),
+        ("description", description(desired)),
+        ("handler", updater::BOOTSTRAP.to_owned()),
+        ("log-format", "Text".to_owned()),
+        ("log-group", log_group::group_name(desired, UPDATER)),
+        ("memory", format!("{} MiB", updater.memory_mib)),
+        ("role", desired.role_arn()),
+        ("runtime", Runtime::Providedal2023.as_str().to_owned()),
+        ("storage", "512 MiB".to_owned()),
+        ("timeout", format!("{} s", updater.timeout.as_secs())),
+        ("tracing", "PassThrough".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+fn word(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Arm64 => "arm64",
+        Architecture::X86_64 => "x86_64",
+    }
+}
+
+fn description(desired: &Desired) -> String {
+    format!("updates names under {}", desired.domain)
+}
+
+/// What is uploaded: the bootstrap and its configuration for a zone that may not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeArg {
+    config: updater::Config,
+    zone: Arg,
+    /// SHA-256 of the bootstrap that was reviewed; `None`: whatever is built at apply.
+    bootstrap: Option<String>,
+}
+
+fn code_arg(desired: &Desired, snapshot: &Snapshot) -> CodeArg {
+    CodeArg {
+        config: updater::config(&desired.stack),
+        zone: of(&desired.addr(Kind::HostedZone), Output::ZoneId),
+        bootstrap: match &snapshot.code {
+            Code::Known(bootstrap) => Some(bootstrap.sha256.clone()),
+            Code::BuiltAtApply | Code::Unusable(_) => None,
+        },
+    }
+}
+
+/// CodeSha256 that the function has to have, as far as it is known.
+fn wanted_sha(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    let (Code::Known(bootstrap), Some(zone)) = (&snapshot.code, snapshot.hosted_zone.present())
+    else {
+        return None;
+    };
+    let config = updater::config(&desired.stack).json(&zone.id);
+    let zip = updater::package(bootstrap, &config).ok()?;
+    Some(zip.code_sha256)
 }
 
 /// What it needs.
-pub fn converge(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    if let Code::Unusable(why) = &snapshot.code {
+        return super::blocked(addr, why);
+    }
+    match &snapshot.function {
+        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Absent => create(addr, desired, snapshot),
+        Observation::Present(live) => update(addr, desired, snapshot, live),
+    }
 }
+
+fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let tags = desired.tags();
+    let name = desired.function_name();
+    let settings = settings(desired);
+    let mut fields = vec![Field::new("name", &name)];
+    fields.push(Field::new(
+        "code-sha256",
+        wanted_sha(desired, snapshot).unwrap_or_else(|| match &snapshot.code {
+            Code::Known(bootstrap) => {
+                format!("(known after apply: bootstrap {})", bootstrap.sha256)
+            }
+            Code::BuiltAtApply | Code::Unusable(_) => "(built at apply)".to_owned(),
+        }),
+    ));
+    fields.extend(settings.iter().map(|(name, value)| Field::new(name, value)));
+    fields.extend(tag_fields(&tags, &BTreeMap::new()));
+    let mut lowered = Lowered::default();
+    let role = desired.addr(Kind::Role);
+    lowered.drafts.push(
+        Draft::new(
+            "create",
+            super::Op::Function(Op::Create {
+                name: name.clone(),
+                code: code_arg(desired, snapshot),
+                settings: Box::new(Settings::of(desired)),
+                tags,
+            }),
+        )
+        .after(After::AllOf(role))
+        .after(After::AllOf(log_group::addr(UPDATER)))
+        .done(Condition::FunctionReady { name: name.clone() }),
+    );
+    reserve(addr, desired, snapshot, None, &mut fields, &mut lowered);
+    permit(addr, desired, &mut fields, &mut lowered);
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Create,
+        fields,
+        why: "proves who asks, and changes their names".into(),
+        risk: Risk::Safe,
+    });
+    lowered
+}
+
+/// Reserved concurrency, where the account has enough of it.
+fn reserve(
+    addr: &Addr,
+    desired: &Desired,
+    snapshot: &Snapshot,
+    live: Option<i32>,
+    fields: &mut Vec<Field>,
+    lowered: &mut Lowered,
+) {
+    let free = match &snapshot.unreserved_concurrency {
+        Ok(Some(free)) => *free + live.unwrap_or(0) - UNRESERVED_MIN,
+        Ok(None) => i32::MAX,
+        Err(failure) => {
+            lowered.report.push(Report::Warning {
+                addr: addr.clone(),
+                what: format!("its concurrency is left as it is: {failure}"),
+            });
+            return;
+        }
+    };
+    if free < CONCURRENCY {
+        lowered.report.push(Report::Warning {
+            addr: addr.clone(),
+            what: format!(
+                "reserves no concurrency: the account has {} left and Lambda keeps {UNRESERVED_MIN} for \
+                 others; ask AWS for more (quota \"Concurrent executions\"). Until then a flood of requests \
+                 can take what other functions need, up to [api] throttle",
+                free.saturating_add(UNRESERVED_MIN)
+            ),
+        });
+        return;
+    }
+    fields.push(Field {
+        name: "concurrency".into(),
+        before: live.map(|live| live.to_string()),
+        after: Some(CONCURRENCY.to_string()),
+    });
+    lowered.drafts.push(
+        Draft::new(
+            "concurrency",
+            super::Op::Function(Op::SetConcurrency {
+                name: desired.function_name(),
+                copies: CONCURRENCY,
+            }),
+        )
+        .after(After::Settled(StepId::new(addr, "create"))),
+    );
+}
+
+/// The API, and nothing else, may invoke it.
+fn permit(addr: &Addr, desired: &Desired, fields: &mut Vec<Field>, lowered: &mut Lowered) {
+    let source = Source::of(desired);
+    fields.push(Field::new(
+        format!("permission.{PERMISSION}"),
+        format!(
+            "apigateway.amazonaws.com may lambda:InvokeFunction from {}",
+            source.shown()
+        ),
+    ));
+    lowered.rights.push(RightChange {
+        addr: addr.clone(),
+        gained: true,
+        sentence: format!(
+            "Service:apigateway.amazonaws.com may lambda:InvokeFunction for {}",
+            source.shown()
+        ),
+    });
+    lowered.drafts.push(
+        Draft::new(
+            "permission",
+            super::Op::Function(Op::Permit {
+                name: desired.function_name(),
+                source,
+            }),
+        )
+        .after(After::Answered(StepId::new(addr, "create")))
+        .after(After::Answered(StepId::new(addr, "revoke-own"))),
+    );
+}
+
+/// The API's method, as the source of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    region: String,
+    account: String,
+    api: Arg,
+    stage: String,
+}
+
+impl Source {
+    fn of(desired: &Desired) -> Self {
+        Self {
+            region: desired.region.clone(),
+            account: desired.account.clone(),
+            api: of(&desired.addr(Kind::RestApi), Output::ApiId),
+            stage: desired.stack.api.stage.as_str().to_owned(),
+        }
+    }
+
+    fn arn(&self, api: &str) -> String {
+        format!(
+            "arn:aws:execute-api:{}:{}:{api}/{}/POST/update-dns",
+            self.region, self.account, self.stage
+        )
+    }
+
+    fn shown(&self) -> String {
+        match &self.api {
+            Arg::Known(api) => self.arn(api),
+            Arg::Of(..) | Arg::Now => self.arn("(id of the API)"),
+        }
+    }
+}
+
+fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
+    let name = desired.function_name();
+    let ready = || Condition::FunctionReady { name: name.clone() };
+    let mut lowered = Lowered::default();
+    let wanted = settings(desired);
+    let mut fields = super::differences(&live.settings, &wanted);
+    if fields
+        .iter()
+        .any(|field| matches!(field.name.as_str(), "architecture" | "package"))
+        && wanted_sha(desired, snapshot).is_none()
+    {
+        return super::blocked(
+            addr,
+            "its processor changes, which needs its code: run `spore-infra updater build` first",
+        );
+    }
+    let changes_configuration = fields.iter().any(|field| field.name != "architecture");
+    let mut is_other_code = fields.iter().any(|field| field.name == "architecture");
+    if changes_configuration {
+        lowered.drafts.push(
+            Draft::new(
+                "configure",
+                super::Op::Function(Op::Configure {
+                    name: name.clone(),
+                    settings: Box::new(Settings::of(desired)),
+                }),
+            )
+            .after(After::AllOf(desired.addr(Kind::Role)))
+            .done(ready()),
+        );
+    }
+    match wanted_sha(desired, snapshot) {
+        Some(sha) if sha != live.code_sha256 => {
+            fields.push(Field::change("code-sha256", &live.code_sha256, sha));
+            is_other_code = true;
+        }
+        Some(_) => {}
+        None if snapshot.hosted_zone.present().is_none() => {
+            fields.push(Field::change(
+                "code-sha256",
+                &live.code_sha256,
+                "(for the new zone)",
+            ));
+            is_other_code = true;
+        }
+        None => lowered.report.push(Report::Warning {
+            addr: addr.clone(),
+            what: "its code was not compared, as this machine has no build of the updater; \
+                   `spore-infra updater build` makes one, and apply does so by itself"
+                .into(),
+        }),
+    }
+    if is_other_code {
+        lowered.drafts.push(
+            Draft::new(
+                "code",
+                super::Op::Function(Op::PutCode {
+                    name: name.clone(),
+                    code: code_arg(desired, snapshot),
+                    architecture: word(desired.stack.updater.architecture),
+                }),
+            )
+            .after(After::Settled(StepId::new(addr, "configure")))
+            .done(ready()),
+        );
+    }
+    if live.concurrency != Some(CONCURRENCY) {
+        reserve(
+            addr,
+            desired,
+            snapshot,
+            live.concurrency,
+            &mut fields,
+            &mut lowered,
+        );
+    }
+    permissions(addr, desired, snapshot, live, &mut fields, &mut lowered);
+    for ((qualifier, url), step) in live.urls.iter().zip(REMOVE_URL) {
+        fields.push(Field::gone(format!("url.{qualifier}"), url));
+        lowered.rights.push(RightChange {
+            addr: addr.clone(),
+            gained: false,
+            sentence: format!("callers of {url} may invoke it past the API"),
+        });
+        let op = Op::DeleteUrl {
+            name: name.clone(),
+            qualifier: qualifier.clone(),
+        };
+        lowered
+            .drafts
+            .push(Draft::new(step, super::Op::Function(op)));
+    }
+    let tags = desired.tags_to_set(&live.tags);
+    if !tags.is_empty() {
+        fields.extend(tag_fields(&tags, &live.tags));
+        let op = Op::Tag {
+            arn: desired.function_arn(),
+            tags,
+        };
+        lowered
+            .drafts
+            .push(Draft::new("tag", super::Op::Function(op)));
+    }
+    if fields.is_empty() {
+        let mut unchanged = super::up_to_date(addr, Outputs::new());
+        unchanged.report.extend(lowered.report);
+        return unchanged;
+    }
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Update,
+        fields,
+        why: "runs what the document says, for the API only".into(),
+        risk: if is_other_code || changes_configuration {
+            Risk::Brief
+        } else {
+            Risk::Safe
+        },
+    });
+    lowered
+}
+
+/// Permissions: the API's has to be as it should, every other goes unless it is accepted.
+fn permissions(
+    addr: &Addr,
+    desired: &Desired,
+    snapshot: &Snapshot,
+    live: &Live,
+    fields: &mut Vec<Field>,
+    lowered: &mut Lowered,
+) {
+    let api = snapshot.rest_api.present().map(|api| api.id.as_str());
+    let wanted = api.and_then(|api| parsed(&statement(desired, api)));
+    let own = live.permissions.get(PERMISSION).and_then(|s| parsed(s));
+    let revoke = |sid: &str| {
+        super::Op::Function(Op::Revoke {
+            name: desired.function_name(),
+            sid: sid.to_owned(),
+        })
+    };
+    if own.is_none() || own != wanted {
+        if let Some(before) = live.permissions.get(PERMISSION) {
+            fields.push(Field::gone(
+                format!("permission.{PERMISSION}"),
+                shown(before),
+            ));
+            lowered
+                .drafts
+                .push(Draft::new("revoke-own", revoke(PERMISSION)));
+        }
+        permit(addr, desired, fields, lowered);
+    }
+    let foreign = live
+        .permissions
+        .iter()
+        .filter(|(sid, _)| *sid != PERMISSION);
+    for ((sid, statement), step) in foreign.zip(REVOKE) {
+        if let Some(reason) = desired.accepted(AcceptedKind::FunctionPermission, sid) {
+            lowered.report.push(Report::Accepted {
+                addr: addr.clone(),
+                what: format!("permission {sid}"),
+                reason: reason.to_owned(),
+            });
+            continue;
+        }
+        fields.push(Field::gone(format!("permission.{sid}"), shown(statement)));
+        lowered.rights.push(RightChange {
+            addr: addr.clone(),
+            gained: false,
+            sentence: shown(statement),
+        });
+        lowered.drafts.push(Draft::new(step, revoke(sid)));
+    }
+}
+
+/// The statement that AddPermission makes of the API's permission.
+fn statement(desired: &Desired, api: &str) -> String {
+    serde_json::json!({
+        "Sid": PERMISSION,
+        "Effect": "Allow",
+        "Principal": { "Service": "apigateway.amazonaws.com" },
+        "Action": "lambda:InvokeFunction",
+        "Resource": desired.function_arn(),
+        "Condition": {
+            "StringEquals": { "AWS:SourceAccount": desired.account },
+            "ArnLike": { "AWS:SourceArn": Source::of(desired).arn(api) },
+        },
+    })
+    .to_string()
+}
+
+/// Step names of removals; what is beyond them goes with the next plan.
+const REVOKE: [&str; 6] = [
+    "revoke", "revoke-2", "revoke-3", "revoke-4", "revoke-5", "revoke-6",
+];
+const REMOVE_URL: [&str; 4] = ["remove-url", "remove-url-2", "remove-url-3", "remove-url-4"];
 
 /// What it needs to be gone.
-pub fn destroy(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let name = desired.function_name();
+    match &snapshot.function {
+        Observation::Absent => Lowered::default(),
+        Observation::Unreadable(why) => super::blocked(addr, why),
+        Observation::Foreign(why) => Lowered {
+            report: vec![Report::Left {
+                what: format!("function {name}"),
+                why: why.clone(),
+            }],
+            ..Lowered::default()
+        },
+        Observation::Present(_) => Lowered {
+            change: Some(Change {
+                addr: addr.clone(),
+                symbol: Symbol::Destroy,
+                fields: vec![Field::gone("name", &name)],
+                why: "nobody is to write into a zone that is taken down".into(),
+                risk: Risk::Brief,
+            }),
+            drafts: vec![Draft::new(
+                "delete",
+                super::Op::Function(Op::Delete { name }),
+            )],
+            ..Lowered::default()
+        },
+    }
 }
 
-/// Its mutations.
+/// The configuration in the form of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {}
+pub struct Settings {
+    role: String,
+    description: String,
+    log_group: String,
+    memory_mib: i32,
+    timeout_secs: i32,
+    architecture: &'static str,
+}
+
+impl Settings {
+    fn of(desired: &Desired) -> Self {
+        let updater = &desired.stack.updater;
+        Self {
+            role: desired.role_arn(),
+            description: description(desired),
+            log_group: log_group::group_name(desired, UPDATER),
+            memory_mib: i32::try_from(updater.memory_mib).unwrap_or(i32::MAX),
+            timeout_secs: i32::try_from(updater.timeout.as_secs()).unwrap_or(i32::MAX),
+            architecture: word(updater.architecture),
+        }
+    }
+
+    fn logging(&self) -> LoggingConfig {
+        LoggingConfig::builder()
+            .log_format(LogFormat::Text)
+            .log_group(&self.log_group)
+            .build()
+    }
+}
+
+/// Mutations of the function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// CreateFunction.
+    Create {
+        /// Function name.
+        name: String,
+        /// The zip.
+        code: CodeArg,
+        /// Configuration.
+        settings: Box<Settings>,
+        /// Tags set in the same call.
+        tags: Tags,
+    },
+    /// UpdateFunctionCode.
+    PutCode {
+        /// Function name.
+        name: String,
+        /// The zip.
+        code: CodeArg,
+        /// Processor it is for.
+        architecture: &'static str,
+    },
+    /// UpdateFunctionConfiguration.
+    Configure {
+        /// Function name.
+        name: String,
+        /// Configuration.
+        settings: Box<Settings>,
+    },
+    /// PutFunctionConcurrency.
+    SetConcurrency {
+        /// Function name.
+        name: String,
+        /// Copies that may run at once.
+        copies: i32,
+    },
+    /// AddPermission for the API.
+    Permit {
+        /// Function name.
+        name: String,
+        /// The API's method.
+        source: Source,
+    },
+    /// RemovePermission.
+    Revoke {
+        /// Function name.
+        name: String,
+        /// Statement.
+        sid: String,
+    },
+    /// DeleteFunctionUrlConfig.
+    DeleteUrl {
+        /// Function name.
+        name: String,
+        /// Alias it belongs to; empty for none.
+        qualifier: String,
+    },
+    /// TagResource.
+    Tag {
+        /// Function ARN.
+        arn: String,
+        /// Tags to set.
+        tags: Tags,
+    },
+    /// DeleteFunction.
+    Delete {
+        /// Function name.
+        name: String,
+    },
+}
 
 impl Op {
-    pub(super) fn map(&self, _f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
-        match *self {}
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Create {
+                name,
+                code,
+                settings,
+                tags,
+            } => Op::Create {
+                name: name.clone(),
+                code: CodeArg {
+                    zone: f(&code.zone),
+                    ..code.clone()
+                },
+                settings: settings.clone(),
+                tags: tags.clone(),
+            },
+            Op::PutCode {
+                name,
+                code,
+                architecture,
+            } => Op::PutCode {
+                name: name.clone(),
+                code: CodeArg {
+                    zone: f(&code.zone),
+                    ..code.clone()
+                },
+                architecture,
+            },
+            Op::Permit { name, source } => Op::Permit {
+                name: name.clone(),
+                source: Source {
+                    api: f(&source.api),
+                    ..source.clone()
+                },
+            },
+            Op::Configure { .. }
+            | Op::SetConcurrency { .. }
+            | Op::Revoke { .. }
+            | Op::DeleteUrl { .. }
+            | Op::Tag { .. }
+            | Op::Delete { .. } => self.clone(),
+        }
     }
 
     pub(super) fn brings(&self) -> &'static [Output] {
-        match *self {}
+        &[]
     }
 
     pub(super) fn action(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::Create { .. } => "lambda:CreateFunction",
+            Op::PutCode { .. } => "lambda:UpdateFunctionCode",
+            Op::Configure { .. } => "lambda:UpdateFunctionConfiguration",
+            Op::SetConcurrency { .. } => "lambda:PutFunctionConcurrency",
+            Op::Permit { .. } => "lambda:AddPermission",
+            Op::Revoke { .. } => "lambda:RemovePermission",
+            Op::DeleteUrl { .. } => "lambda:DeleteFunctionUrlConfig",
+            Op::Tag { .. } => "lambda:TagResource",
+            Op::Delete { .. } => "lambda:DeleteFunction",
+        }
     }
 
     pub(super) fn verb(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::Create { .. } => "creating",
+            Op::PutCode { .. } => "uploading its code",
+            Op::Configure { .. } => "configuring",
+            Op::SetConcurrency { .. } => "reserving concurrency",
+            Op::Permit { .. } => "letting the API invoke it",
+            Op::Revoke { .. } => "revoking a permission",
+            Op::DeleteUrl { .. } => "deleting a URL",
+            Op::Tag { .. } => "tagging",
+            Op::Delete { .. } => "deleting",
+        }
     }
 
     pub(super) fn limit(&self) -> Limit {
-        match *self {}
+        Limit::Lambda
     }
 
     pub(super) fn is_removal(&self) -> bool {
-        match *self {}
+        matches!(
+            self,
+            Op::Revoke { .. } | Op::DeleteUrl { .. } | Op::Delete { .. }
+        )
     }
 
     pub(super) fn look(&self) -> Option<Look> {
-        match *self {}
+        None
     }
 }
 
-/// Reads it.
-pub async fn observe(_read: &Clients, _desired: &Desired) -> Observation<Live> {
-    Observation::Absent
+/// Reads the function, who may invoke it, and its URLs.
+pub async fn observe(read: &Clients, desired: &Desired) -> (Observation<Live>, Unreserved) {
+    match read_live(read, desired).await {
+        Ok(None) => (Observation::Absent, unreserved(read).await),
+        Ok(Some(live)) => match live.tags.get(TAG_STACK) {
+            Some(stack) if *stack == desired.domain => {
+                let unreserved = if live.concurrency == Some(CONCURRENCY) {
+                    Ok(None)
+                } else {
+                    unreserved(read).await
+                };
+                (Observation::Present(live), unreserved)
+            }
+            Some(_) | None => (
+                Observation::Foreign(format!(
+                    "function {} exists without the tag {TAG_STACK}={}; tag it if it is this stack's, or \
+                     give the function another name under [updater]",
+                    desired.function_name(),
+                    desired.domain
+                )),
+                Ok(None),
+            ),
+        },
+        Err(failure) => (Observation::Unreadable(failure.to_string()), Ok(None)),
+    }
 }
 
-/// Carries an operation out.
-pub async fn perform(op: &Op, _write: &Clients) -> Result<Outputs, Failure> {
-    match *op {}
+/// Concurrency of the account that no function has reserved.
+async fn unreserved(read: &Clients) -> Unreserved {
+    let answer = read.lambda.get_account_settings().send().await;
+    let answer = answer.or_fail("lambda:GetAccountSettings")?;
+    Ok(answer
+        .account_limit()
+        .and_then(|limit| limit.unreserved_concurrent_executions()))
 }
 
-/// Looks for it while a step waits.
-pub async fn look(_read: &Clients, _name: &str) -> Result<Seen, Failure> {
-    Ok(Seen::NotListed)
+async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Failure> {
+    let name = desired.function_name();
+    let (function, policy, urls) = tokio::join!(
+        read.lambda.get_function().function_name(&name).send(),
+        read.lambda.get_policy().function_name(&name).send(),
+        urls(read, &name),
+    );
+    let Some(function) = function.unless_gone("lambda:GetFunction")? else {
+        return Ok(None);
+    };
+    let policy = policy.unless_gone("lambda:GetPolicy")?;
+    let permissions = match policy.and_then(|answer| answer.policy) {
+        Some(text) => statements(&text)?,
+        None => BTreeMap::new(),
+    };
+    let configuration = function.configuration().cloned();
+    let configuration = configuration.unwrap_or_else(|| FunctionConfiguration::builder().build());
+    Ok(Some(Live {
+        code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
+        settings: settings_of(&configuration),
+        concurrency: function
+            .concurrency()
+            .and_then(|concurrency| concurrency.reserved_concurrent_executions()),
+        permissions,
+        urls: urls?,
+        tags: function
+            .tags()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    }))
+}
+
+/// The statements of a resource policy by Sid. AddPermission gives each one.
+fn statements(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let policy: Value = serde_json::from_str(text)
+        .map_err(|error| unusable("lambda:GetPolicy", &error.to_string()))?;
+    let statements = match &policy["Statement"] {
+        Value::Array(list) => list.iter().collect(),
+        Value::Null => Vec::new(),
+        single => vec![single],
+    };
+    Ok(statements
+        .into_iter()
+        .map(|statement| {
+            let sid = statement["Sid"].as_str().unwrap_or_default().to_owned();
+            (sid, statement.to_string())
+        })
+        .collect())
+}
+
+async fn urls(read: &Clients, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut pages = read
+        .lambda
+        .list_function_url_configs()
+        .function_name(name)
+        .into_paginator()
+        .send();
+    let mut urls = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let Some(page) = page.unless_gone("lambda:ListFunctionUrlConfigs")? else {
+            return Ok(BTreeMap::new());
+        };
+        for config in page.function_url_configs() {
+            // arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
+            let qualifier = config.function_arn().splitn(8, ':').nth(7);
+            urls.insert(
+                qualifier.unwrap_or_default().to_owned(),
+                config.function_url().to_owned(),
+            );
+        }
+    }
+    Ok(urls)
+}
+
+/// The live configuration by the names that [`settings`] uses, and whatever else it has that ours
+/// never have.
+fn settings_of(live: &FunctionConfiguration) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            settings.insert(name.to_owned(), value);
+        }
+    };
+    let architectures = live.architectures().iter();
+    add(
+        "architecture",
+        architectures
+            .map(AwsArchitecture::as_str)
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    add("description", live.description().unwrap_or_default().into());
+    add("handler", live.handler().unwrap_or_default().into());
+    if let Some(logging) = live.logging_config() {
+        add(
+            "log-format",
+            logging
+                .log_format()
+                .map_or("Text", LogFormat::as_str)
+                .into(),
+        );
+        add("log-group", logging.log_group().unwrap_or_default().into());
+    }
+    add(
+        "memory",
+        format!("{} MiB", live.memory_size().unwrap_or_default()),
+    );
+    add("role", live.role().unwrap_or_default().into());
+    add(
+        "runtime",
+        live.runtime()
+            .map_or_else(String::new, |r| r.as_str().into()),
+    );
+    let storage = live.ephemeral_storage().map_or(512, |disk| disk.size());
+    add("storage", format!("{storage} MiB"));
+    add("timeout", format!("{} s", live.timeout().unwrap_or(3)));
+    let tracing = live.tracing_config().and_then(|tracing| tracing.mode());
+    add(
+        "tracing",
+        tracing.map_or("PassThrough", |mode| mode.as_str()).into(),
+    );
+    if let Some(environment) = live.environment() {
+        // Names only: values may be somebody's secrets.
+        let names = environment.variables().into_iter().flatten();
+        let mut names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        add("environment", names.join(" "));
+    }
+    let layers = live.layers().iter().filter_map(|layer| layer.arn());
+    add("layers", layers.collect::<Vec<_>>().join(" "));
+    let mounts = live.file_system_configs().iter();
+    add(
+        "file-systems",
+        mounts
+            .map(|mount| mount.arn())
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    add(
+        "vpc",
+        live.vpc_config()
+            .and_then(|vpc| vpc.vpc_id())
+            .unwrap_or_default()
+            .into(),
+    );
+    add(
+        "dead-letter",
+        live.dead_letter_config()
+            .and_then(|target| target.target_arn())
+            .unwrap_or_default()
+            .into(),
+    );
+    add("kms-key", live.kms_key_arn().unwrap_or_default().into());
+    settings
+}
+
+/// Whether the function can be invoked, and its last update has ended.
+pub async fn look(read: &Clients, name: &str) -> Result<Seen, Failure> {
+    let operation = "lambda:GetFunctionConfiguration";
+    let call = read.lambda.get_function_configuration().function_name(name);
+    let answer = call.send().await.or_fail(operation)?;
+    let failed = |why: Option<&str>| Failure {
+        operation: operation.into(),
+        class: Class::Refused,
+        code: String::new(),
+        message: format!(
+            "Lambda could not make the function ready: {}",
+            why.unwrap_or("no reason given")
+        ),
+    };
+    match (answer.state(), answer.last_update_status()) {
+        (Some(State::Failed), _) => Err(failed(answer.state_reason())),
+        (_, Some(LastUpdateStatus::Failed)) => Err(failed(answer.last_update_status_reason())),
+        (_, Some(LastUpdateStatus::InProgress)) | (Some(State::Pending), _) => Ok(Seen::Pending),
+        // An emulator or an old partition may not show states; then there is nothing to wait for.
+        (_, _) => Ok(Seen::InSync),
+    }
+}
+
+fn zip(code: &CodeArg, write: &Clients, action: &str) -> Result<Blob, Failure> {
+    let bootstrap = write.bootstrap.as_ref().ok_or_else(|| {
+        unusable(
+            action,
+            "the updater was not built: run `spore-infra updater build`",
+        )
+    })?;
+    if let Some(reviewed) = &code.bootstrap
+        && *reviewed != bootstrap.sha256
+    {
+        let why = format!(
+            "the updater that was reviewed has SHA-256 {reviewed}, the one here {}; plan again",
+            bootstrap.sha256
+        );
+        return Err(unusable(action, &why));
+    }
+    let config = code.config.json(code.zone.value());
+    let zip = updater::package(bootstrap, &config)
+        .map_err(|error| unusable(action, &error.to_string()))?;
+    Ok(Blob::new(zip.bytes))
+}
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    let lambda = &write.lambda;
+    match op {
+        Op::Create {
+            name,
+            code,
+            settings,
+            tags,
+        } => {
+            let code = FunctionCode::builder().zip_file(zip(code, write, action)?);
+            let call = lambda
+                .create_function()
+                .function_name(name)
+                .runtime(Runtime::Providedal2023)
+                .handler(updater::BOOTSTRAP)
+                .role(&settings.role)
+                .code(code.build())
+                .description(&settings.description)
+                .memory_size(settings.memory_mib)
+                .timeout(settings.timeout_secs)
+                .architectures(AwsArchitecture::from(settings.architecture))
+                .logging_config(settings.logging())
+                .set_tags(Some(tags.clone().into_iter().collect()));
+            match call.send().await.or_fail(action) {
+                Ok(_) => {}
+                // After a lost answer: ours if it carries our tags; the next plan compares the rest.
+                Err(failure) if failure.class == Class::AlreadyThere => {
+                    let there = lambda.get_function().function_name(name).send().await;
+                    let there = there.unless_gone("lambda:GetFunction")?;
+                    let stack = there
+                        .as_ref()
+                        .and_then(|answer| answer.tags()?.get(TAG_STACK));
+                    if stack != tags.get(TAG_STACK) {
+                        return Err(failure);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Op::PutCode {
+            name,
+            code,
+            architecture,
+        } => {
+            let call = lambda.update_function_code().function_name(name);
+            let call = call.zip_file(zip(code, write, action)?);
+            let call = call.architectures(AwsArchitecture::from(*architecture));
+            call.send().await.or_fail(action)?;
+        }
+        Op::Configure { name, settings } => {
+            let call = lambda
+                .update_function_configuration()
+                .function_name(name)
+                .runtime(Runtime::Providedal2023)
+                .handler(updater::BOOTSTRAP)
+                .role(&settings.role)
+                .description(&settings.description)
+                .memory_size(settings.memory_mib)
+                .timeout(settings.timeout_secs)
+                .logging_config(settings.logging())
+                // Empty values take away what somebody added; members left out would stay.
+                .environment(
+                    Environment::builder()
+                        .set_variables(Some(Default::default()))
+                        .build(),
+                )
+                .set_layers(Some(Vec::new()))
+                .set_file_system_configs(Some(Vec::new()))
+                .kms_key_arn("")
+                .ephemeral_storage(storage(action)?)
+                .tracing_config(tracing())
+                .dead_letter_config(no_dead_letter())
+                .vpc_config(no_vpc());
+            call.send().await.or_fail(action)?;
+        }
+        Op::SetConcurrency { name, copies } => {
+            let call = lambda.put_function_concurrency().function_name(name);
+            let call = call.reserved_concurrent_executions(*copies);
+            call.send().await.or_fail(action)?;
+        }
+        Op::Permit { name, source } => {
+            let call = lambda
+                .add_permission()
+                .function_name(name)
+                .statement_id(PERMISSION)
+                .action("lambda:InvokeFunction")
+                .principal("apigateway.amazonaws.com")
+                .source_account(&source.account)
+                .source_arn(source.arn(source.api.value()));
+            call.send().await.or_fail(action)?;
+        }
+        Op::Revoke { name, sid } => {
+            let call = lambda.remove_permission().function_name(name);
+            call.statement_id(sid).send().await.or_fail(action)?;
+        }
+        Op::DeleteUrl { name, qualifier } => {
+            let qualifier = (!qualifier.is_empty()).then(|| qualifier.clone());
+            let call = lambda.delete_function_url_config().function_name(name);
+            let call = call.set_qualifier(qualifier);
+            call.send().await.or_fail(action)?;
+        }
+        Op::Tag { arn, tags } => {
+            let call = lambda.tag_resource().resource(arn);
+            let call = call.set_tags(Some(tags.clone().into_iter().collect()));
+            call.send().await.or_fail(action)?;
+        }
+        Op::Delete { name } => {
+            let call = lambda.delete_function().function_name(name);
+            call.send().await.or_fail(action)?;
+        }
+    }
+    Ok(Outputs::new())
+}
+
+fn storage(action: &str) -> Result<aws_sdk_lambda::types::EphemeralStorage, Failure> {
+    aws_sdk_lambda::types::EphemeralStorage::builder()
+        .size(512)
+        .build()
+        .map_err(|error| unusable(action, &error.to_string()))
+}
+
+fn tracing() -> aws_sdk_lambda::types::TracingConfig {
+    aws_sdk_lambda::types::TracingConfig::builder()
+        .mode(aws_sdk_lambda::types::TracingMode::PassThrough)
+        .build()
+}
+
+fn no_dead_letter() -> aws_sdk_lambda::types::DeadLetterConfig {
+    aws_sdk_lambda::types::DeadLetterConfig::builder()
+        .target_arn("")
+        .build()
+}
+
+fn no_vpc() -> aws_sdk_lambda::types::VpcConfig {
+    aws_sdk_lambda::types::VpcConfig::builder()
+        .set_subnet_ids(Some(Vec::new()))
+        .set_security_group_ids(Some(Vec::new()))
+        .build()
 }

@@ -10,10 +10,11 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
+use crate::kind::log_group;
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, ParentView, Snapshot};
-use crate::tags;
+use crate::tags::{self, Tags};
 
 /// Years of history are small: a few events per change. One of the values CloudWatch Logs allows.
 pub const RETENTION_DAYS: i32 = 3653;
@@ -350,26 +351,27 @@ impl Op {
     }
 }
 
-/// Reads the group. `tags` is read directly, retention from the list.
-pub async fn observe(read: &Clients, desired: &Desired) -> Observation<Live> {
+/// Reads the group's tags directly, not through a list. None when there is no group.
+pub async fn tags(read: &Clients, desired: &Desired) -> Result<Option<Tags>, Failure> {
+    let arn = desired.log_group_arn(&desired.journal_group());
+    tags::of_log_group(read, &arn).await
+}
+
+/// Puts together what its tags and the list of groups show.
+pub fn judge(
+    desired: &Desired,
+    tags: Result<Option<Tags>, Failure>,
+    listed: &log_group::Listed,
+) -> Observation<Live> {
     let name = desired.journal_group();
-    let arn = desired.log_group_arn(&name);
-    let groups = read
-        .logs
-        .describe_log_groups()
-        .log_group_name_prefix(&name)
-        .send();
-    let (tags, groups) = tokio::join!(tags::of_log_group(read, &arn), groups);
     let tags = match tags {
         Ok(Some(tags)) => tags,
         Ok(None) => return Observation::Absent,
         Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
-    let retention_days = match groups.or_fail("logs:DescribeLogGroups") {
-        Ok(answer) => answer
-            .log_groups()
-            .iter()
-            .find(|group| group.log_group_name() == Some(&name))
+    let retention_days = match listed {
+        Ok(listed) => listed
+            .get(&name)
             .map(|group| group.retention_in_days())
             .ok_or(()),
         Err(failure) => return Observation::Unreadable(failure.to_string()),

@@ -23,15 +23,19 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
-use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
+use crate::plan::{
+    After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of, rights_between,
+};
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 
 pub use observe::{ByAlias, by_alias, detail, look, of_ksks};
+pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
 pub use op::Op;
+pub(super) use perform::kms_tags;
 pub use perform::perform;
+use policy::policy_arg;
 pub use policy::{POLICY, PolicyArg, policy_for};
-use policy::{policy_arg, rights};
 
 /// The longest window KMS offers (ScheduleKeyDeletion, PendingWindowInDays).
 pub const DELETION_DAYS: i32 = 30;
@@ -195,7 +199,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     ];
     fields.extend(super::tag_fields(&tags, &BTreeMap::new()));
     let rights = Policy::parse(&policy.shown())
-        .map(|policy| rights(addr, &policy, None))
+        .map(|policy| rights_between(addr, &policy, None))
         .unwrap_or_default();
     let mut create = Draft::new(
         "create",
@@ -258,7 +262,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         if let Ok(wanted) = wanted
             && live_policy.as_ref().ok() != Some(&wanted)
         {
-            let changed = rights(addr, &wanted, live_policy.as_ref().ok());
+            let changed = rights_between(addr, &wanted, live_policy.as_ref().ok());
             fields.extend(changed.iter().map(|right| {
                 let sentence = right.sentence.clone();
                 if right.gained {

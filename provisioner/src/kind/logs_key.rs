@@ -1,77 +1,629 @@
-//! The KMS key that encrypts the log groups.
+//! The KMS key that encrypts the stack's log groups: symmetric, in the stack's region, rotated by KMS
+//! every year.
+//!
+//! Natural key: the alias; failing that, a key without an alias that carries the stack's tags and
+//! `spore:purpose=logs`. CloudWatch Logs may use it for groups of this stack only (encryption context;
+//! CloudWatch Logs User Guide, "Encrypt log data"). A disabled key stops the logs and with them every
+//! alarm that counts their lines, so its state is compared too. Grants on it are not: what it
+//! encrypts never leaves CloudWatch Logs, so that a grant opens nothing. AWS: CreateKey,
+//! EnableKeyRotation, CreateAlias, PutKeyPolicy, ScheduleKeyDeletion.
 
 use std::collections::BTreeMap;
 
+use aws_sdk_kms::types as kms;
+
 use crate::addr::Addr;
 use crate::arg::{Arg, Output, Outputs};
-use crate::aws::Clients;
-use crate::desired::Desired;
-use crate::kind::{Limit, Look};
-use crate::plan::Lowered;
-use crate::retry::Failure;
+use crate::aws::{Answer as _, Clients};
+use crate::condition::Condition;
+use crate::desired::{Desired, PURPOSE_LOGS, TAG_PURPOSE};
+use crate::kind::kms_key::{self, DELETION_DAYS};
+use crate::kind::{Limit, Look, Seen, log_group, tag_fields};
+use crate::plan::{
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol,
+};
+use crate::plan::{of, rights_between};
+use crate::policy::Policy;
+use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
+use crate::tags::Tags;
 
-/// It as it is.
+/// The policy's text, with placeholders.
+pub const POLICY: &str = include_str!("../../../policies/kms-logs.json");
+
+/// The key as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Live {}
+pub struct Live {
+    /// ARN.
+    pub arn: String,
+    /// Key state, such as `Enabled`.
+    pub state: String,
+    /// What is wrong with its nature, which nothing can change.
+    pub unfit: Option<String>,
+    /// Whether the alias points to it.
+    pub has_alias: bool,
+    /// Whether the alias exists, but points to a key that is gone or going.
+    pub stale_alias: bool,
+    /// Its policy, as text.
+    pub policy: String,
+    /// Its tags.
+    pub tags: Tags,
+}
 
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+        let mut attributes: BTreeMap<String, String> = self
+            .tags
+            .iter()
+            .map(|(key, value)| (format!("tags.{key}"), value.clone()))
+            .collect();
+        attributes.insert("arn".into(), self.arn.clone());
+        attributes.insert("state".into(), self.state.clone());
+        attributes.insert("alias".into(), self.has_alias.to_string());
+        attributes.insert("policy".into(), Policy::shown(&self.policy));
+        attributes
     }
 }
 
-/// What it needs.
-pub fn converge(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+/// The policy the key has to have.
+pub fn policy(desired: &Desired) -> String {
+    let admins: Vec<String> = std::iter::once(format!("arn:aws:iam::{}:root", desired.account))
+        .chain(desired.key_admins.iter().cloned())
+        .map(|arn| format!("\"{arn}\""))
+        .collect();
+    POLICY
+        .replace("\"${admins}\"", &format!("[{}]", admins.join(", ")))
+        .replace("${account}", &desired.account)
+        .replace("${region}", &desired.region)
+        .replace("${domain}", &desired.domain)
 }
 
-/// What it needs to be gone.
-pub fn destroy(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+fn tags(desired: &Desired) -> Tags {
+    let mut tags = desired.tags();
+    tags.insert(TAG_PURPOSE.into(), PURPOSE_LOGS.into());
+    tags
 }
 
-/// Its mutations.
+/// What the key needs.
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    match &snapshot.logs_key {
+        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Absent => create(addr, desired, snapshot, false),
+        Observation::Present(live) if live.arn.is_empty() => create(addr, desired, snapshot, true),
+        Observation::Present(live) => update(addr, desired, live),
+    }
+}
+
+fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, stale_alias: bool) -> Lowered {
+    let tags = tags(desired);
+    let key = of(addr, Output::KeyArn);
+    let alias = desired.logs_key_alias();
+    let policy = policy(desired);
+    let mut fields = vec![
+        Field::new("alias", &alias),
+        Field::new("region", &desired.region),
+        Field::new("spec", "SYMMETRIC_DEFAULT"),
+        Field::new("rotation", "every year, by KMS"),
+    ];
+    fields.extend(tag_fields(&tags, &BTreeMap::new()));
+    let rights = rights(addr, &policy, None);
+    let mut create = Draft::new(
+        "create",
+        super::Op::LogsKey(Op::Create {
+            policy,
+            tags,
+            description: format!("encrypts the log groups of {}", desired.domain),
+        }),
+    );
+    if let Some(since) = super::intent(snapshot, addr) {
+        create = create.ready(Condition::ListsSettled { since });
+    }
+    let alias = Op::Alias {
+        alias,
+        key: key.clone(),
+        moves: stale_alias,
+    };
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Create,
+            fields,
+            why: "log lines hold addresses and account ids".into(),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            create,
+            Draft::new("alias", super::Op::LogsKey(alias)),
+            Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key })),
+        ],
+        rights,
+        ..Lowered::default()
+    }
+}
+
+fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
+    if let Some(unfit) = &live.unfit {
+        return super::blocked(addr, format!("{}: {unfit}", live.arn));
+    }
+    if !desired.owns(&live.tags) && live.has_alias && !live.tags.is_empty() {
+        return super::blocked(
+            addr,
+            format!(
+                "{} leads to {}, which does not carry the tags of this stack; point the alias elsewhere, \
+                 or tag the key if it is ours",
+                desired.logs_key_alias(),
+                live.arn
+            ),
+        );
+    }
+    let key = of(addr, Output::KeyArn);
+    let mut lowered = Lowered {
+        known: Outputs::from([(Output::KeyArn, live.arn.clone())]),
+        ..Lowered::default()
+    };
+    let mut fields = Vec::new();
+    match live.state.as_str() {
+        "Enabled" => {}
+        "Disabled" => {
+            fields.push(Field::change("state", "Disabled", "Enabled"));
+            let op = Op::Enable { key: key.clone() };
+            lowered
+                .drafts
+                .push(Draft::new("enable", super::Op::LogsKey(op)));
+        }
+        other => return super::blocked(addr, format!("{} is in state {other}", live.arn)),
+    }
+    let wanted = policy(desired);
+    let changed = rights(addr, &wanted, Some(&live.policy));
+    if !changed.is_empty() {
+        fields.extend(changed.iter().map(|right| {
+            let sentence = right.sentence.clone();
+            if right.gained {
+                Field::new("policy", sentence)
+            } else {
+                Field::gone("policy", sentence)
+            }
+        }));
+        lowered.rights = changed;
+        lowered.drafts.push(Draft::new(
+            "policy",
+            super::Op::LogsKey(Op::PutPolicy {
+                key: key.clone(),
+                policy: wanted,
+            }),
+        ));
+    }
+    let set: Tags = tags(desired)
+        .into_iter()
+        .filter(|(key, value)| live.tags.get(key) != Some(value))
+        .collect();
+    if !set.is_empty() {
+        fields.extend(tag_fields(&set, &live.tags));
+        let op = Op::Tag {
+            key: key.clone(),
+            tags: set,
+        };
+        lowered
+            .drafts
+            .push(Draft::new("tag", super::Op::LogsKey(op)));
+    }
+    if !live.has_alias {
+        let alias = desired.logs_key_alias();
+        fields.push(Field::new("alias", &alias));
+        let op = Op::Alias {
+            alias,
+            key: key.clone(),
+            moves: live.stale_alias,
+        };
+        lowered
+            .drafts
+            .push(Draft::new("alias", super::Op::LogsKey(op)));
+        // A run died between CreateKey and the rest: rotation may not have been switched on.
+        lowered
+            .drafts
+            .push(Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key })));
+    }
+    if fields.is_empty() {
+        let known = std::mem::take(&mut lowered.known);
+        return super::up_to_date(addr, known);
+    }
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Update,
+        fields,
+        why: "differs from the document".into(),
+        risk: Risk::Safe,
+    });
+    lowered
+}
+
+fn rights(addr: &Addr, wanted: &str, live: Option<&str>) -> Vec<RightChange> {
+    let Ok(wanted) = Policy::parse(wanted) else {
+        return Vec::new();
+    };
+    let live = live.and_then(|live| Policy::parse(live).ok());
+    rights_between(addr, &wanted, live.as_ref())
+}
+
+/// Removal: only together with the log groups, which nobody could read without it.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs: bool) -> Lowered {
+    let live = match &snapshot.logs_key {
+        Observation::Absent => return Lowered::default(),
+        Observation::Unreadable(why) => return super::blocked(addr, why),
+        Observation::Foreign(why) => {
+            return Lowered {
+                report: vec![Report::Left {
+                    what: addr.to_string(),
+                    why: why.clone(),
+                }],
+                ..Lowered::default()
+            };
+        }
+        Observation::Present(live) => live,
+    };
+    let uses_it = snapshot.log_groups.values().any(|group| {
+        group
+            .present()
+            .is_some_and(|group| group.key_arn.as_deref() == Some(live.arn.as_str()))
+    });
+    if uses_it && !delete_logs {
+        return Lowered {
+            report: vec![Report::Left {
+                what: format!("KMS key {}", live.arn),
+                why: "the log groups that stay are encrypted with it; it costs 1 USD a month"
+                    .into(),
+            }],
+            ..Lowered::default()
+        };
+    }
+    let mut lowered = Lowered::default();
+    let mut fields = Vec::new();
+    let after_groups = |mut draft: Draft| {
+        for name in log_group::addrs(desired) {
+            draft = draft.after(After::AllOf(name));
+        }
+        draft
+    };
+    if !live.arn.is_empty() && live.state != "PendingDeletion" {
+        fields.push(Field::gone("arn", &live.arn));
+        let op = Op::ScheduleDeletion {
+            key: live.arn.clone(),
+        };
+        lowered.drafts.push(after_groups(Draft::new(
+            "schedule-deletion",
+            super::Op::LogsKey(op),
+        )));
+    }
+    if live.has_alias || live.stale_alias {
+        fields.push(Field::gone("alias", desired.logs_key_alias()));
+        let op = Op::DeleteAlias {
+            alias: desired.logs_key_alias(),
+        };
+        lowered.drafts.push(
+            after_groups(Draft::new("delete-alias", super::Op::LogsKey(op)))
+                .after(After::Answered(StepId::new(addr, "schedule-deletion"))),
+        );
+    }
+    if !fields.is_empty() {
+        lowered.change = Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Destroy,
+            fields,
+            why: format!(
+                "deletion is scheduled for {DELETION_DAYS} days from now and can be cancelled until then"
+            ),
+            risk: Risk::Irreversible,
+        });
+    }
+    lowered
+}
+
+/// Mutations of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {}
+pub enum Op {
+    /// CreateKey with its final policy and tags.
+    Create {
+        /// Key policy.
+        policy: String,
+        /// Tags set in the same call.
+        tags: Tags,
+        /// Description.
+        description: String,
+    },
+    /// EnableKeyRotation.
+    Rotate {
+        /// Key ARN.
+        key: Arg,
+    },
+    /// PutKeyPolicy.
+    PutPolicy {
+        /// Key ARN.
+        key: Arg,
+        /// Key policy.
+        policy: String,
+    },
+    /// EnableKey.
+    Enable {
+        /// Key ARN.
+        key: Arg,
+    },
+    /// TagResource.
+    Tag {
+        /// Key ARN.
+        key: Arg,
+        /// Tags to set.
+        tags: Tags,
+    },
+    /// CreateAlias, or UpdateAlias where the alias exists.
+    Alias {
+        /// Alias name.
+        alias: String,
+        /// Key ARN.
+        key: Arg,
+        /// Whether the alias exists already.
+        moves: bool,
+    },
+    /// DeleteAlias.
+    DeleteAlias {
+        /// Alias name.
+        alias: String,
+    },
+    /// ScheduleKeyDeletion.
+    ScheduleDeletion {
+        /// Key ARN.
+        key: String,
+    },
+}
 
 impl Op {
-    pub(super) fn map(&self, _f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
-        match *self {}
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Rotate { key } => Op::Rotate { key: f(key) },
+            Op::PutPolicy { key, policy } => Op::PutPolicy {
+                key: f(key),
+                policy: policy.clone(),
+            },
+            Op::Enable { key } => Op::Enable { key: f(key) },
+            Op::Tag { key, tags } => Op::Tag {
+                key: f(key),
+                tags: tags.clone(),
+            },
+            Op::Alias { alias, key, moves } => Op::Alias {
+                alias: alias.clone(),
+                key: f(key),
+                moves: *moves,
+            },
+            Op::Create { .. } | Op::DeleteAlias { .. } | Op::ScheduleDeletion { .. } => {
+                self.clone()
+            }
+        }
     }
 
     pub(super) fn brings(&self) -> &'static [Output] {
-        match *self {}
+        match self {
+            Op::Create { .. } => &[Output::KeyArn],
+            Op::Rotate { .. }
+            | Op::PutPolicy { .. }
+            | Op::Enable { .. }
+            | Op::Tag { .. }
+            | Op::Alias { .. }
+            | Op::DeleteAlias { .. }
+            | Op::ScheduleDeletion { .. } => &[],
+        }
     }
 
     pub(super) fn action(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::Create { .. } => "kms:CreateKey",
+            Op::Rotate { .. } => "kms:EnableKeyRotation",
+            Op::PutPolicy { .. } => "kms:PutKeyPolicy",
+            Op::Enable { .. } => "kms:EnableKey",
+            Op::Tag { .. } => "kms:TagResource",
+            Op::Alias { moves: false, .. } => "kms:CreateAlias",
+            Op::Alias { moves: true, .. } => "kms:UpdateAlias",
+            Op::DeleteAlias { .. } => "kms:DeleteAlias",
+            Op::ScheduleDeletion { .. } => "kms:ScheduleKeyDeletion",
+        }
     }
 
     pub(super) fn verb(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::Create { .. } => "creating",
+            Op::Rotate { .. } => "switching yearly rotation on",
+            Op::PutPolicy { .. } => "putting the key policy",
+            Op::Enable { .. } => "enabling",
+            Op::Tag { .. } => "tagging",
+            Op::Alias { .. } => "pointing the alias to it",
+            Op::DeleteAlias { .. } => "deleting the alias",
+            Op::ScheduleDeletion { .. } => "scheduling deletion",
+        }
     }
 
     pub(super) fn limit(&self) -> Limit {
-        match *self {}
+        Limit::Kms
     }
 
     pub(super) fn is_removal(&self) -> bool {
-        match *self {}
+        matches!(self, Op::DeleteAlias { .. } | Op::ScheduleDeletion { .. })
     }
 
     pub(super) fn look(&self) -> Option<Look> {
-        match *self {}
+        matches!(self, Op::Create { .. }).then_some(Look::LogsKey)
     }
 }
 
-/// Reads it.
-pub async fn observe(_read: &Clients, _desired: &Desired) -> Observation<Live> {
-    Observation::Absent
+/// Completes what the alias showed; without a usable alias, the key is searched among those that have
+/// none.
+pub async fn observe(
+    read: &Clients,
+    desired: &Desired,
+    by_alias: kms_key::ByAlias,
+    tagged: &BTreeMap<String, Tags>,
+) -> Observation<Live> {
+    match read_live(read, desired, by_alias, tagged).await {
+        Ok(Some(live)) => Observation::Present(live),
+        Ok(None) => Observation::Absent,
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
 }
 
-/// Carries an operation out.
-pub async fn perform(op: &Op, _write: &Clients) -> Result<Outputs, Failure> {
-    match *op {}
+/// The key behind the alias, as DescribeKey shows it: first level of reads.
+pub async fn by_alias(read: &Clients, desired: &Desired) -> kms_key::ByAlias {
+    kms_key::describe(&read.kms_regional, &desired.logs_key_alias()).await
+}
+
+async fn read_live(
+    read: &Clients,
+    desired: &Desired,
+    by_alias: kms_key::ByAlias,
+    tagged: &BTreeMap<String, Tags>,
+) -> Result<Option<Live>, Failure> {
+    let aliased = by_alias?;
+    let mut live = Live::default();
+    let mut chosen = aliased.filter(|key| {
+        let is_going = kms_key::state(key) == "PendingDeletion";
+        live.stale_alias = is_going;
+        !is_going
+    });
+    live.has_alias = chosen.is_some();
+    if chosen.is_none() && desired.stack.logs.encrypt {
+        let spare = kms_key::search(
+            &read.kms_regional,
+            desired,
+            Some(PURPOSE_LOGS),
+            kms_key::Hidden::Skipped,
+        )
+        .await?;
+        for arn in spare {
+            let found = kms_key::describe(&read.kms_regional, &arn).await?;
+            chosen = found.filter(|key| kms_key::state(key) != "PendingDeletion");
+            if chosen.is_some() {
+                break;
+            }
+        }
+    }
+    let Some(key) = chosen else {
+        return Ok(live.stale_alias.then_some(live));
+    };
+    live.arn = kms_key::arn(&key);
+    live.state = kms_key::state(&key);
+    let spec = key.key_spec().map(kms::KeySpec::as_str).unwrap_or_default();
+    if spec != "SYMMETRIC_DEFAULT" {
+        live.unfit = Some(format!(
+            "its spec is {spec}; CloudWatch Logs takes symmetric keys only"
+        ));
+    }
+    let indexed = tagged
+        .get(&live.arn)
+        .filter(|found| desired.tags_to_set(found).is_empty());
+    (live.policy, live.tags) =
+        tokio::try_join!(kms_key::key_policy(&read.kms_regional, &live.arn), async {
+            match indexed {
+                Some(tags) => Ok(tags.clone()),
+                None => crate::tags::of_key(&read.kms_regional, &live.arn).await,
+            }
+        })?;
+    Ok(Some(live))
+}
+
+/// Looks for a key made by a call whose answer was lost.
+pub async fn look(read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
+    let found = kms_key::search(
+        &read.kms_regional,
+        desired,
+        Some(PURPOSE_LOGS),
+        kms_key::Hidden::Skipped,
+    )
+    .await?;
+    for arn in found {
+        if let Some(key) = kms_key::describe(&read.kms_regional, &arn).await?
+            && kms_key::state(&key) == "Enabled"
+        {
+            return Ok(Seen::Found(Outputs::from([(Output::KeyArn, arn)])));
+        }
+    }
+    Ok(Seen::NotListed)
+}
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    let client = &write.kms_regional;
+    match op {
+        Op::Create {
+            policy,
+            tags,
+            description,
+        } => {
+            let call = client
+                .create_key()
+                .description(description)
+                .policy(policy)
+                .set_tags(Some(kms_key::kms_tags(action, tags)?));
+            let answer = call.send().await.or_fail(action)?;
+            let arn = answer
+                .key_metadata
+                .as_ref()
+                .map(kms_key::arn)
+                .unwrap_or_default();
+            return Ok(Outputs::from([(Output::KeyArn, arn)]));
+        }
+        Op::Rotate { key } => {
+            let call = client.enable_key_rotation().key_id(key.value());
+            call.send().await.or_fail(action)?;
+        }
+        Op::PutPolicy { key, policy } => {
+            let call = client.put_key_policy().key_id(key.value());
+            let call = call.policy_name("default").policy(policy);
+            call.send().await.or_fail(action)?;
+        }
+        Op::Enable { key } => {
+            let call = client.enable_key().key_id(key.value());
+            call.send().await.or_fail(action)?;
+        }
+        Op::Tag { key, tags } => {
+            let call = client.tag_resource().key_id(key.value());
+            let call = call.set_tags(Some(kms_key::kms_tags(action, tags)?));
+            call.send().await.or_fail(action)?;
+        }
+        Op::Alias {
+            alias,
+            key,
+            moves: true,
+        } => {
+            let call = client.update_alias().alias_name(alias);
+            let call = call.target_key_id(key.value());
+            call.send().await.or_fail(action)?;
+        }
+        Op::Alias {
+            alias,
+            key,
+            moves: false,
+        } => {
+            let call = client.create_alias().alias_name(alias);
+            let call = call.target_key_id(key.value());
+            match call.send().await.or_fail(action) {
+                Ok(_) => {}
+                // After a lost answer: there already, and pointing where it should.
+                Err(failure) if failure.class == Class::AlreadyThere => {
+                    let there = kms_key::describe(client, alias).await?;
+                    if there.map(|found| kms_key::arn(&found)).as_deref() != Some(key.value()) {
+                        return Err(failure);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Op::DeleteAlias { alias } => {
+            let call = client.delete_alias().alias_name(alias);
+            call.send().await.or_fail(action)?;
+        }
+        Op::ScheduleDeletion { key } => {
+            let call = client.schedule_key_deletion().key_id(key);
+            let call = call.pending_window_in_days(DELETION_DAYS);
+            call.send().await.or_fail(action)?;
+        }
+    }
+    Ok(Outputs::new())
 }

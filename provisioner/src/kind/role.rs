@@ -1,77 +1,928 @@
-//! An IAM role with its policies.
+//! The updater's IAM role: who may use it, and what it may do.
+//!
+//! Natural key: account and name. The role is the stack's alone: an inline or attached policy that is
+//! not from `policies/` is removed unless the document accepts it, and trust, boundary and policy are
+//! compared by meaning. GetRole and GetRolePolicy answer with percent-encoded documents. A role's path
+//! cannot be changed, so another one blocks. AWS: CreateRole, PutRolePolicy, UpdateAssumeRolePolicy,
+//! PutRolePermissionsBoundary, DetachRolePolicy, DeleteRolePolicy, DeleteRole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::addr::Addr;
+use aws_sdk_iam::types::Tag;
+use serde_json::{Value, json};
+
+use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
-use crate::aws::Clients;
-use crate::desired::Desired;
-use crate::kind::{Limit, Look};
-use crate::plan::Lowered;
-use crate::retry::Failure;
+use crate::aws::{Answer as _, Clients, unusable};
+use crate::desired::{Desired, TAG_STACK};
+use crate::kind::log_group::{self, UPDATER};
+use crate::kind::{Limit, Look, tag_fields};
+use crate::plan::{
+    After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of, rights_between,
+};
+use crate::policy::{Policy, fill};
+use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
+use crate::stack::{AcceptedKind, Accounts, RecordType};
+use crate::tags::Tags;
 
-/// It as it is.
+/// Who may use the role, with placeholders.
+pub const TRUST: &str = include_str!("../../../policies/updater-trust.json");
+/// What it may do, with placeholders.
+pub const POLICY: &str = include_str!("../../../policies/updater.json");
+/// Name of its only inline policy.
+const POLICY_NAME: &str = "updater";
+/// Names under which others prove things: certificates, mail, and names that answer for all others.
+/// A wildcard is `\052` in Route 53's condition values (Developer Guide, "Using IAM policy conditions
+/// for fine-grained access control").
+const DENIED_NAMES: [&str; 8] = [
+    "_acme-challenge.*",
+    "*._acme-challenge.*",
+    "_domainkey.*",
+    "*._domainkey.*",
+    "_dmarc.*",
+    "*._dmarc.*",
+    "\\052.*",
+    "*.\\052.*",
+];
+/// The default of CreateRole.
+const SESSION_SECS: i32 = 3_600;
+
+/// A role as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Live {}
+pub struct Live {
+    /// Path.
+    pub path: String,
+    /// Who may use it, as text.
+    pub trust: String,
+    /// ARN of its permissions boundary.
+    pub boundary: Option<String>,
+    /// The longest session, in seconds.
+    pub session_secs: i32,
+    /// Inline policies by name, as text.
+    pub inline: BTreeMap<String, String>,
+    /// ARNs of attached policies.
+    pub attached: BTreeSet<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
 
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+        let mut attributes = BTreeMap::from([
+            ("path".to_owned(), self.path.clone()),
+            ("trust".to_owned(), Policy::shown(&self.trust)),
+            (
+                "permissions-boundary".to_owned(),
+                self.boundary.clone().unwrap_or_default(),
+            ),
+            ("max-session".to_owned(), self.session_secs.to_string()),
+        ]);
+        for (name, text) in &self.inline {
+            attributes.insert(format!("inline.{name}"), Policy::shown(text));
+        }
+        for arn in &self.attached {
+            attributes.insert(format!("attached.{arn}"), "attached".into());
+        }
+        for (key, value) in &self.tags {
+            attributes.insert(format!("tags.{key}"), value.clone());
+        }
+        attributes
     }
+}
+
+/// Who may use the role.
+pub fn trust(desired: &Desired) -> String {
+    fill(TRUST, &[("account", json!(desired.account))]).to_string()
+}
+
+/// The policy, with a zone that may not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyArg {
+    values: Vec<(&'static str, Value)>,
+    zone: Arg,
+}
+
+fn policy_arg(desired: &Desired) -> PolicyArg {
+    let updater = &desired.stack.updater;
+    let mut types: BTreeSet<&str> = updater
+        .record_types
+        .iter()
+        .map(|record| match record {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+            RecordType::Txt => "TXT",
+        })
+        .collect();
+    // A name's owner is a TXT record beside it.
+    types.insert("TXT");
+    let mut denied: Vec<String> = DENIED_NAMES.iter().map(|name| (*name).to_owned()).collect();
+    denied.extend(
+        updater
+            .reserved
+            .iter()
+            .map(|label| format!("{}.*", label.as_str())),
+    );
+    let (asks_here, elsewhere) = match &updater.accounts {
+        Accounts::Any => (true, Vec::new()),
+        Accounts::These(accounts) => (
+            accounts.keys().any(|id| id.as_str() == desired.account),
+            accounts
+                .values()
+                .filter_map(|account| account.describe_role.as_ref())
+                .map(|role| role.as_str().to_owned())
+                .collect(),
+        ),
+    };
+    PolicyArg {
+        values: vec![
+            ("domain", json!(desired.domain)),
+            ("record_types", json!(types)),
+            ("denied_names", json!(denied)),
+            ("instances", if asks_here { json!("*") } else { json!([]) }),
+            ("describe_roles", json!(elsewhere)),
+            ("log_group_arn", json!(log_group::arn(desired, UPDATER))),
+        ],
+        zone: of(&desired.addr(Kind::HostedZone), Output::ZoneId),
+    }
+}
+
+impl PolicyArg {
+    fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Self {
+        Self {
+            values: self.values.clone(),
+            zone: f(&self.zone),
+        }
+    }
+
+    fn text_with(&self, zone_id: &str) -> String {
+        let mut values = self.values.clone();
+        values.push(("zone_id", json!(zone_id)));
+        fill(POLICY, &values).to_string()
+    }
+}
+
+/// The policy that the updater of a zone has.
+pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
+    policy_arg(desired).text_with(zone_id)
 }
 
 /// What it needs.
-pub fn converge(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    match snapshot.roles.get(addr) {
+        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => super::blocked(addr, why),
+        None | Some(Observation::Absent) => create(addr, desired),
+        Some(Observation::Present(live)) => update(addr, desired, snapshot, live),
+    }
 }
+
+fn boundary(desired: &Desired) -> Option<String> {
+    let boundary = desired.stack.iam.permissions_boundary.as_ref();
+    boundary.map(|arn| arn.as_str().to_owned())
+}
+
+fn rights(addr: &Addr, wanted: &str, live: Option<&str>) -> Vec<crate::plan::RightChange> {
+    let live = live.and_then(|live| Policy::parse(live).ok());
+    Policy::parse(wanted)
+        .map(|wanted| rights_between(addr, &wanted, live.as_ref()))
+        .unwrap_or_default()
+}
+
+fn create(addr: &Addr, desired: &Desired) -> Lowered {
+    let name = desired.role_name();
+    let trust = trust(desired);
+    let policy = policy_arg(desired);
+    let tags = desired.tags();
+    let mut fields = vec![
+        Field::new("name", &name),
+        Field::new("path", desired.stack.iam.path.as_str()),
+    ];
+    fields.extend(boundary(desired).map(|arn| Field::new("permissions-boundary", arn)));
+    fields.extend(tag_fields(&tags, &BTreeMap::new()));
+    let mut rights_given = rights(addr, &trust, None);
+    rights_given.extend(rights(
+        addr,
+        &policy.text_with("(id of the new zone)"),
+        None,
+    ));
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Create,
+            fields,
+            why: "what the updater may do: names in this zone, nothing else".into(),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            Draft::new(
+                "create",
+                super::Op::Role(Op::Create {
+                    name: name.clone(),
+                    path: desired.stack.iam.path.as_str().to_owned(),
+                    trust,
+                    boundary: boundary(desired),
+                    description: format!("the updater of names under {}", desired.domain),
+                    tags,
+                }),
+            ),
+            Draft::new("policy", super::Op::Role(Op::PutPolicy { name, policy }))
+                .after(After::Answered(StepId::new(addr, "create"))),
+        ],
+        rights: rights_given,
+        ..Lowered::default()
+    }
+}
+
+fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
+    let path = desired.stack.iam.path.as_str();
+    if live.path != path {
+        return super::blocked(
+            addr,
+            format!(
+                "role {} has path {}, the document says {path}; a role's path cannot be changed: give the \
+                 role another name under [iam], or delete it",
+                desired.role_name(),
+                live.path
+            ),
+        );
+    }
+    let name = desired.role_name();
+    let mut lowered = Lowered::default();
+    let mut fields = Vec::new();
+    let mut push = |lowered: &mut Lowered, step, op| {
+        lowered.drafts.push(Draft::new(step, super::Op::Role(op)));
+    };
+    let by_statement =
+        |fields: &mut Vec<Field>, what: &str, changed: &[crate::plan::RightChange]| {
+            fields.extend(changed.iter().map(|right| {
+                if right.gained {
+                    Field::new(what, right.sentence.clone())
+                } else {
+                    Field::gone(what, right.sentence.clone())
+                }
+            }));
+        };
+    let wanted_trust = trust(desired);
+    if Policy::parse(&live.trust).ok() != Policy::parse(&wanted_trust).ok() {
+        let changed = rights(addr, &wanted_trust, Some(&live.trust));
+        by_statement(&mut fields, "trust", &changed);
+        lowered.rights.extend(changed);
+        let op = Op::SetTrust {
+            name: name.clone(),
+            trust: wanted_trust,
+        };
+        push(&mut lowered, "trust", op);
+    }
+    let wanted_boundary = boundary(desired);
+    if live.boundary != wanted_boundary {
+        fields.push(Field {
+            name: "permissions-boundary".into(),
+            before: live.boundary.clone(),
+            after: wanted_boundary.clone(),
+        });
+        let op = Op::SetBoundary {
+            name: name.clone(),
+            boundary: wanted_boundary,
+        };
+        push(&mut lowered, "boundary", op);
+    }
+    if live.session_secs != SESSION_SECS {
+        fields.push(Field::change(
+            "max-session",
+            format!("{} s", live.session_secs),
+            format!("{SESSION_SECS} s"),
+        ));
+        push(
+            &mut lowered,
+            "session",
+            Op::SetSession { name: name.clone() },
+        );
+    }
+    let policy = policy_arg(desired);
+    let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
+    let wanted = policy.text_with(zone.unwrap_or("(id of the new zone)"));
+    let live_policy = live.inline.get(POLICY_NAME);
+    let same = live_policy.is_some_and(|live| {
+        Policy::parse(live).ok() == Policy::parse(&wanted).ok() && zone.is_some()
+    });
+    if !same {
+        let changed = rights(addr, &wanted, live_policy.map(String::as_str));
+        by_statement(&mut fields, "policy", &changed);
+        lowered.rights.extend(changed);
+        let op = Op::PutPolicy {
+            name: name.clone(),
+            policy,
+        };
+        push(&mut lowered, "policy", op);
+    }
+    let foreign = live.inline.iter().filter(|(name, _)| *name != POLICY_NAME);
+    for (index, (inline, text)) in foreign.enumerate() {
+        if let Some(reason) = desired.accepted(AcceptedKind::InlinePolicy, inline) {
+            lowered.report.push(accepted(addr, inline, reason));
+            continue;
+        }
+        let Some(step) = REMOVE_INLINE.get(index) else {
+            continue;
+        };
+        fields.push(Field::gone(format!("inline.{inline}"), Policy::shown(text)));
+        if let Ok(theirs) = Policy::parse(text) {
+            let none = Policy {
+                statements: BTreeSet::new(),
+            };
+            lowered
+                .rights
+                .extend(rights_between(addr, &none, Some(&theirs)));
+        }
+        let op = Op::DeletePolicy {
+            name: name.clone(),
+            policy: inline.clone(),
+        };
+        push(&mut lowered, step, op);
+    }
+    for (index, arn) in live.attached.iter().enumerate() {
+        if let Some(reason) = desired.accepted(AcceptedKind::AttachedPolicy, arn) {
+            lowered.report.push(accepted(addr, arn, reason));
+            continue;
+        }
+        let Some(step) = DETACH.get(index) else {
+            continue;
+        };
+        fields.push(Field::gone(format!("attached.{arn}"), "attached"));
+        let op = Op::Detach {
+            name: name.clone(),
+            arn: arn.clone(),
+        };
+        push(&mut lowered, step, op);
+    }
+    let tags = desired.tags_to_set(&live.tags);
+    if !tags.is_empty() {
+        fields.extend(tag_fields(&tags, &live.tags));
+        push(&mut lowered, "tag", Op::Tag { name, tags });
+    }
+    if fields.is_empty() {
+        let mut unchanged = super::up_to_date(addr, Outputs::new());
+        unchanged.report.extend(lowered.report);
+        return unchanged;
+    }
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Update,
+        fields,
+        why: "the role has what the document gives it, and nothing else".into(),
+        risk: Risk::Safe,
+    });
+    lowered
+}
+
+fn accepted(addr: &Addr, what: &str, reason: &str) -> Report {
+    Report::Accepted {
+        addr: addr.clone(),
+        what: format!("policy {what}"),
+        reason: reason.to_owned(),
+    }
+}
+
+/// Step names; a role has at most 20 attached policies (IAM quotas), and few people write more inline
+/// ones than this: the next plan removes the rest.
+const DETACH: [&str; 20] = [
+    "detach",
+    "detach-2",
+    "detach-3",
+    "detach-4",
+    "detach-5",
+    "detach-6",
+    "detach-7",
+    "detach-8",
+    "detach-9",
+    "detach-10",
+    "detach-11",
+    "detach-12",
+    "detach-13",
+    "detach-14",
+    "detach-15",
+    "detach-16",
+    "detach-17",
+    "detach-18",
+    "detach-19",
+    "detach-20",
+];
+/// Step names of removals of inline policies.
+const REMOVE_INLINE: [&str; 8] = [
+    "remove-policy",
+    "remove-policy-2",
+    "remove-policy-3",
+    "remove-policy-4",
+    "remove-policy-5",
+    "remove-policy-6",
+    "remove-policy-7",
+    "remove-policy-8",
+];
 
 /// What it needs to be gone.
-pub fn destroy(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let live = match snapshot.roles.get(addr) {
+        None | Some(Observation::Absent) => return Lowered::default(),
+        Some(Observation::Unreadable(why)) => return super::blocked(addr, why),
+        Some(Observation::Foreign(why)) => {
+            return Lowered {
+                report: vec![Report::Left {
+                    what: format!("role {}", desired.role_name()),
+                    why: why.clone(),
+                }],
+                ..Lowered::default()
+            };
+        }
+        Some(Observation::Present(live)) => live,
+    };
+    let name = desired.role_name();
+    let mut lowered = Lowered::default();
+    let mut delete = Draft::new("delete", super::Op::Role(Op::Delete { name: name.clone() }));
+    // DeleteRole refuses a role that still has policies (DeleteConflict).
+    let inline = live.inline.keys().zip(REMOVE_INLINE).map(|(policy, step)| {
+        let name = name.clone();
+        let policy = policy.clone();
+        (step, Op::DeletePolicy { name, policy })
+    });
+    let attached = live.attached.iter().zip(DETACH).map(|(arn, step)| {
+        let name = name.clone();
+        let arn = arn.clone();
+        (step, Op::Detach { name, arn })
+    });
+    for (step, op) in inline.chain(attached) {
+        lowered.drafts.push(Draft::new(step, super::Op::Role(op)));
+        delete = delete.after(After::Answered(StepId::new(addr, step)));
+    }
+    lowered.drafts.push(delete);
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Destroy,
+        fields: vec![Field::gone("name", &name)],
+        why: "its function is gone by then".into(),
+        risk: Risk::Safe,
+    });
+    lowered
 }
 
-/// Its mutations.
+/// Mutations of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {}
+pub enum Op {
+    /// CreateRole.
+    Create {
+        /// Role name.
+        name: String,
+        /// Path.
+        path: String,
+        /// Trust policy.
+        trust: String,
+        /// Boundary.
+        boundary: Option<String>,
+        /// Description.
+        description: String,
+        /// Tags set in the same call.
+        tags: Tags,
+    },
+    /// PutRolePolicy.
+    PutPolicy {
+        /// Role name.
+        name: String,
+        /// The policy.
+        policy: PolicyArg,
+    },
+    /// DeleteRolePolicy.
+    DeletePolicy {
+        /// Role name.
+        name: String,
+        /// Policy name.
+        policy: String,
+    },
+    /// DetachRolePolicy.
+    Detach {
+        /// Role name.
+        name: String,
+        /// Policy ARN.
+        arn: String,
+    },
+    /// UpdateAssumeRolePolicy.
+    SetTrust {
+        /// Role name.
+        name: String,
+        /// Trust policy.
+        trust: String,
+    },
+    /// PutRolePermissionsBoundary or DeleteRolePermissionsBoundary.
+    SetBoundary {
+        /// Role name.
+        name: String,
+        /// Boundary.
+        boundary: Option<String>,
+    },
+    /// UpdateRole with the default session length.
+    SetSession {
+        /// Role name.
+        name: String,
+    },
+    /// TagRole.
+    Tag {
+        /// Role name.
+        name: String,
+        /// Tags to set.
+        tags: Tags,
+    },
+    /// DeleteRole.
+    Delete {
+        /// Role name.
+        name: String,
+    },
+}
 
 impl Op {
-    pub(super) fn map(&self, _f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
-        match *self {}
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::PutPolicy { name, policy } => Op::PutPolicy {
+                name: name.clone(),
+                policy: policy.map(f),
+            },
+            Op::Create { .. }
+            | Op::DeletePolicy { .. }
+            | Op::Detach { .. }
+            | Op::SetTrust { .. }
+            | Op::SetBoundary { .. }
+            | Op::SetSession { .. }
+            | Op::Tag { .. }
+            | Op::Delete { .. } => self.clone(),
+        }
     }
 
     pub(super) fn brings(&self) -> &'static [Output] {
-        match *self {}
+        &[]
     }
 
     pub(super) fn action(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::Create { .. } => "iam:CreateRole",
+            Op::PutPolicy { .. } => "iam:PutRolePolicy",
+            Op::DeletePolicy { .. } => "iam:DeleteRolePolicy",
+            Op::Detach { .. } => "iam:DetachRolePolicy",
+            Op::SetTrust { .. } => "iam:UpdateAssumeRolePolicy",
+            Op::SetBoundary {
+                boundary: Some(_), ..
+            } => "iam:PutRolePermissionsBoundary",
+            Op::SetBoundary { boundary: None, .. } => "iam:DeleteRolePermissionsBoundary",
+            Op::SetSession { .. } => "iam:UpdateRole",
+            Op::Tag { .. } => "iam:TagRole",
+            Op::Delete { .. } => "iam:DeleteRole",
+        }
     }
 
     pub(super) fn verb(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::Create { .. } => "creating",
+            Op::PutPolicy { .. } => "putting its policy",
+            Op::DeletePolicy { .. } => "removing an inline policy",
+            Op::Detach { .. } => "detaching a policy",
+            Op::SetTrust { .. } => "setting who may use it",
+            Op::SetBoundary { .. } => "setting its boundary",
+            Op::SetSession { .. } => "setting its session length",
+            Op::Tag { .. } => "tagging",
+            Op::Delete { .. } => "deleting",
+        }
     }
 
     pub(super) fn limit(&self) -> Limit {
-        match *self {}
+        Limit::Iam
     }
 
     pub(super) fn is_removal(&self) -> bool {
-        match *self {}
+        matches!(
+            self,
+            Op::Delete { .. } | Op::DeletePolicy { .. } | Op::Detach { .. }
+        )
     }
 
     pub(super) fn look(&self) -> Option<Look> {
-        match *self {}
+        None
     }
 }
 
-/// Reads it.
-pub async fn observe(_read: &Clients, _desired: &Desired) -> BTreeMap<Addr, Observation<Live>> {
-    BTreeMap::new()
+/// Reads the role and everything on it.
+pub async fn observe(read: &Clients, desired: &Desired) -> BTreeMap<Addr, Observation<Live>> {
+    let addr = desired.addr(Kind::Role);
+    let seen = match read_live(read, desired).await {
+        Ok(None) => Observation::Absent,
+        Ok(Some(live)) => match live.tags.get(TAG_STACK) {
+            Some(stack) if *stack == desired.domain => Observation::Present(live),
+            Some(_) | None => Observation::Foreign(format!(
+                "role {} exists without the tag {TAG_STACK}={}; tag it if it is this stack's, or give the \
+                 role another name under [iam]",
+                desired.role_name(),
+                desired.domain
+            )),
+        },
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    };
+    BTreeMap::from([(addr, seen)])
 }
 
-/// Carries an operation out.
-pub async fn perform(op: &Op, _write: &Clients) -> Result<Outputs, Failure> {
-    match *op {}
+async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Failure> {
+    let name = desired.role_name();
+    let (role, inline, attached, own) = tokio::join!(
+        read.iam.get_role().role_name(&name).send(),
+        inline_names(read, &name),
+        attached(read, &name),
+        inline_policy(read, &name, POLICY_NAME),
+    );
+    let Some(role) = role
+        .unless_gone("iam:GetRole")?
+        .and_then(|answer| answer.role)
+    else {
+        return Ok(None);
+    };
+    let mut policies = BTreeMap::new();
+    for policy in inline? {
+        let text = if policy == POLICY_NAME {
+            own.clone()?
+        } else {
+            inline_policy(read, &name, &policy).await?
+        };
+        policies.extend(text.map(|text| (policy, text)));
+    }
+    Ok(Some(Live {
+        path: role.path().to_owned(),
+        trust: decoded(role.assume_role_policy_document().unwrap_or_default()),
+        boundary: role
+            .permissions_boundary()
+            .and_then(|boundary| boundary.permissions_boundary_arn())
+            .map(str::to_owned),
+        session_secs: role.max_session_duration().unwrap_or(SESSION_SECS),
+        inline: policies,
+        attached: attached?,
+        tags: role
+            .tags()
+            .iter()
+            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+            .collect(),
+    }))
+}
+
+async fn inline_names(read: &Clients, role: &str) -> Result<Vec<String>, Failure> {
+    let mut pages = read
+        .iam
+        .list_role_policies()
+        .role_name(role)
+        .into_paginator()
+        .send();
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await {
+        let Some(page) = page.unless_gone("iam:ListRolePolicies")? else {
+            return Ok(Vec::new());
+        };
+        names.extend(page.policy_names().iter().cloned());
+    }
+    Ok(names)
+}
+
+async fn attached(read: &Clients, role: &str) -> Result<BTreeSet<String>, Failure> {
+    let mut pages = read
+        .iam
+        .list_attached_role_policies()
+        .role_name(role)
+        .into_paginator()
+        .send();
+    let mut arns = BTreeSet::new();
+    while let Some(page) = pages.next().await {
+        let Some(page) = page.unless_gone("iam:ListAttachedRolePolicies")? else {
+            return Ok(BTreeSet::new());
+        };
+        let policies = page.attached_policies().iter();
+        arns.extend(policies.filter_map(|policy| policy.policy_arn().map(str::to_owned)));
+    }
+    Ok(arns)
+}
+
+async fn inline_policy(
+    read: &Clients,
+    role: &str,
+    policy: &str,
+) -> Result<Option<String>, Failure> {
+    let call = read.iam.get_role_policy().role_name(role);
+    let answer = call.policy_name(policy).send().await;
+    let answer = answer.unless_gone("iam:GetRolePolicy")?;
+    Ok(answer.map(|answer| decoded(answer.policy_document())))
+}
+
+/// IAM answers with documents percent-encoded as in RFC 3986 (IAM API, GetRolePolicy).
+fn decoded(document: &str) -> String {
+    percent_encoding::percent_decode_str(document)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+/// Carries one mutation out.
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    let action = op.action();
+    let iam = &write.iam;
+    match op {
+        Op::Create {
+            name,
+            path,
+            trust,
+            boundary,
+            description,
+            tags,
+        } => {
+            let call = iam
+                .create_role()
+                .role_name(name)
+                .path(path)
+                .assume_role_policy_document(trust)
+                .set_permissions_boundary(boundary.clone())
+                .description(description)
+                .set_tags(Some(iam_tags(action, tags)?));
+            match call.send().await.or_fail(action) {
+                Ok(_) => {}
+                // After a lost answer, or not listed yet: ours if it carries our tags, which only
+                // CreateRole itself could have set.
+                Err(failure) if failure.class == Class::AlreadyThere => {
+                    let there = iam.get_role().role_name(name).send().await;
+                    let there = there.unless_gone("iam:GetRole")?;
+                    let stack = there
+                        .iter()
+                        .flat_map(|answer| answer.role())
+                        .flat_map(|role| role.tags())
+                        .find(|tag| tag.key() == TAG_STACK)
+                        .map(|tag| tag.value());
+                    if stack != tags.get(TAG_STACK).map(String::as_str) {
+                        return Err(failure);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Op::PutPolicy { name, policy } => {
+            let call = iam.put_role_policy().role_name(name);
+            let call = call.policy_name(POLICY_NAME);
+            let text = policy.text_with(policy.zone.value());
+            call.policy_document(text).send().await.or_fail(action)?;
+        }
+        Op::DeletePolicy { name, policy } => {
+            let call = iam.delete_role_policy().role_name(name);
+            call.policy_name(policy).send().await.or_fail(action)?;
+        }
+        Op::Detach { name, arn } => {
+            let call = iam.detach_role_policy().role_name(name);
+            call.policy_arn(arn).send().await.or_fail(action)?;
+        }
+        Op::SetTrust { name, trust } => {
+            let call = iam.update_assume_role_policy().role_name(name);
+            call.policy_document(trust).send().await.or_fail(action)?;
+        }
+        Op::SetBoundary {
+            name,
+            boundary: Some(arn),
+        } => {
+            let call = iam.put_role_permissions_boundary().role_name(name);
+            let call = call.permissions_boundary(arn);
+            call.send().await.or_fail(action)?;
+        }
+        Op::SetBoundary {
+            name,
+            boundary: None,
+        } => {
+            let call = iam.delete_role_permissions_boundary().role_name(name);
+            call.send().await.or_fail(action)?;
+        }
+        Op::SetSession { name } => {
+            let call = iam.update_role().role_name(name);
+            let call = call.max_session_duration(SESSION_SECS);
+            call.send().await.or_fail(action)?;
+        }
+        Op::Tag { name, tags } => {
+            let call = iam.tag_role().role_name(name);
+            let call = call.set_tags(Some(iam_tags(action, tags)?));
+            call.send().await.or_fail(action)?;
+        }
+        Op::Delete { name } => {
+            let call = iam.delete_role().role_name(name);
+            call.send().await.or_fail(action)?;
+        }
+    }
+    Ok(Outputs::new())
+}
+
+/// Tags in IAM's form.
+pub(super) fn iam_tags(action: &str, tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    let tag = |(key, value): (&String, &String)| {
+        let tag = Tag::builder().key(key).value(value).build();
+        tag.map_err(|error| unusable(action, &error.to_string()))
+    };
+    tags.iter().map(tag).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn live(desired: &Desired) -> Live {
+        Live {
+            path: desired.stack.iam.path.as_str().to_owned(),
+            trust: trust(desired),
+            boundary: None,
+            session_secs: SESSION_SECS,
+            inline: BTreeMap::from([(POLICY_NAME.to_owned(), policy_for(desired, fixture::ZONE))]),
+            attached: BTreeSet::new(),
+            tags: desired.tags(),
+        }
+    }
+
+    fn plan(desired: &Desired, live: Live) -> Lowered {
+        let addr = desired.addr(Kind::Role);
+        let mut snapshot = fixture::applied();
+        snapshot
+            .roles
+            .insert(addr.clone(), Observation::Present(live));
+        converge(&addr, desired, &snapshot)
+    }
+
+    #[test]
+    fn every_way_to_a_right_is_found_by_name() {
+        let desired = fixture::desired();
+        assert!(plan(&desired, live(&desired)).change.is_none());
+        let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+        let check = |change: &dyn Fn(&mut Live), attribute: &str, step: &str| {
+            let mut changed = live(&desired);
+            change(&mut changed);
+            let lowered = plan(&desired, changed);
+            let change = lowered.change.expect("a change");
+            assert!(
+                change.fields.iter().all(|field| field.name == attribute),
+                "{attribute}: {:?}",
+                change.fields
+            );
+            assert_eq!(lowered.drafts.len(), 1, "{attribute}");
+            assert_eq!(lowered.drafts[0].name, step);
+        };
+        check(
+            &|live| {
+                live.inline.insert("more".into(), everything.into());
+            },
+            "inline.more",
+            "remove-policy",
+        );
+        check(
+            &|live| {
+                live.inline.insert(POLICY_NAME.into(), everything.into());
+            },
+            "policy",
+            "policy",
+        );
+        check(
+            &|live| {
+                live.attached.insert("arn:aws:iam::aws:policy/X".into());
+            },
+            "attached.arn:aws:iam::aws:policy/X",
+            "detach",
+        );
+        check(
+            &|live| {
+                live.trust = live
+                    .trust
+                    .replace("aws:SourceAccount", "aws:PrincipalOrgID");
+            },
+            "trust",
+            "trust",
+        );
+        check(
+            &|live| live.boundary = Some("arn:aws:iam::aws:policy/B".into()),
+            "permissions-boundary",
+            "boundary",
+        );
+        check(&|live| live.session_secs = 43_200, "max-session", "session");
+    }
+
+    #[test]
+    fn an_accepted_policy_is_shown_and_left() {
+        let desired = fixture::of(
+            "[[accepted]]\nkind = \"attached-policy\"\nname = \"arn:aws:iam::aws:policy/X\"\nreason = \"audit\"\n",
+        );
+        let mut changed = live(&desired);
+        changed.attached.insert("arn:aws:iam::aws:policy/X".into());
+        let lowered = plan(&desired, changed);
+        assert!(lowered.change.is_none());
+        let is_shown = |report: &Report| matches!(report, Report::Accepted { reason, .. } if reason == "audit");
+        assert!(lowered.report.iter().any(is_shown));
+    }
+
+    #[test]
+    fn the_policy_fits_into_a_role_and_names_no_other_zone() {
+        let policy = policy_for(&fixture::desired(), fixture::ZONE);
+        assert!(policy.len() < 10_240, "{} characters", policy.len());
+        assert!(!policy.contains("${"), "{policy}");
+        assert!(!policy.contains("CreateLogGroup"), "{policy}");
+        let parsed = Policy::parse(&policy).expect("a policy");
+        // No role elsewhere to assume: the statement is left out, not left without resources.
+        assert!(!policy.contains("sts:AssumeRole"), "{policy}");
+        assert_eq!(parsed.statements.len(), 5);
+    }
 }

@@ -55,7 +55,7 @@ fn canonical_path(path: &str) -> String {
         }
     }
     let trailing = !parts.is_empty() && (path.ends_with('/') || path.ends_with("/."));
-    let parts: Vec<String> = parts.into_iter().map(encode).collect();
+    let parts: Vec<String> = parts.into_iter().map(text::percent_encode).collect();
     format!("/{}{}", parts.join("/"), if trailing { "/" } else { "" })
 }
 
@@ -64,7 +64,7 @@ fn canonical_query(query: &str) -> Result<String, Problem> {
     let mut encoded: Vec<(String, String)> = pairs
         .iter()
         .filter(|(name, _)| name != "X-Amz-Signature")
-        .map(|(name, value)| (encode(name), encode(value)))
+        .map(|(name, value)| (text::percent_encode(name), text::percent_encode(value)))
         .collect();
     encoded.sort();
     let joined: Vec<String> = encoded
@@ -72,19 +72,6 @@ fn canonical_query(query: &str) -> Result<String, Problem> {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     Ok(joined.join("&"))
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters.
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// What is signed.

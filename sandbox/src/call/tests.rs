@@ -5,6 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::auth::{Credentials, sign};
 
+mod needs;
+
 fn noon() -> Timestamp {
     "2026-01-15T12:00:00Z".parse().unwrap()
 }

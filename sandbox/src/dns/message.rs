@@ -147,6 +147,14 @@ pub fn question(name: &DnsName, rtype: Rtype) -> Vec<u8> {
     additional.finish()
 }
 
+/// What an answer is to: name, type and response code.
+pub(crate) fn asked(answer: &[u8]) -> Option<(DnsName, Rtype, Rcode)> {
+    let message = Message::from_octets(answer).ok()?;
+    let question = message.sole_question().ok()?;
+    let name = DnsName::from_wire(question.qname());
+    Some((name, question.qtype(), message.header().rcode()))
+}
+
 /// A section that is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {

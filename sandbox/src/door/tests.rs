@@ -42,7 +42,7 @@ fn deliver(sandbox: &Sandbox, operation: &str, body: &[u8]) -> Outcome {
 fn status(outcome: Outcome) -> u16 {
     match outcome {
         Outcome::Answer(response, _) => response.status,
-        Outcome::Hang | Outcome::Break(_) => panic!("no answer: {outcome:?}"),
+        Outcome::Hang | Outcome::Break(_) | Outcome::Run(_) => panic!("no answer: {outcome:?}"),
     }
 }
 
@@ -54,7 +54,9 @@ fn keys(sandbox: &Sandbox) -> usize {
             let answer: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
             answer["Keys"].as_array().unwrap().len()
         }
-        other @ (Outcome::Hang | Outcome::Break(_)) => panic!("no answer: {other:?}"),
+        other @ (Outcome::Hang | Outcome::Break(_) | Outcome::Run(_)) => {
+            panic!("no answer: {other:?}")
+        }
     }
 }
 

@@ -48,10 +48,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 fn cipher_need(world: &World, caller: &Caller, input: &Value, rule: &Rule) -> Need {
-    let mut need = needs::of_key(world, caller, input, rule);
-    if rule.action != rules::GENERATE_DATA_KEY.action {
-        need = need.with("kms:EncryptionAlgorithm", vec![ALGORITHM.into()]);
-    }
+    let mut need = needs::of_key(world, caller, input, rule)
+        .with("kms:EncryptionAlgorithm", vec![ALGORITHM.into()]);
     let context = input.get("EncryptionContext").and_then(Value::as_object);
     let mut keys = Vec::new();
     for (key, value) in context.into_iter().flatten() {

@@ -11,6 +11,7 @@ use super::list::{Cut, Limits, answer};
 use super::resolve::Place;
 use super::signing::dry_run;
 use super::{date, needs, read, rules, validation};
+use crate::policy::Context;
 use crate::world::{AwsError, Caller, Operation, World};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,47 @@ pub(super) struct Constraints {
     encryption_context_equals: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_arn: Option<String>,
+}
+
+impl Grant {
+    /// Whether it allows one of some principals an operation, given the condition keys of the call.
+    pub fn allows(&self, principals: &[&str], operation: &str, context: &Context) -> bool {
+        let Terms {
+            grantee_principal,
+            operations,
+            constraints,
+            ..
+        } = &self.terms;
+        principals.contains(&grantee_principal.as_str())
+            && operations.iter().any(|granted| granted == operation)
+            && constraints
+                .as_ref()
+                .is_none_or(|it| it.hold(operation, context))
+    }
+}
+
+impl Constraints {
+    /// A constraint on the encryption context holds for the operations that have one; for DescribeKey
+    /// and its like it does not count
+    /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantConstraints.html>).
+    fn hold(&self, operation: &str, context: &Context) -> bool {
+        let prefix = "kms:EncryptionContext:";
+        let given: BTreeMap<&str, &str> = context
+            .iter()
+            .filter_map(|(key, values)| Some((key.strip_prefix(prefix)?, values.first()?.as_str())))
+            .collect();
+        let has =
+            |(key, value): (&String, &String)| given.get(key.as_str()) == Some(&value.as_str());
+        let is_cipher = ["Encrypt", "Decrypt", "GenerateDataKey"].contains(&operation);
+        let subset = self.encryption_context_subset.as_ref();
+        let equals = self.encryption_context_equals.as_ref();
+        let source = self.source_arn.as_ref();
+        (!is_cipher || subset.is_none_or(|wanted| wanted.iter().all(has)))
+            && (!is_cipher
+                || equals
+                    .is_none_or(|wanted| wanted.len() == given.len() && wanted.iter().all(has)))
+            && source.is_none_or(|arn| context.get("aws:SourceArn") == Some(&vec![arn.clone()]))
+    }
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -90,8 +132,26 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "RetireGrant",
-        // Permission comes from the grant itself, see `may_retire`.
-        needs: |_, _, _| Vec::new(),
+        needs: |world, caller, input| {
+            let named = retired(world, caller, input).ok();
+            // A grant that is not found is told by the operation.
+            let Some((key, grant)) = named.as_ref().and_then(|(place, id)| {
+                let key = world.kms.key(place);
+                Some((key, key.grants.get(id)?))
+            }) else {
+                return Vec::new();
+            };
+            if grant.lets_retire(caller) {
+                return Vec::new();
+            }
+            let arn = key.arn();
+            vec![needs::of_named_key(
+                world,
+                caller,
+                &arn,
+                &rules::RETIRE_GRANT,
+            )]
+        },
         run: retire_grant,
     },
 ];
@@ -273,46 +333,44 @@ fn revoke_grant(world: &mut World, caller: &Caller, input: Value) -> Result<Valu
     )
 }
 
-/// Named by its token, or by key ARN and id.
-fn retire_grant(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsError> {
-    let input: EndGrant = read(input)?;
+fn retire_grant(world: &mut World, caller: &Caller, given: Value) -> Result<Value, AwsError> {
+    let input: EndGrant = read(given.clone())?;
     world.kms.expire(caller.now);
-    let (place, id) = match (&input.grant_token, &input.key_id, &input.grant_id) {
-        (Some(token), None, None) => by_token(world, caller, token)?,
-        (None, Some(key), Some(id)) => {
-            let key = world.kms.find(caller, key, rules::RETIRE_GRANT.names)?;
-            (Place::of(key), id.clone())
-        }
-        (Some(_) | None, Some(_) | None, Some(_) | None) => {
-            return Err(validation(
-                "Specify either GrantToken or both KeyId and GrantId",
-            ));
-        }
-    };
+    let (place, id) = retired(world, caller, &given)?;
     let key = world.kms.key(&place);
-    let grant = key.grants.get(&id).ok_or_else(|| invalid_grant_id(&id))?;
-    if !may_retire(key, grant, caller) {
-        return Err(AwsError::new(
-            "AccessDeniedException",
-            format!(
-                "User: {} is not authorized to perform: kms:RetireGrant on resource: {}",
-                caller.arn,
-                key.arn()
-            ),
-        ));
+    if !key.grants.contains_key(&id) {
+        return Err(invalid_grant_id(&id));
     }
     end(world, &place, &id, input.dry_run)
 }
 
-/// The retiring principal, the grantee if the grant says so, and the account that owns the key.
-fn may_retire(key: &Key, grant: &Grant, caller: &Caller) -> bool {
-    let root = format!("arn:aws:iam::{}:root", caller.account);
-    let is_caller = |principal: &str| principal == caller.arn || principal == root;
-    let terms = &grant.terms;
-    terms.retiring_principal.as_deref().is_some_and(is_caller)
-        || (terms.operations.iter().any(|o| o == "RetireGrant")
-            && is_caller(&terms.grantee_principal))
-        || key.account == caller.account
+/// The grant that a request to retire one names: by its token, or by key ARN and id.
+fn retired(world: &World, caller: &Caller, input: &Value) -> Result<(Place, String), AwsError> {
+    let input: EndGrant = read(input.clone())?;
+    match (input.grant_token, input.key_id, input.grant_id) {
+        (Some(token), None, None) => by_token(world, caller, &token),
+        (None, Some(key), Some(id)) => {
+            let key = world.kms.find(caller, &key, rules::RETIRE_GRANT.names)?;
+            Ok((Place::of(key), id))
+        }
+        (Some(_) | None, Some(_) | None, Some(_) | None) => Err(validation(
+            "Specify either GrantToken or both KeyId and GrantId",
+        )),
+    }
+}
+
+impl Grant {
+    /// Permission to retire a grant is in the grant itself: for the retiring principal, and for the
+    /// grantee if the grant says so. Others need kms:RetireGrant on the key
+    /// (<https://docs.aws.amazon.com/kms/latest/developerguide/grant-delete.html>).
+    fn lets_retire(&self, caller: &Caller) -> bool {
+        let root = format!("arn:aws:iam::{}:root", caller.account);
+        let is_caller = |principal: &str| principal == caller.arn || principal == root;
+        let terms = &self.terms;
+        terms.retiring_principal.as_deref().is_some_and(is_caller)
+            || (terms.operations.iter().any(|o| o == "RetireGrant")
+                && is_caller(&terms.grantee_principal))
+    }
 }
 
 fn by_token(world: &World, caller: &Caller, token: &str) -> Result<(Place, String), AwsError> {

@@ -229,8 +229,10 @@ impl Key {
         actions: &[&str],
         context: &Context,
     ) -> Result<(), String> {
+        let mut all = crate::auth::service_context(service);
+        all.extend(context.clone());
         for action in actions {
-            match self.judge(Principal::Service(service), action, context) {
+            match self.judge(Principal::Service(service), action, &all) {
                 Verdict::Allowed => {}
                 Verdict::Denied(why) | Verdict::NotAllowed(why) => {
                     return Err(format!(

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::stream::{EVENT_OVERHEAD_BYTES, Event};
-use super::{invalid, millis, needs, read};
+use super::stream::{EVENT_OVERHEAD_BYTES, Event, Stream};
+use super::{invalid, metric_filter, millis, needs, read};
 use crate::world::{AwsError, Caller, Operation, World};
 
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
@@ -31,10 +32,11 @@ struct PutLogEvents {
     entity: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct NewEvent {
-    timestamp: i64,
-    message: String,
+/// An event as it comes.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct NewEvent {
+    pub timestamp: i64,
+    pub message: String,
 }
 
 /// A batch is refused as a whole for its size and order; single events outside the window of time
@@ -73,17 +75,20 @@ fn put_log_events(world: &mut World, caller: &Caller, input: Value) -> Result<Va
              hours.",
         ));
     }
-    for event in events.into_iter().take(in_time).skip(start) {
+    let taken: Vec<NewEvent> = events.into_iter().take(in_time).skip(start).collect();
+    for event in &taken {
         stream.events.push(Event {
             timestamp: event.timestamp,
             number: stream.next_event,
             ingested: caller.now,
-            message: event.message,
+            message: event.message.clone(),
         });
         stream.next_event += 1;
         stream.last_ingestion = Some(caller.now);
     }
     stream.events.sort_by_key(Event::place);
+    let place = (caller.account.as_str(), caller.region.as_str());
+    metric_filter::publish(world, place, &input.log_group_name, &taken);
 
     let mut rejected = json!({});
     if in_time < count {
@@ -101,6 +106,39 @@ fn put_log_events(world: &mut World, caller: &Caller, input: Value) -> Result<Va
         answer["rejectedLogEventsInfo"] = rejected;
     }
     Ok(answer)
+}
+
+/// An event that a service writes by itself; the stream is made if it is not there. Whether the
+/// service may do so is for the service to ask. Nothing happens if there is no such group.
+pub(super) fn append(
+    world: &mut World,
+    (account, region): (&str, &str),
+    (group, stream): (&str, &str),
+    now: Timestamp,
+    message: String,
+) {
+    let event = NewEvent {
+        timestamp: millis(now),
+        message,
+    };
+    let groups = world.logs.accounts.get_mut(account);
+    let groups = groups.and_then(|regions| regions.get_mut(region));
+    let Some(of) = groups.and_then(|groups| groups.get_mut(group)) else {
+        return;
+    };
+    let made = Stream::new(now);
+    let to = of.streams.entry(stream.to_owned()).or_insert(made);
+    to.events.push(Event {
+        timestamp: event.timestamp,
+        number: to.next_event,
+        ingested: now,
+        message: event.message.clone(),
+    });
+    to.next_event += 1;
+    to.last_ingestion = Some(now);
+    to.events.sort_by_key(Event::place);
+    of.expire(now);
+    metric_filter::publish(world, (account, region), group, &[event]);
 }
 
 fn check_batch(events: &[NewEvent]) -> Result<(), AwsError> {

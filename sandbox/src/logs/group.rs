@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::encryption::check_key;
+use super::metric_filter::MetricFilter;
+use super::resource_policy::ResourcePolicy;
 use super::stream::Stream;
 use super::tags::checked_tags;
 use super::{arn_of, invalid, millis, needs, read};
@@ -28,6 +30,12 @@ pub(super) struct Group {
     pub tags: TagSet,
     /// By name.
     pub streams: BTreeMap<String, Stream>,
+    /// By name.
+    #[serde(default)]
+    pub filters: BTreeMap<String, MetricFilter>,
+    /// A resource policy of this group alone.
+    #[serde(default)]
+    pub policy: Option<ResourcePolicy>,
 }
 
 /// The values that PutRetentionPolicy takes
@@ -162,6 +170,8 @@ fn create_log_group(world: &mut World, caller: &Caller, input: Value) -> Result<
         deletion_protected: input.deletion_protection_enabled.unwrap_or(false),
         tags: TagSet::new(tags, caller.now, lag),
         streams: BTreeMap::new(),
+        filters: BTreeMap::new(),
+        policy: None,
     };
     world.logs.groups_mut(caller).insert(name, group);
     Ok(json!({}))
@@ -265,7 +275,7 @@ fn describe_log_groups(
             if pattern.is_none() {
                 item["logGroupArn"] = arn.into();
                 item["logGroupClass"] = "STANDARD".into();
-                item["metricFilterCount"] = 0.into();
+                item["metricFilterCount"] = group.filters.len().into();
                 item["storedBytes"] = group.stored_bytes().into();
                 item["deletionProtectionEnabled"] = group.deletion_protected.into();
                 if let Some(days) = group.retention_days {

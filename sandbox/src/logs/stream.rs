@@ -19,6 +19,17 @@ pub(super) struct Stream {
     pub events: Vec<Event>,
 }
 
+impl Stream {
+    pub fn new(created: Timestamp) -> Self {
+        Self {
+            created,
+            last_ingestion: None,
+            next_event: 0,
+            events: Vec::new(),
+        }
+    }
+}
+
 /// A log event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Event {
@@ -95,13 +106,7 @@ fn create_log_stream(world: &mut World, caller: &Caller, input: Value) -> Result
             "The specified log stream already exists",
         ));
     }
-    let stream = Stream {
-        created: caller.now,
-        last_ingestion: None,
-        next_event: 0,
-        events: Vec::new(),
-    };
-    group.streams.insert(name, stream);
+    group.streams.insert(name, Stream::new(caller.now));
     Ok(json!({}))
 }
 

@@ -1,5 +1,8 @@
 //! CloudWatch Logs judged from outside: through its operations, as a client sees it.
 
+mod metric_filters;
+mod policies;
+
 use serde_json::{Value, json};
 
 use crate::bench;

@@ -1,7 +1,7 @@
 //! The form of a policy document: which JSON is a policy at all.
 //!
-//! Grammar: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>, for
-//! policies of resources, so every statement names principals.
+//! Grammar: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>. A
+//! policy of an identity names no principal, a trust policy no resource, a policy of a resource both.
 
 use serde_json::{Map, Value};
 
@@ -12,10 +12,23 @@ use super::condition::Condition;
 #[error("{0}")]
 pub struct Malformed(String);
 
+/// What a policy is attached to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A user, a role, a session, or an account of an organisation.
+    Identity,
+    /// A resource such as a key.
+    Resource,
+    /// A role, for who may take it.
+    Trust,
+}
+
 /// A policy document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(super) statements: Vec<Statement>,
+    /// Version 2012-10-17 has policy variables, the one before does not.
+    pub(super) variables: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +50,7 @@ pub(super) enum Effect {
 /// `Action` or `NotAction`, `Resource` or `NotResource`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Scope {
+    Everything,
     Only(Vec<String>),
     AllBut(Vec<String>),
 }
@@ -44,6 +58,7 @@ pub(super) enum Scope {
 /// `Principal` or `NotPrincipal`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Principals {
+    Everyone,
     Only(Named),
     AllBut(Named),
 }
@@ -63,46 +78,69 @@ fn malformed<T>(text: impl Into<String>) -> Result<T, Malformed> {
 impl Policy {
     /// Reads a policy of a resource.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
+        Self::parse_as(Kind::Resource, text)
+    }
+
+    /// Reads a policy of some kind.
+    pub fn parse_as(kind: Kind, text: &str) -> Result<Self, Malformed> {
         let document = match serde_json::from_str(text) {
             Ok(Value::Object(document)) => document,
             Ok(_) => return malformed("This policy is no JSON object"),
             Err(error) => return malformed(format!("This policy contains invalid Json: {error}")),
         };
         only_known(&document, &["Version", "Id", "Statement"], "the policy")?;
-        // Without a version a document is of 2008, which has no policy variables; nothing else differs.
-        match document.get("Version") {
-            None => {}
-            Some(Value::String(version)) if version == "2012-10-17" || version == "2008-10-17" => {}
+        let variables = match document.get("Version") {
+            Some(Value::String(version)) if version == "2012-10-17" => true,
+            Some(Value::String(version)) if version == "2008-10-17" => false,
+            None => false,
             Some(other) => {
                 return malformed(format!(
                     "Version must be \"2012-10-17\" or \"2008-10-17\", not {other}"
                 ));
             }
-        }
+        };
         if document.get("Id").is_some_and(|id| !id.is_string()) {
             return malformed("Id must be a string");
         }
         let statements = match document.get("Statement") {
-            Some(Value::Array(statements)) if !statements.is_empty() => statements.clone(),
-            Some(statement @ Value::Object(_)) => vec![statement.clone()],
+            Some(Value::Array(statements)) if !statements.is_empty() => statements.as_slice(),
+            Some(statement @ Value::Object(_)) => std::slice::from_ref(statement),
             Some(_) | None => {
                 return malformed("Statement must be one statement or a list of them");
             }
         };
-        let statements: Vec<_> = statements.iter().map(statement).collect::<Result<_, _>>()?;
-        let sids: Vec<_> = statements
+        let statements: Vec<_> = statements
             .iter()
-            .filter_map(|statement| statement.sid.as_ref())
-            .collect();
-        if let Some(twice) = sids
-            .iter()
-            .find(|sid| sids.iter().filter(|other| other == sid).count() > 1)
-        {
-            return malformed(format!(
-                "Statement IDs (Sid) must be unique, '{twice}' is not"
-            ));
+            .map(|value| statement(kind, value))
+            .collect::<Result<_, _>>()?;
+        let mut sids = std::collections::BTreeSet::new();
+        for sid in statements.iter().filter_map(|one| one.sid.as_ref()) {
+            if !sids.insert(sid) {
+                return malformed(format!(
+                    "Statement IDs (SID) in a single policy must be unique, '{sid}' is not."
+                ));
+            }
         }
-        Ok(Self { statements })
+        Ok(Self {
+            statements,
+            variables,
+        })
+    }
+
+    /// Reads a policy that was checked when it was stored. One that cannot be read all the same
+    /// denies everything.
+    pub fn stored(kind: Kind, text: &str) -> Self {
+        Self::parse_as(kind, text).unwrap_or_else(|why| Self {
+            statements: vec![Statement {
+                sid: Some(format!("of a policy that cannot be read: {why}")),
+                effect: Effect::Deny,
+                principals: Principals::Everyone,
+                actions: Scope::Everything,
+                resources: Scope::Everything,
+                conditions: Vec::new(),
+            }],
+            variables: false,
+        })
     }
 
     /// Every principal of kind `AWS` that a statement names: whoever stores a policy can check that
@@ -111,14 +149,14 @@ impl Policy {
         self.statements
             .iter()
             .flat_map(|statement| match &statement.principals {
-                Principals::Only(named) | Principals::AllBut(named) => {
-                    named.identities.iter().map(String::as_str)
-                }
+                Principals::Everyone => &[][..],
+                Principals::Only(named) | Principals::AllBut(named) => &named.identities,
             })
+            .map(String::as_str)
     }
 }
 
-fn statement(value: &Value) -> Result<Statement, Malformed> {
+fn statement(kind: Kind, value: &Value) -> Result<Statement, Malformed> {
     let Value::Object(fields) = value else {
         return malformed("a statement must be a JSON object");
     };
@@ -147,28 +185,81 @@ fn statement(value: &Value) -> Result<Statement, Malformed> {
         Some("Deny") => Effect::Deny,
         Some(_) | None => return malformed("Effect must be Allow or Deny"),
     };
-    let principals = match one_of(fields, "Principal", "NotPrincipal")? {
-        (value, false) => Principals::Only(named(value)?),
-        (value, true) => Principals::AllBut(named(value)?),
-    };
-    let actions = scope(fields, "Action", "NotAction")?;
-    let (Scope::Only(patterns) | Scope::AllBut(patterns)) = &actions;
-    if let Some(odd) = patterns
-        .iter()
-        .find(|action| *action != "*" && !action.contains(':'))
+    if kind != Kind::Resource
+        && let Some(odd) = &sid
+        && !odd.bytes().all(|byte| byte.is_ascii_alphanumeric())
     {
+        return malformed(
+            "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular \
+             expression [0-9A-Za-z]*",
+        );
+    }
+    let actions = scope(fields, "Action", "NotAction")?;
+    if let Some(odd) = actions.patterns().iter().find(|action| !is_action(action)) {
         return malformed(format!(
-            "Actions must be prefixed with a vendor, such as kms, '{odd}' is not"
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc., '{odd}' is \
+             not"
         ));
     }
     Ok(Statement {
         sid,
         effect,
-        principals,
+        principals: principals(kind, fields)?,
         actions,
-        resources: scope(fields, "Resource", "NotResource")?,
+        resources: resources(kind, fields)?,
         conditions: conditions(fields.get("Condition"))?,
     })
+}
+
+impl Scope {
+    fn patterns(&self) -> &[String] {
+        match self {
+            Self::Everything => &[],
+            Self::Only(patterns) | Self::AllBut(patterns) => patterns,
+        }
+    }
+}
+
+/// `*`, or a service and an action.
+fn is_action(text: &str) -> bool {
+    text == "*"
+        || text
+            .split_once(':')
+            .is_some_and(|(vendor, name)| !vendor.is_empty() && !name.is_empty())
+}
+
+fn principals(kind: Kind, fields: &Map<String, Value>) -> Result<Principals, Malformed> {
+    let names = fields.contains_key("Principal") || fields.contains_key("NotPrincipal");
+    match (kind, names) {
+        (Kind::Identity, true) => malformed("Policy document should not specify a principal."),
+        (Kind::Identity, false) => Ok(Principals::Everyone),
+        (Kind::Resource | Kind::Trust, false) => malformed("Missing required field Principal"),
+        (Kind::Resource | Kind::Trust, true) => {
+            Ok(match one_of(fields, "Principal", "NotPrincipal")? {
+                (value, false) => Principals::Only(named(value)?),
+                (value, true) => Principals::AllBut(named(value)?),
+            })
+        }
+    }
+}
+
+fn resources(kind: Kind, fields: &Map<String, Value>) -> Result<Scope, Malformed> {
+    let names = fields.contains_key("Resource") || fields.contains_key("NotResource");
+    match (kind, names) {
+        (Kind::Trust, true) => return malformed("Has prohibited field Resource"),
+        (Kind::Trust, false) => return Ok(Scope::Everything),
+        (Kind::Identity, false) => return malformed("Policy statement must contain resources."),
+        (Kind::Identity | Kind::Resource, _) => {}
+    }
+    let scope = scope(fields, "Resource", "NotResource")?;
+    let is_arn = |text: &&String| *text == "*" || text.starts_with("arn:");
+    // Policies of resources may abbreviate, as API Gateway's do.
+    match scope.patterns().iter().find(|resource| !is_arn(resource)) {
+        Some(odd) if kind == Kind::Identity => {
+            malformed(format!("Resource {odd} must be in ARN format or \"*\"."))
+        }
+        Some(_) | None => Ok(scope),
+    }
 }
 
 fn scope(fields: &Map<String, Value>, only: &str, all_but: &str) -> Result<Scope, Malformed> {
@@ -242,11 +333,8 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, Malformed> {
             ));
         };
         for (key, values) in keys {
-            all.push(Condition {
-                operator: operator.clone(),
-                key: key.clone(),
-                values: texts(key, values)?,
-            });
+            let condition = Condition::new(operator, key, texts(key, values)?);
+            all.push(condition.map_err(Malformed)?);
         }
     }
     Ok(all)

@@ -2,6 +2,10 @@
 
 use super::*;
 
+mod evaluation;
+mod operators;
+mod properties;
+
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/k";
 
 fn judge(
@@ -183,28 +187,38 @@ fn conditions() {
 }
 
 #[test]
-fn what_is_not_understood_never_allows_and_always_denies() {
+fn several_values_without_a_set_operator_never_allow_and_always_deny() {
     let statement = |effect: &str| {
         format!(
             r#"{{"Effect": "{effect}", "Principal": "*", "Action": "*", "Resource": "*",
-                "Condition": {{"NumericLessThan": {{"kms:X": "1"}}}}}}"#
+                "Condition": {{"StringEquals": {{"aws:TagKeys": "a"}}}}}}"#
         )
     };
-    let allow = judge(&statement("Allow"), ADMIN, "kms:Sign", &[("kms:X", "0")]);
+    let judge = |statements: &str, keys: &[&str]| {
+        let text = format!(r#"{{"Statement": [{statements}]}}"#);
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        Policy::parse(&text).unwrap().judge(&Question {
+            principal: ADMIN,
+            action: "kms:Sign",
+            resource: KEY,
+            context: &Context::from([("aws:TagKeys".to_owned(), keys)]),
+        })
+    };
+    assert!(judge(&statement("Allow"), &["a"]).is_allowed());
     assert_eq!(
-        allow,
+        judge(&statement("Allow"), &["a", "b"]),
         Verdict::NotAllowed(
-            "statement number 1: condition operator NumericLessThan is not modelled".into()
+            "statement number 1: aws:TagKeys has several values, which StringEquals cannot compare \
+             without ForAllValues or ForAnyValue"
+                .into()
         )
     );
     let both = format!(
         r#"{}, {{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#,
         statement("Deny")
     );
-    assert!(matches!(
-        judge(&both, ADMIN, "kms:Sign", &[]),
-        Verdict::Denied(_)
-    ));
+    assert!(matches!(judge(&both, &["a", "b"]), Verdict::Denied(_)));
+    assert!(judge(&both, &["b"]).is_allowed());
 }
 
 #[test]
@@ -251,4 +265,133 @@ fn malformed_documents_are_named() {
         r#"{"Statement": {"Effect": "allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#,
         "Effect",
     );
+    let condition =
+        |condition: &str| format!(r#"{{"Statement": {{{statement}, "Condition": {condition}}}}}"#);
+    check(
+        &condition(r#"{"StringIs": {"aws:x": "1"}}"#),
+        "Invalid Condition type : StringIs.",
+    );
+    for odd in [
+        "NullIfExists",
+        "ForAnyValue:Null",
+        "ForSome:StringLike",
+        "StringLikeIfexists",
+        "BinaryLike",
+    ] {
+        check(
+            &condition(&format!(r#"{{"{odd}": {{"aws:x": "true"}}}}"#)),
+            odd,
+        );
+    }
+    check(&condition(r#"{"NumericEquals": {"aws:x": "one"}}"#), "one");
+    check(&condition(r#"{"DateLessThan": {"aws:x": "soon"}}"#), "soon");
+    check(&condition(r#"{"Bool": {"aws:x": "yes"}}"#), "yes");
+    check(
+        &condition(r#"{"IpAddress": {"aws:x": "10.0.0.0/33"}}"#),
+        "/33",
+    );
+}
+
+#[test]
+fn each_kind_of_policy_has_its_elements() {
+    let check = |kind: Kind, elements: &str, expected: &str| {
+        let text = format!(r#"{{"Statement": {{"Effect": "Allow", {elements}}}}}"#);
+        let problem = match Policy::parse_as(kind, &text) {
+            Ok(_) => "none".to_owned(),
+            Err(malformed) => malformed.to_string(),
+        };
+        assert_eq!(problem, expected, "{elements}");
+    };
+    let identity = r#""Action": "kms:*", "Resource": "*""#;
+    let trust = r#""Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}"#;
+    let whole = r#""Action": "kms:*", "Resource": "*", "Principal": "*""#;
+    check(Kind::Identity, identity, "none");
+    check(
+        Kind::Identity,
+        whole,
+        "Policy document should not specify a principal.",
+    );
+    check(
+        Kind::Identity,
+        r#""Action": "kms:*""#,
+        "Policy statement must contain resources.",
+    );
+    check(
+        Kind::Identity,
+        r#""Action": "kms:*", "Resource": "key/k""#,
+        "Resource key/k must be in ARN format or \"*\".",
+    );
+    check(Kind::Trust, trust, "none");
+    check(Kind::Trust, whole, "Has prohibited field Resource");
+    check(
+        Kind::Trust,
+        r#""Action": "sts:AssumeRole""#,
+        "Missing required field Principal",
+    );
+    check(Kind::Resource, whole, "none");
+    check(Kind::Resource, identity, "Missing required field Principal");
+    check(
+        Kind::Trust,
+        &format!(r#""Sid": "a b", {trust}"#),
+        "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular \
+         expression [0-9A-Za-z]*",
+    );
+    check(Kind::Resource, &format!(r#""Sid": "a b", {whole}"#), "none");
+}
+
+#[test]
+fn a_stored_policy_that_cannot_be_read_denies_everything() {
+    let policy = Policy::stored(Kind::Resource, "{}");
+    let verdict = policy.judge(&Question {
+        principal: ADMIN,
+        action: "kms:Sign",
+        resource: KEY,
+        context: &Context::new(),
+    });
+    assert!(matches!(verdict, Verdict::Denied(_)), "{verdict:?}");
+}
+
+#[test]
+fn who_is_spared_by_not_principal() {
+    let verdict = |effect: &str, principals: &str, who| {
+        let statement = format!(
+            r#"{{"Effect": "{effect}", "NotPrincipal": {{"AWS": [{principals}]}}, "Action": "*",
+                "Resource": "*"}}"#
+        );
+        judge(&statement, who, "kms:Sign", &[])
+    };
+    let denies =
+        |principals: &str, who| matches!(verdict("Deny", principals, who), Verdict::Denied(_));
+    let root = r#""arn:aws:iam::123456789012:root""#;
+    let user = r#""arn:aws:iam::123456789012:user/admin""#;
+    let role = r#""arn:aws:iam::123456789012:role/ops""#;
+    let session = r#""arn:aws:sts::123456789012:assumed-role/ops/alice""#;
+    // "You must also specify the account ARN of the not-denied principal", and for a session its role.
+    assert!(denies(user, ADMIN));
+    assert!(!denies(&format!("{user}, {root}"), ADMIN));
+    assert!(denies(root, ADMIN));
+    assert!(denies(&format!("{session}, {root}"), SESSION));
+    assert!(!denies(&format!("{session}, {role}, {root}"), SESSION));
+    assert!(denies(&format!("{user}, {root}"), ROUTE53));
+    assert!(!verdict("Allow", user, ADMIN).is_allowed());
+    assert!(verdict("Allow", user, SESSION).is_allowed());
+    assert!(!verdict("Allow", role, SESSION).is_allowed());
+}
+
+#[test]
+fn a_role_is_named_by_its_whole_arn_where_the_request_tells_it() {
+    let allows = |role: &str| {
+        let statement = format!(
+            r#"{{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::123456789012:role/{role}"}},
+                "Action": "*", "Resource": "*"}}"#
+        );
+        let arn = (
+            "aws:PrincipalArn",
+            "arn:aws:iam::123456789012:role/team/ops",
+        );
+        judge(&statement, SESSION, "kms:Sign", &[arn]).is_allowed()
+    };
+    assert!(allows("team/ops"));
+    assert!(!allows("ops"));
+    assert!(!allows("other/ops"));
 }

@@ -59,8 +59,8 @@ pub struct Ksk {
     status_message: Option<String>,
     /// Read from KMS when the KSK was made.
     pub(super) public_key: PublicKey,
-    created: Timestamp,
-    modified: Timestamp,
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
 }
 
 /// Status of a KSK.

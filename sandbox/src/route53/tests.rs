@@ -4,6 +4,7 @@
 mod batches;
 mod changes;
 mod dnssec;
+mod query_logging;
 mod zones;
 
 pub(crate) use dnssec::Signer;

@@ -168,6 +168,7 @@ fn create(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
         signing: false,
         zsk: None,
         ksks: Default::default(),
+        query_logging: None,
         pending: Vec::new(),
         listed_from: caller.now + lag,
         busy_until: Timestamp::MIN,

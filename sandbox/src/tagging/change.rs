@@ -9,7 +9,7 @@ use super::owner::Owner;
 use super::read;
 use super::tag_set::Tags;
 use crate::world::{AwsError, Caller, Need, Operation, World};
-use crate::{kms, logs, route53};
+use crate::{apigateway, cloudwatch, kms, lambda, logs, route53};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -45,6 +45,22 @@ impl Change {
         let adds = self.tags.is_some();
         let name = if adds { "TagResource" } else { "UntagResource" };
         match owner {
+            Owner::ApiGateway if adds => (
+                apigateway::operation(name),
+                json!({ "resourceArn": arn, "tags": self.tags }),
+            ),
+            Owner::ApiGateway => (
+                apigateway::operation(name),
+                json!({ "resourceArn": arn, "tagKeys": self.tag_keys }),
+            ),
+            Owner::CloudWatch if adds => (
+                cloudwatch::operation(name),
+                json!({ "ResourceARN": arn, "Tags": pairs("Key", "Value") }),
+            ),
+            Owner::CloudWatch => (
+                cloudwatch::operation(name),
+                json!({ "ResourceARN": arn, "TagKeys": self.tag_keys }),
+            ),
             Owner::Kms if adds => (
                 kms::operation(name),
                 json!({ "KeyId": arn, "Tags": pairs("TagKey", "TagValue") }),
@@ -52,6 +68,14 @@ impl Change {
             Owner::Kms => (
                 kms::operation(name),
                 json!({ "KeyId": arn, "TagKeys": self.tag_keys }),
+            ),
+            Owner::Lambda if adds => (
+                lambda::operation(name),
+                json!({ "Resource": arn, "Tags": self.tags }),
+            ),
+            Owner::Lambda => (
+                lambda::operation(name),
+                json!({ "Resource": arn, "TagKeys": self.tag_keys }),
             ),
             Owner::Logs if adds => (
                 logs::operation(name),

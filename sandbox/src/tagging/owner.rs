@@ -6,7 +6,13 @@ use crate::world::{Caller, World};
 /// A kind of resource that is modelled and can be tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
+    /// APIs and their stages.
+    ApiGateway,
+    /// Alarms.
+    CloudWatch,
     Kms,
+    /// Functions.
+    Lambda,
     Logs,
     Route53,
 }
@@ -16,12 +22,22 @@ pub(super) enum Owner {
 const GLOBAL_REGION: &str = "us-east-1";
 
 impl Owner {
-    const ALL: [Self; 3] = [Self::Kms, Self::Logs, Self::Route53];
+    const ALL: [Self; 6] = [
+        Self::ApiGateway,
+        Self::CloudWatch,
+        Self::Kms,
+        Self::Lambda,
+        Self::Logs,
+        Self::Route53,
+    ];
 
     /// Service and resource type, as `ResourceTypeFilters` has them.
     fn resource_type(self) -> (&'static str, &'static str) {
         match self {
+            Self::ApiGateway => ("apigateway", "restapis"),
+            Self::CloudWatch => ("cloudwatch", "alarm"),
             Self::Kms => ("kms", "key"),
+            Self::Lambda => ("lambda", "function"),
             Self::Logs => ("logs", "log-group"),
             Self::Route53 => ("route53", "hostedzone"),
         }
@@ -50,8 +66,12 @@ impl Owner {
             region, account, ..
         } = caller;
         match self {
+            // These ARNs have no account; an API of another account is not found later.
+            Self::ApiGateway => format!("arn:aws:{service}:{region}::/{kind}/"),
             Self::Kms => format!("arn:aws:{service}:{region}:{account}:{kind}/"),
-            Self::Logs => format!("arn:aws:{service}:{region}:{account}:{kind}:"),
+            Self::CloudWatch | Self::Lambda | Self::Logs => {
+                format!("arn:aws:{service}:{region}:{account}:{kind}:")
+            }
             Self::Route53 => format!("arn:aws:{service}:::{kind}/"),
         }
     }
@@ -61,7 +81,20 @@ impl Owner {
         let (account, region, now) = (&caller.account, &caller.region, caller.now);
         let seen = |(arn, tags): (String, &'w super::TagSet)| Some((arn, tags.indexed(now)?));
         match self {
+            Self::ApiGateway => {
+                let tagged = world.apigateway.tagged(account, region);
+                tagged.filter_map(seen).collect()
+            }
+            Self::CloudWatch => {
+                let alarms = world.cloudwatch.tagged(account, region);
+                alarms.filter_map(seen).collect()
+            }
             Self::Kms => world.kms.tagged(account, region).filter_map(seen).collect(),
+            Self::Lambda => world
+                .lambda
+                .tagged(account, region)
+                .filter_map(seen)
+                .collect(),
             Self::Logs => world
                 .logs
                 .tagged(account, region)

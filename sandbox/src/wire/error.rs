@@ -7,6 +7,16 @@ use super::cbor;
 use super::model::{Model, Protocol};
 use crate::world::{AwsError, Response};
 
+/// How an error is named in the body of an answer, and whether the query protocol's code goes into a
+/// header besides: a service that speaks both has two names for some.
+fn name<'c>(model: Option<&'c Model>, protocol: Protocol, code: &'c str) -> (&'c str, bool) {
+    let newer = matches!(protocol, Protocol::Json | Protocol::RpcV2Cbor);
+    match model.filter(|model| newer && model.speaks(Protocol::Query)) {
+        Some(model) => (model.error_shape(code), true),
+        None => (code, false),
+    }
+}
+
 /// Writes an error as a service answers it over a protocol.
 ///
 /// Route 53's InvalidChangeBatch is written like every other error, its messages in brackets inside
@@ -22,6 +32,16 @@ pub fn write(
     let (of_model, fault) = model.map_or((400, false), |model| model.error_status(&error.code));
     let status = error.status.unwrap_or(of_model);
     let mut headers = vec![("x-amzn-requestid".to_owned(), request_id.to_owned())];
+    let (code, of_query) = name(model, protocol, &error.code);
+    if of_query {
+        // The query protocol's code, for clients that knew the service by it
+        // (<https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>, awsQueryCompatible).
+        let side = if fault { "Receiver" } else { "Sender" };
+        headers.push((
+            "x-amzn-query-error".into(),
+            format!("{};{side}", error.code),
+        ));
+    }
     let body = match protocol {
         Protocol::RestXml | Protocol::Query => {
             headers.push(("content-type".into(), "text/xml".into()));
@@ -51,7 +71,7 @@ pub fn write(
                 "content-type".into(),
                 format!("application/x-amz-json-{version}"),
             ));
-            json!({"__type": error.code, "message": error.message})
+            json!({"__type": code, "message": error.message})
                 .to_string()
                 .into_bytes()
         }
@@ -63,7 +83,7 @@ pub fn write(
         Protocol::RpcV2Cbor => {
             headers.push(("content-type".into(), "application/cbor".into()));
             headers.push(("smithy-protocol".into(), "rpc-v2-cbor".into()));
-            cbor::write_error(&error.code, &error.message)
+            cbor::write_error(code, &error.message)
         }
     };
     Response {

@@ -322,6 +322,26 @@ impl Model {
         }
     }
 
+    /// The code of an error's shape: its name, unless the query protocol has another.
+    pub fn error_code<'m>(&'m self, shape: &'m str) -> &'m str {
+        let error = self
+            .shapes
+            .get(shape)
+            .and_then(|found| found.error.as_ref());
+        error
+            .and_then(|error| error.code.as_deref())
+            .unwrap_or(shape)
+    }
+
+    /// The shape of an error's code; the code itself if it is not modelled.
+    pub fn error_shape<'m>(&'m self, code: &'m str) -> &'m str {
+        let modelled = self.shapes.iter().filter(|(_, shape)| shape.exception);
+        let mut named = modelled.map(|(name, _)| name.as_str());
+        named
+            .find(|name| self.error_code(name) == code)
+            .unwrap_or(code)
+    }
+
     /// Whether the service speaks a protocol.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)

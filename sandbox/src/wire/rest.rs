@@ -83,6 +83,7 @@ pub fn read(
                 .get(wire)
                 .map(|label| text::read(inner.kind, label))
                 .transpose()?,
+            Some(Location::QueryString) if inner.kind == Kind::Map => rest_of(shape, &query),
             Some(Location::QueryString) => read_query(model, inner, wire, &query)?,
             Some(Location::Header) => request
                 .header(&wire.to_ascii_lowercase())
@@ -129,9 +130,8 @@ fn read_query(
             let items = items?;
             Ok((!items.is_empty()).then_some(Value::Array(items)))
         }
-        // A map takes every parameter; no operation served here has one beside other parameters.
-        Kind::Map => Ok(None),
-        Kind::Structure
+        Kind::Map
+        | Kind::Structure
         | Kind::String
         | Kind::Blob
         | Kind::Boolean
@@ -144,6 +144,24 @@ fn read_query(
             .map(|value| text::read(shape.kind, value))
             .transpose(),
     }
+}
+
+/// A map takes every parameter that is no other member's (`httpQueryParams`); `mode=import` in a
+/// route names the operation and is taken by it.
+fn rest_of(shape: &Shape, query: &[(String, String)]) -> Option<Value> {
+    let is_named = |sent: &str| {
+        sent == "mode"
+            || shape.members.iter().any(|(name, reference)| {
+                reference.location == Some(Location::QueryString)
+                    && Shape::wire_name(name, reference) == sent
+            })
+    };
+    let rest: Map<String, Value> = query
+        .iter()
+        .filter(|(name, _)| !is_named(name))
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
+    (!rest.is_empty()).then_some(Value::Object(rest))
 }
 
 /// Whether a member stands in the body.

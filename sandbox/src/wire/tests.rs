@@ -192,6 +192,23 @@ fn errors_are_written_as_each_protocol_has_them() {
          <Code>NoSuchHostedZone</Code><Message>none &lt;here&gt;</Message></Error>\
          <RequestId>id-1</RequestId></ErrorResponse>"
     );
+    // CloudWatch's errors have a name in the new protocols and another in the old one.
+    let error_of_query = AwsError::new("InvalidParameterValue", "x");
+    let json = error::write(
+        model::model("cloudwatch"),
+        Protocol::Json,
+        &error_of_query,
+        "id-3",
+    );
+    assert_eq!(
+        json.body,
+        br#"{"__type":"InvalidParameterValueException","message":"x"}"#
+    );
+    let header = (
+        "x-amzn-query-error".to_owned(),
+        "InvalidParameterValue;Sender".to_owned(),
+    );
+    assert!(json.headers.contains(&header));
     let json = error::write(model::model("kms"), Protocol::Json, &error, "id-2");
     assert_eq!(
         json.body,

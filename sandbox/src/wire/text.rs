@@ -123,6 +123,19 @@ fn write_timestamp(seconds: f64, format: TimestampFormat) -> String {
     }
 }
 
+/// Percent-encodes all but RFC 3986's unreserved characters.
+pub fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// Decodes `%XX` (and `+`, in forms) into text.
 pub fn percent_decode(text: &str, plus_is_space: bool) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(text.len());

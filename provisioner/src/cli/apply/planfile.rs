@@ -33,6 +33,8 @@ pub struct PlanFile {
     built_on: BTreeMap<String, BTreeMap<String, String>>,
     step_digests: BTreeMap<String, String>,
     goal: serde_json::Value,
+    /// SHA-256 of the updater's bootstrap; none: built at apply.
+    pub updater: Option<String>,
     seal: String,
 }
 
@@ -80,9 +82,17 @@ fn concerns(field: &str, attribute: &str) -> bool {
 
 impl PlanFile {
     /// Writes a plan.
-    pub fn write(path: &Path, plan: &Plan, document: &Document) -> anyhow::Result<()> {
+    pub fn write(
+        path: &Path,
+        plan: &Plan,
+        document: &Document,
+        updater: Option<String>,
+    ) -> anyhow::Result<()> {
         let stack = document.path.display().to_string();
         let mut value = render::plan_json(plan, &stack, &document.text);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("updater".into(), updater.into());
+        }
         let seal = seal(&value)?;
         if let Some(object) = value.as_object_mut() {
             object.insert("seal".into(), seal.into());

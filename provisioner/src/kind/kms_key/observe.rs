@@ -7,7 +7,7 @@ use aws_sdk_kms::types as kms;
 use super::Live;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients};
-use crate::desired::Desired;
+use crate::desired::{Desired, TAG_PURPOSE};
 use crate::kind::{Seen, ksk};
 use crate::retry::{Class, Failure};
 use crate::snapshot::Observation;
@@ -18,11 +18,12 @@ pub type ByAlias = Result<Option<kms::KeyMetadata>, Failure>;
 
 /// Reads the key behind the alias.
 pub async fn by_alias(read: &Clients, desired: &Desired) -> ByAlias {
-    describe(read, &desired.key_alias).await
+    describe(&read.kms, &desired.key_alias).await
 }
 
-pub(super) async fn describe(read: &Clients, id: &str) -> ByAlias {
-    let answer = read.kms.describe_key().key_id(id).send().await;
+/// A key as DescribeKey shows it; none when there is none.
+pub(in crate::kind) async fn describe(kms: &aws_sdk_kms::Client, id: &str) -> ByAlias {
+    let answer = kms.describe_key().key_id(id).send().await;
     let answer = answer.unless_gone("kms:DescribeKey")?;
     Ok(answer.and_then(|answer| answer.key_metadata))
 }
@@ -74,6 +75,7 @@ async fn read_detail(
         let is_target = aliased.as_ref().is_some_and(|key| self::arn(key) == *arn);
         if arn.contains(":kms:")
             && desired.owns(tags)
+            && !tags.contains_key(TAG_PURPOSE)
             && !is_target
             && !has_alias(read, arn).await?
         {
@@ -81,14 +83,16 @@ async fn read_detail(
         }
     }
     if chosen.is_none() {
-        candidates.extend(search(read, desired, hidden).await?);
+        candidates.extend(search(&read.kms, desired, None, hidden).await?);
     }
     if let Some(key) = &aliased {
         candidates.remove(&arn(key));
     }
     // Concurrently: twins must not cost a no-change plan another level of reads.
     let candidates: Vec<String> = candidates.into_iter().collect();
-    let described = candidates.iter().map(|candidate| describe(read, candidate));
+    let described = candidates
+        .iter()
+        .map(|candidate| describe(&read.kms, candidate));
     let (described, known) = tokio::join!(
         futures_util::future::try_join_all(described),
         content(read, desired, chosen.as_ref(), tagged)
@@ -99,9 +103,9 @@ async fn read_detail(
     let mut known = known?;
     // Somebody may have pointed the alias at a key of theirs: ours is the one with the stack's tags.
     if chosen.is_some() && !desired.owns(&known.2) {
-        for found in search(read, desired, hidden).await? {
+        for found in search(&read.kms, desired, None, hidden).await? {
             if !candidates.contains(&found) {
-                spare.extend(describe(read, &found).await?);
+                spare.extend(describe(&read.kms, &found).await?);
             }
         }
         if spare.iter().any(|key| state(key) != "PendingDeletion") {
@@ -212,19 +216,19 @@ async fn content(
     let indexed = tagged
         .get(&arn)
         .filter(|tags| desired.tags_to_set(tags).is_empty());
-    tokio::try_join!(key_policy(read, &arn), public_key(read, &arn), async {
+    tokio::try_join!(key_policy(&read.kms, &arn), public_key(read, &arn), async {
         match indexed {
             Some(tags) => Ok(tags.clone()),
-            None => tags::of_key(read, &arn).await,
+            None => tags::of_key(&read.kms, &arn).await,
         }
     })
 }
 
-pub(super) fn arn(key: &kms::KeyMetadata) -> String {
+pub(in crate::kind) fn arn(key: &kms::KeyMetadata) -> String {
     key.arn().unwrap_or_default().to_owned()
 }
 
-fn state(key: &kms::KeyMetadata) -> String {
+pub(in crate::kind) fn state(key: &kms::KeyMetadata) -> String {
     key.key_state()
         .map(|state| state.as_str().to_owned())
         .unwrap_or_default()
@@ -250,8 +254,12 @@ fn unfit(key: &kms::KeyMetadata) -> Option<String> {
     }
 }
 
-async fn key_policy(read: &Clients, arn: &str) -> Result<String, Failure> {
-    let call = read.kms.get_key_policy().key_id(arn).policy_name("default");
+/// The policy of a key, as text.
+pub(in crate::kind) async fn key_policy(
+    kms: &aws_sdk_kms::Client,
+    arn: &str,
+) -> Result<String, Failure> {
+    let call = kms.get_key_policy().key_id(arn).policy_name("default");
     let answer = call.send().await.or_fail("kms:GetKeyPolicy")?;
     Ok(answer.policy.unwrap_or_default())
 }
@@ -271,18 +279,25 @@ async fn public_key(read: &Clients, arn: &str) -> Result<Vec<u8>, Failure> {
 
 /// What a search does about a key whose tags it may not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hidden {
+pub(in crate::kind) enum Hidden {
     /// It is somebody else's: another reading of tags would have shown ours.
     Skipped,
     /// It may be ours, as nothing else shows tags: the search fails.
     Refused,
 }
 
-/// Keys of this stack among those that have no alias. Reads every key's tags: done only when the
-/// alias leads nowhere.
-async fn search(read: &Clients, desired: &Desired, hidden: Hidden) -> Result<Vec<String>, Failure> {
+/// Keys of this stack and purpose among those that have no alias. Reads every key's tags: done only
+/// when the alias leads nowhere.
+pub(in crate::kind) async fn search(
+    kms: &aws_sdk_kms::Client,
+    desired: &Desired,
+    purpose: Option<&str>,
+    hidden: Hidden,
+) -> Result<Vec<String>, Failure> {
+    let is_wanted =
+        |tags: &Tags| desired.owns(tags) && tags.get(TAG_PURPOSE).map(String::as_str) == purpose;
     let mut aliased = BTreeSet::new();
-    let mut pages = read.kms.list_aliases().into_paginator().send();
+    let mut pages = kms.list_aliases().into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.or_fail("kms:ListAliases")?;
         aliased.extend(
@@ -292,7 +307,7 @@ async fn search(read: &Clients, desired: &Desired, hidden: Hidden) -> Result<Vec
         );
     }
     let mut found = Vec::new();
-    let mut pages = read.kms.list_keys().into_paginator().send();
+    let mut pages = kms.list_keys().into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.or_fail("kms:ListKeys")?;
         for key in page.keys() {
@@ -302,8 +317,8 @@ async fn search(read: &Clients, desired: &Desired, hidden: Hidden) -> Result<Vec
             if aliased.contains(id) {
                 continue;
             }
-            match tags::of_key(read, arn).await {
-                Ok(tags) if desired.owns(&tags) => found.push(arn.to_owned()),
+            match tags::of_key(kms, arn).await {
+                Ok(tags) if is_wanted(&tags) => found.push(arn.to_owned()),
                 Ok(_) => {}
                 // Somebody else's key may hide its tags from us; ours grants its administrators.
                 Err(failure) if failure.class == Class::Gone => {}
@@ -324,8 +339,8 @@ async fn has_alias(read: &Clients, arn: &str) -> Result<bool, Failure> {
 /// Looks for a key of this stack without an alias, made by a call whose answer was lost.
 pub async fn look(read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
     let mut usable = Vec::new();
-    for arn in search(read, desired, Hidden::Skipped).await? {
-        if let Some(key) = describe(read, &arn).await?
+    for arn in search(&read.kms, desired, None, Hidden::Skipped).await? {
+        if let Some(key) = describe(&read.kms, &arn).await?
             && state(&key) == "Enabled"
         {
             usable.push(arn);

@@ -57,7 +57,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 Ok(_) => {}
                 // After a lost answer: there already, and pointing where it should.
                 Err(failure) if failure.class == Class::AlreadyThere => {
-                    let there = describe(write, alias).await?.map(|found| arn(&found));
+                    let there = describe(&write.kms, alias).await?.map(|found| arn(&found));
                     if there.as_deref() != Some(key.value()) {
                         return Err(failure);
                     }
@@ -86,7 +86,8 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     Ok(Outputs::new())
 }
 
-fn kms_tags(action: &str, tags: &Tags) -> Result<Vec<kms::Tag>, Failure> {
+/// Tags in KMS's form.
+pub(in crate::kind) fn kms_tags(action: &str, tags: &Tags) -> Result<Vec<kms::Tag>, Failure> {
     let tag = |(key, value): (&String, &String)| {
         let tag = kms::Tag::builder().tag_key(key).tag_value(value).build();
         tag.map_err(|error| unusable(action, &error.to_string()))

@@ -1,13 +1,10 @@
 //! The key's policy: its text from `policies/`, with a zone that may not exist yet, and what it gives
 //! and takes, in sentences.
 
-use std::collections::BTreeSet;
-
-use crate::addr::{Addr, Kind};
+use crate::addr::Kind;
 use crate::arg::{Arg, Output};
 use crate::desired::Desired;
-use crate::plan::{RightChange, of};
-use crate::policy::Policy;
+use crate::plan::of;
 
 /// The policy's text, with placeholders.
 pub const POLICY: &str = include_str!("../../../../policies/kms-ksk.json");
@@ -70,25 +67,11 @@ pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
     policy_arg(desired).text_with(zone_id)
 }
 
-pub(super) fn rights(addr: &Addr, wanted: &Policy, live: Option<&Policy>) -> Vec<RightChange> {
-    let none = BTreeSet::new();
-    let before = live.map_or(&none, |policy| &policy.statements);
-    let right = |gained| {
-        move |statement: &crate::policy::Statement| RightChange {
-            addr: addr.clone(),
-            gained,
-            sentence: statement.sentence(),
-        }
-    };
-    let lost = before.difference(&wanted.statements).map(right(false));
-    let gained = wanted.statements.difference(before).map(right(true));
-    lost.chain(gained).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture;
+    use crate::policy::Policy;
 
     #[test]
     fn named_administrators_join_the_accounts_root() {

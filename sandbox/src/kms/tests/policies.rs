@@ -1,6 +1,7 @@
 //! Key policies: which are stored, and what they do for other accounts.
 
 use super::*;
+use crate::auth;
 
 fn statement(principal: &str, actions: &str) -> String {
     format!(
@@ -93,13 +94,30 @@ fn other_accounts_need_the_keys_policy() {
          "Action": ["kms:DescribeKey", "kms:GetKeyPolicy"]}]}"#;
     bench.ok("PutKeyPolicy", json!({ "KeyId": key, "Policy": text }));
     bench.0.as_account("999999999999");
+    bench.0.caller.arn = "arn:aws:iam::999999999999:root".into();
+    let needs = |bench: &Bench, name: &str| bench.0.needs("kms", name, &json!({ "KeyId": key }));
+    let asked = |bench: &Bench, name: &str| {
+        let needs = needs(bench, name);
+        needs
+            .iter()
+            .try_for_each(|need| auth::may(&bench.0.world, &bench.0.caller, need))
+    };
+    assert_eq!(asked(&bench, "DescribeKey"), Ok(()));
     assert_eq!(
         bench.code("DescribeKey", json!({ "KeyId": key })),
         "success"
     );
+    let refused = asked(&bench, "GetPublicKey").unwrap_err();
     assert_eq!(
-        bench.code("GetPublicKey", json!({ "KeyId": key })),
-        "AccessDeniedException"
+        (refused.code.as_str(), refused.status),
+        ("AccessDeniedException", Some(400))
+    );
+    assert!(
+        refused
+            .message
+            .ends_with("because no resource-based policy allows the kms:GetPublicKey action"),
+        "{}",
+        refused.message
     );
     let policy = bench.code("GetKeyPolicy", json!({ "KeyId": key }));
     assert_eq!(

@@ -1,0 +1,178 @@
+//! Version 1 of the configuration file: its exact form, and what its values may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::{Accounts, Contacts, Naming, Proof, Rate, RecordType, Tag, Wrong};
+
+pub(super) const VERSION: u64 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    #[serde(rename = "version")]
+    _version: u64,
+    domain: String,
+    zone_id: String,
+    account: String,
+    region: String,
+    accounts: WrittenAccounts,
+    deny: BTreeSet<String>,
+    proofs: BTreeSet<Proof>,
+    roles: BTreeSet<String>,
+    naming: Naming,
+    record_types: BTreeSet<RecordType>,
+    ttl_secs: u32,
+    lease_secs: u32,
+    quota: u32,
+    rate: Rate,
+    reserved: BTreeSet<String>,
+    require_tag: Tag,
+    private_cidrs: BTreeSet<String>,
+    contacts: Contacts,
+}
+
+/// `"any"` or `{ "these": [...] }`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WrittenAccounts {
+    Any,
+    These(Vec<Account>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    id: String,
+    label: Option<String>,
+    describe_role: Option<String>,
+}
+
+impl Config {
+    /// The configuration, if its values can be.
+    pub(super) fn judged(self) -> Result<super::Config, Wrong> {
+        let accounts = match self.accounts {
+            WrittenAccounts::Any => Accounts::Any,
+            WrittenAccounts::These(these) => Accounts::These(listed(these)?),
+        };
+        for account in &self.deny {
+            account_id("deny", account)?;
+        }
+        account_id("account", &self.account)?;
+        must(
+            is_domain(&self.domain),
+            "domain",
+            &self.domain,
+            "is not a domain in lower case",
+        )?;
+        must(
+            is_zone_id(&self.zone_id),
+            "zone_id",
+            &self.zone_id,
+            "is not the id of a hosted zone",
+        )?;
+        must(
+            !self.region.is_empty(),
+            "region",
+            &self.region,
+            "is not a region",
+        )?;
+        must(
+            !self.proofs.is_empty(),
+            "proofs",
+            "[]",
+            "would let nobody in",
+        )?;
+        must(
+            !self.record_types.is_empty(),
+            "record_types",
+            "[]",
+            "would allow nothing",
+        )?;
+        let rate = format!("{}/{}", self.rate.requests, self.rate.per_secs);
+        let is_rate = self.rate.requests > 0 && self.rate.per_secs > 0;
+        must(is_rate, "rate", &rate, "would let nobody in")?;
+        let private_cidrs = self
+            .private_cidrs
+            .iter()
+            .map(|text| network(text))
+            .collect::<Result<_, _>>()?;
+        Ok(super::Config {
+            domain: self.domain,
+            zone_id: self.zone_id,
+            account: self.account,
+            region: self.region,
+            accounts,
+            deny: self.deny,
+            proofs: self.proofs,
+            roles: self.roles,
+            naming: self.naming,
+            record_types: self.record_types,
+            ttl_secs: self.ttl_secs,
+            lease_secs: self.lease_secs,
+            quota: self.quota,
+            rate: self.rate,
+            reserved: self.reserved,
+            require_tag: self.require_tag,
+            private_cidrs,
+            contacts: self.contacts,
+        })
+    }
+}
+
+fn listed(these: Vec<Account>) -> Result<BTreeMap<String, super::Account>, Wrong> {
+    let mut listed = BTreeMap::new();
+    for account in these {
+        account_id("accounts", &account.id)?;
+        let known = super::Account {
+            label: account.label,
+            describe_role: account.describe_role,
+        };
+        let is_new = listed.insert(account.id.clone(), known).is_none();
+        must(is_new, "accounts", &account.id, "appears twice")?;
+    }
+    must(!listed.is_empty(), "accounts", "[]", "would let nobody in")?;
+    Ok(listed)
+}
+
+fn account_id(member: &'static str, id: &str) -> Result<(), Wrong> {
+    let is_id = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+    must(is_id, member, id, "is not an account id of 12 digits")
+}
+
+fn is_domain(text: &str) -> bool {
+    let is_char = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(is_char))
+}
+
+/// As AWS writes ids in answers, without `/hostedzone/`.
+fn is_zone_id(text: &str) -> bool {
+    let is_char = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    text.starts_with('Z') && text.bytes().all(is_char)
+}
+
+fn network(text: &str) -> Result<IpNet, Wrong> {
+    let exact = text
+        .parse::<IpNet>()
+        .ok()
+        .filter(|network| network.trunc() == *network);
+    exact.ok_or_else(|| Wrong::Value {
+        member: "private_cidrs",
+        value: text.to_owned(),
+        why: "is not a network",
+    })
+}
+
+fn must(holds: bool, member: &'static str, value: &str, why: &'static str) -> Result<(), Wrong> {
+    if holds {
+        return Ok(());
+    }
+    Err(Wrong::Value {
+        member,
+        value: value.to_owned(),
+        why,
+    })
+}

@@ -1,0 +1,1 @@
+//! Lambda judged through its operations.
