@@ -14,7 +14,7 @@ use crate::kind::{
     logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
 use crate::retry::Failure;
-use crate::snapshot::{Caller, LockSeen, Observation, Snapshot};
+use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
 
 /// Reads everything a plan is made from.
 ///
@@ -26,6 +26,7 @@ pub async fn snapshot(
     clock: &Clock,
     desired: &Desired,
     records: Records,
+    code: Code,
     lock: Option<LockSeen>,
 ) -> Result<Snapshot, Failure> {
     let taken_at = clock.now();
@@ -107,11 +108,13 @@ pub async fn snapshot(
         alarm::observe(read, desired, listed_alarms, &tagged),
     );
     let (logs_policy, roles, function, api_account, rest_api, metric_filters, delegation) = rest;
+    let (function, unreserved_concurrency) = function;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
+    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -125,6 +128,8 @@ pub async fn snapshot(
         query_logging,
         roles,
         function,
+        unreserved_concurrency,
+        code,
         api_account,
         rest_api,
         metric_filters,
