@@ -38,7 +38,7 @@ pub async fn snapshot(
             role::observe(read, desired),
             function::observe(read, desired),
             api_account::observe(read, desired),
-            rest_api::observe(read, desired),
+            rest_api::list(read),
             metric_filter::observe(read, desired),
             delegation::observe(read, desired),
         )
@@ -85,8 +85,13 @@ pub async fn snapshot(
         .map(str::to_owned);
     let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
+    let remembered_api = journal_group
+        .present()
+        .and_then(|journal| journal.evidence(journal_group::EVIDENCE_API))
+        .map(str::to_owned);
+    let (logs_policy, roles, function, api_account, listed_apis, metric_filters, delegation) = rest;
     // Second level: the details of what was found.
-    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms) = tokio::join!(
+    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms, rest_api) = tokio::join!(
         hosted_zone::detail(read, picked.clone(), records),
         async {
             match (&zone_id, &picked) {
@@ -106,8 +111,8 @@ pub async fn snapshot(
         logs_key::observe(read, desired, logs_key, &tagged),
         log_group::observe(read, desired, &groups, &query_groups, &tagged),
         alarm::observe(read, desired, listed_alarms, &tagged),
+        rest_api::observe(read, desired, listed_apis, remembered_api.as_deref()),
     );
-    let (logs_policy, roles, function, api_account, rest_api, metric_filters, delegation) = rest;
     let (function, unreserved_concurrency) = function;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {

@@ -21,6 +21,8 @@ pub const RETENTION_DAYS: i32 = 3653;
 
 /// Evidence: id of the hosted zone, so that it is found although lists lag.
 pub const EVIDENCE_ZONE: &str = "spore:zone";
+/// Evidence: id of the REST API, so that it is found although lists lag.
+pub const EVIDENCE_API: &str = "spore:api";
 /// Evidence: since when no parent server has had a DS record of the zone.
 pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
@@ -98,15 +100,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let name = desired.journal_group();
     // The evidence comes last, so that it also shows that retention was set: while the list does not
     // show the group, nothing else does.
-    let remember = |lowered: &mut Lowered| {
-        let zone = desired.addr(Kind::HostedZone);
+    let remember = |lowered: &mut Lowered, step, key, value| {
         lowered.drafts.push(
-            Draft::new(
-                "remember-zone",
-                Op::remember(desired, EVIDENCE_ZONE, of(&zone, Output::ZoneId)),
-            )
-            .after(After::Answered(StepId::new(addr, "create")))
-            .after(After::Answered(StepId::new(addr, "retention"))),
+            Draft::new(step, Op::remember(desired, key, value))
+                .after(After::Answered(StepId::new(addr, "create")))
+                .after(After::Answered(StepId::new(addr, "retention"))),
         );
     };
     match &snapshot.journal_group {
@@ -146,7 +144,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 ],
                 ..Lowered::default()
             };
-            remember(&mut lowered);
+            let zone = of(&desired.addr(Kind::HostedZone), Output::ZoneId);
+            remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
+            if let Some(api) = api_id(desired, snapshot) {
+                remember(&mut lowered, "remember-api", EVIDENCE_API, api);
+            }
             lowered
         }
         Observation::Present(live) => {
@@ -212,7 +214,19 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     before: believed.map(str::to_owned),
                     after: Some(of(&zone, Output::ZoneId).to_string()),
                 });
-                remember(&mut lowered);
+                let zone = of(&zone, Output::ZoneId);
+                remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
+            }
+            let believed = live.evidence(EVIDENCE_API);
+            if let Some(api) = api_id(desired, snapshot)
+                && !matches!(&api, Arg::Known(id) if believed == Some(id))
+            {
+                fields.push(Field {
+                    name: format!("tags.{EVIDENCE_API}"),
+                    before: believed.map(str::to_owned),
+                    after: Some(api.to_string()),
+                });
+                remember(&mut lowered, "remember-api", EVIDENCE_API, api);
             }
             if fields.is_empty() {
                 return super::up_to_date(addr, Outputs::new());
@@ -226,6 +240,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             });
             lowered
         }
+    }
+}
+
+/// Id of the API that is to be remembered; none while it cannot be told.
+fn api_id(desired: &Desired, snapshot: &Snapshot) -> Option<Arg> {
+    match &snapshot.rest_api {
+        Observation::Present(live) => Some(Arg::Known(live.id.clone())),
+        Observation::Absent => Some(of(&desired.addr(Kind::RestApi), Output::ApiId)),
+        Observation::Foreign(_) | Observation::Unreadable(_) => None,
     }
 }
 

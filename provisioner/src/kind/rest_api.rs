@@ -42,7 +42,7 @@ use op::{Foreign, Patch, Served};
 
 pub use definition::{Definition, access_log_filter};
 pub use live::{Live, Method, Part, Resource, Stage};
-pub use observe::{look, observe};
+pub use observe::{list, look, observe};
 pub use op::Op;
 pub use perform::perform;
 

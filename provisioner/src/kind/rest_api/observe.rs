@@ -10,7 +10,7 @@ use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::{Desired, TAG_STACK};
 use crate::kind::Seen;
-use crate::retry::Failure;
+use crate::retry::{Class, Failure};
 use crate::snapshot::Observation;
 
 /// The largest page of API Gateway's lists (API reference, `limit`).
@@ -19,20 +19,67 @@ const PAGE: i32 = 500;
 /// The models that AWS puts into every new API.
 const AWS_MODELS: [&str; 2] = ["Empty", "Error"];
 
-/// Reads the API and its parts.
-pub async fn observe(read: &Clients, desired: &Desired) -> Observation<Live> {
-    let found = match list(read).await {
-        Ok(found) => found,
-        Err(failure) => return Observation::Unreadable(failure.to_string()),
-    };
-    match pick(desired, found) {
+/// APIs of the account and region, as a list shows them.
+pub type Listed = Result<Vec<api::RestApi>, Failure>;
+
+/// Reads the API and its parts. A list may not show yet what was made a moment ago, and still show
+/// what is gone: the API that the journal remembers is read directly then.
+pub async fn observe(
+    read: &Clients,
+    desired: &Desired,
+    listed: Listed,
+    remembered: Option<&str>,
+) -> Observation<Live> {
+    match observe_listed(read, desired, listed, remembered).await {
+        Ok(observation) => observation,
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
+}
+
+async fn observe_listed(
+    read: &Clients,
+    desired: &Desired,
+    listed: Listed,
+    remembered: Option<&str>,
+) -> Result<Observation<Live>, Failure> {
+    let mut found = listed?;
+    if let Some(id) = remembered
+        && !found.iter().any(|api| api.id() == Some(id))
+    {
+        let answer = read.apigateway.get_rest_api().rest_api_id(id).send().await;
+        let answer = answer.unless_gone("apigateway:GetRestApi")?;
+        found.extend(answer.map(|answer| {
+            api::RestApi::builder()
+                .set_id(answer.id)
+                .set_name(answer.name)
+                .set_description(answer.description)
+                .set_endpoint_configuration(answer.endpoint_configuration)
+                .set_policy(answer.policy)
+                .set_tags(answer.tags)
+                .set_root_resource_id(answer.root_resource_id)
+                .disable_execute_api_endpoint(answer.disable_execute_api_endpoint)
+                .set_security_policy(answer.security_policy)
+                .set_endpoint_access_mode(answer.endpoint_access_mode)
+                .set_api_key_source(answer.api_key_source)
+                .set_binary_media_types(answer.binary_media_types)
+                .set_minimum_compression_size(answer.minimum_compression_size)
+                .set_version(answer.version)
+                .set_warnings(answer.warnings)
+                .set_created_date(answer.created_date)
+                .set_api_status(answer.api_status)
+                .set_api_status_message(answer.api_status_message)
+                .build()
+        }));
+    }
+    Ok(match pick(desired, found) {
         Picked::None => Observation::Absent,
         Picked::Foreign(what) => Observation::Foreign(what),
         Picked::Ours(found) => match detail(read, *found).await {
             Ok(live) => Observation::Present(live),
-            Err(failure) => Observation::Unreadable(failure.to_string()),
+            Err(failure) if failure.class == Class::Gone => Observation::Absent,
+            Err(failure) => return Err(failure),
         },
-    }
+    })
 }
 
 /// Looks for an API that an unanswered CreateRestApi may have made.
@@ -93,7 +140,8 @@ fn pick(desired: &Desired, found: Vec<api::RestApi>) -> Picked {
     ))
 }
 
-async fn list(read: &Clients) -> Result<Vec<api::RestApi>, Failure> {
+/// Lists every API: their tags say whose they are.
+pub async fn list(read: &Clients) -> Listed {
     let pages = read.apigateway.get_rest_apis().limit(PAGE);
     let mut pages = pages.into_paginator().items().send();
     let mut found = Vec::new();
