@@ -75,7 +75,8 @@ pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Clas
         // new setting ("CloudWatch Logs role ARN must be set in account settings to enable logging").
         "BadRequestException"
             if (operation == "apigateway:UpdateAccount" && message.contains("role"))
-                || (["apigateway:UpdateAccount", "apigateway:UpdateStage"].contains(&operation)
+                || (["apigateway:UpdateAccount", "apigateway:UpdateStage"]
+                    .contains(&operation)
                     && message.contains("CloudWatch Logs")) =>
         {
             Class::Propagating
