@@ -549,10 +549,13 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let answers = servers
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());
-    let delegated: BTreeSet<&str> = answers
-        .flat_map(|answer| &answer.name_servers)
-        .map(String::as_str)
-        .collect();
+    // In the parent's own order, and one that differs between its servers as well.
+    let mut delegated: Vec<&str> = Vec::new();
+    for server in answers.flat_map(|answer| &answer.name_servers) {
+        if !delegated.contains(&server.as_str()) {
+            delegated.push(server);
+        }
+    }
     if delegated.is_empty() {
         return None;
     }

@@ -34,6 +34,8 @@ mod update;
 mod url;
 mod version;
 
+#[cfg(test)]
+pub(crate) use archive::tests::zip_of;
 pub use archive::{Archive, BadArchive};
 pub use invoke::Waiting;
 pub(crate) use invoke::{answered, refused};

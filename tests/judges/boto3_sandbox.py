@@ -13,6 +13,7 @@ import spore
 from boto3_cases.base import ANSWERED, Case, World, watched
 from boto3_cases.credentials import Credentials
 from boto3_cases.dnssec import Dnssec
+from boto3_cases.functions import Functions
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -103,7 +104,7 @@ class Serving(unittest.TestCase):
 
 def load_tests(loader, _tests, _pattern):
     """Completeness judges what all others have seen."""
-    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Serving, Completeness)
+    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Functions, Serving, Completeness)
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 
 

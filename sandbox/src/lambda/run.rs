@@ -369,7 +369,7 @@ impl World {
             settings,
             ran,
         );
-        let role = as_role(&lambda_itself(invocation, now), &settings.role, name);
+        let role = as_role(self, &lambda_itself(invocation, now), &settings.role, name);
         logging::write(
             self,
             &role,

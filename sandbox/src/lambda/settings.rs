@@ -388,7 +388,7 @@ impl Settings {
         if self.tracing != "Active" {
             return Ok(());
         }
-        let session = as_role(caller, &self.role, name);
+        let session = as_role(world, caller, &self.role, name);
         for action in ["xray:PutTraceSegments", "xray:PutTelemetryRecords"] {
             if auth::authorize(world, &session, &[Need::new(action, "*")]).is_err() {
                 return Err(invalid(
@@ -517,14 +517,16 @@ pub(super) fn role_name(arn: &str) -> &str {
 }
 
 /// The role session that a function has: its name is the function's.
-pub(super) fn as_role(caller: &Caller, role: &str, function: &str) -> Caller {
+pub(super) fn as_role(world: &World, caller: &Caller, role: &str, function: &str) -> Caller {
     let name = role_name(role);
+    let found = world.role(&caller.account, name);
+    let id = found.map_or("", |role| role.role_id.as_str());
     Caller {
         arn: format!(
             "arn:aws:sts::{}:assumed-role/{name}/{function}",
             caller.account
         ),
-        user_id: format!("{name}:{function}"),
+        user_id: format!("{id}:{function}"),
         ..caller.clone()
     }
 }
