@@ -867,7 +867,7 @@ mod tests {
             _ => Ok(brings(op)),
         };
         let found = |_: &StepId, look: &Look, _: Timestamp| match look {
-            Look::Key => Ok(Seen::Found(Outputs::from([(
+            Look::Key | Look::LogsKey => Ok(Seen::Found(Outputs::from([(
                 Output::KeyArn,
                 "arn:found".into(),
             )]))),
@@ -899,7 +899,7 @@ mod tests {
             Ok(brings(op))
         };
         let not_listed = |_: &StepId, look: &Look, _: Timestamp| match look {
-            Look::Key => Ok(Seen::NotListed),
+            Look::Key | Look::LogsKey => Ok(Seen::NotListed),
             Look::Change(_) | Look::Zone { .. } | Look::Function { .. } | Look::RestApi { .. } => {
                 Ok(Seen::InSync)
             }

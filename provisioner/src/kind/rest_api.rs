@@ -23,7 +23,7 @@ mod op;
 mod perform;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +140,7 @@ fn update(addr: &Addr, desired: &Desired, want: &Definition, live: &Live) -> Low
             what: format!("{left} more foreign parts are left to the next apply"),
         });
     }
-    if fields.is_empty() {
+    if fields.is_empty() && drafts.is_empty() {
         report.push(Report::UpToDate(addr.clone()));
         return Lowered {
             report,

@@ -23,7 +23,7 @@ fn addr(desired: &Desired) -> Addr {
 
 /// The API as AWS shows it after an apply: taken apart from the attributes that a definition has, the
 /// way `observe` puts them together.
-fn applied(desired: &Desired) -> Live {
+pub(crate) fn applied(desired: &Desired) -> Live {
     let want = Definition::of(desired);
     let all = want.attributes();
     let below = |prefix: &str| -> Attributes {
@@ -461,7 +461,11 @@ fn what_the_document_accepts_stays_and_is_shown() {
     assert_eq!(accepted.count(), 2);
     // A method on the path that only leads there is nobody's.
     let above = live.resources.get_mut("/health").unwrap();
-    above.methods.insert("GET".into(), Method::default());
+    let open = Method {
+        attributes: Attributes::from([("authorization".into(), "NONE".into())]),
+        ..Method::default()
+    };
+    above.methods.insert("GET".into(), open);
     let with = lowered(&desired, live);
     assert!(matches!(
         op(&with, "remove-1"),
