@@ -362,27 +362,26 @@ fn only_known(fields: &Map<String, Value>, known: &[&str]) -> Result<(), AwsErro
     }
 }
 
+/// The members of a list; of anything else, that itself, which stands for a list of one.
+fn each(value: &mut Value) -> &mut [Value] {
+    if value.is_array() {
+        value.as_array_mut().map_or(&mut [], Vec::as_mut_slice)
+    } else {
+        std::slice::from_mut(value)
+    }
+}
+
 /// A document in which a principal that is gone is its unique id; none if it does not name it.
 pub(super) fn without_principal(document: &str, arn: &str, unique_id: &str) -> Option<String> {
     let mut document: Value = serde_json::from_str(document).ok()?;
-    let statements: Vec<&mut Value> = match document.get_mut("Statement")? {
-        Value::Array(statements) => statements.iter_mut().collect(),
-        statement => vec![statement],
-    };
     let mut changed = false;
-    for statement in statements {
+    for statement in each(document.get_mut("Statement")?) {
         for element in ["Principal", "NotPrincipal"] {
-            let Some(named) = statement
+            let named = statement
                 .get_mut(element)
-                .and_then(|all| all.get_mut("AWS"))
-            else {
-                continue;
-            };
-            let values: Vec<&mut Value> = match named {
-                Value::Array(values) => values.iter_mut().collect(),
-                value => vec![value],
-            };
-            for value in values.into_iter().filter(|value| **value == arn) {
+                .and_then(|all| all.get_mut("AWS"));
+            let named = named.into_iter().flat_map(each);
+            for value in named.filter(|value| **value == arn) {
                 *value = unique_id.into();
                 changed = true;
             }

@@ -186,9 +186,9 @@ fn judged(caller: &Caller, input: &Simulation, arn: String) -> Result<Judged, Aw
             return Err(invalid(format!("Invalid Entity Action: {action}")));
         }
     }
-    let resources = input.resource_arns.iter().flatten();
-    for arn in resources.filter(|arn| *arn != "*" && !arn.starts_with("arn:")) {
-        return Err(invalid(format!("Invalid Entity Arn: {arn}")));
+    let mut resources = input.resource_arns.iter().flatten();
+    if let Some(odd) = resources.find(|arn| *arn != "*" && !arn.starts_with("arn:")) {
+        return Err(invalid(format!("Invalid Entity Arn: {odd}")));
     }
     let account = arn.split(':').nth(4).unwrap_or(&caller.account).to_owned();
     let owner = input.resource_owner.as_deref();
@@ -338,9 +338,11 @@ fn statements(text: &str) -> Vec<String> {
     let Ok(mut document) = serde_json::from_str::<Value>(text) else {
         return Vec::new();
     };
-    let all = match document["Statement"].take() {
-        Value::Array(all) => all,
-        one => vec![one],
+    let statements = document["Statement"].take();
+    let all = if let Value::Array(all) = statements {
+        all
+    } else {
+        vec![statements]
     };
     let alone = all.into_iter().map(|statement| {
         document["Statement"] = statement;

@@ -199,9 +199,11 @@ fn session_policy(
     for document in &documents {
         let mut document: Value = serde_json::from_str(document)
             .map_err(|error| AwsError::new("MalformedPolicyDocument", error.to_string()))?;
-        match document["Statement"].take() {
-            Value::Array(more) => statements.extend(more),
-            one => statements.push(one),
+        let of_document = document["Statement"].take();
+        if let Value::Array(more) = of_document {
+            statements.extend(more);
+        } else {
+            statements.push(of_document);
         }
     }
     // Names need only be unique within each policy.
