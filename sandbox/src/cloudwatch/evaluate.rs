@@ -30,12 +30,13 @@ pub(super) struct Rule<'a> {
     pub to_alarm: usize,
     pub threshold: f64,
     pub comparison: &'a str,
-    pub missing: Missing,
+    pub missing: Treat,
 }
 
 /// What becomes of periods without data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum Treat {
+    /// As nothing: without any data the state is INSUFFICIENT_DATA.
     Missing,
     Ignore,
     Breaching,
@@ -60,10 +61,10 @@ impl<'a> Rule<'a> {
             threshold: config.threshold.unwrap_or_default(),
             comparison: config.comparison_operator.as_deref().unwrap_or_default(),
             missing: match config.treat_missing_data.as_deref() {
-                Some("ignore") => Missing::Ignore,
-                Some("breaching") => Missing::Breaching,
-                Some("notBreaching") => Missing::NotBreaching,
-                Some(_) | None => Missing::Missing,
+                Some("ignore") => Treat::Ignore,
+                Some("breaching") => Treat::Breaching,
+                Some("notBreaching") => Treat::NotBreaching,
+                Some(_) | None => Treat::Missing,
             },
         }
     }
@@ -105,14 +106,14 @@ impl<'a> Rule<'a> {
         let missing = self.periods - newest.len();
         let state = match self.missing {
             _ if missing == 0 => self.by_count(breaching),
-            Missing::Breaching => self.by_count(breaching + missing),
-            Missing::NotBreaching => self.by_count(breaching),
-            Missing::Missing | Missing::Ignore => {
+            Treat::Breaching => self.by_count(breaching + missing),
+            Treat::NotBreaching => self.by_count(breaching),
+            Treat::Missing | Treat::Ignore => {
                 if breaching >= self.to_alarm {
                     State::Alarm
                 } else if breaching < newest.len() {
                     State::Ok
-                } else if self.missing == Missing::Ignore {
+                } else if self.missing == Treat::Ignore {
                     return None;
                 } else if self.age_of_oldest(range) >= self.to_alarm {
                     State::Alarm
@@ -157,9 +158,9 @@ impl<'a> Rule<'a> {
             );
         }
         let treated = match self.missing {
-            Missing::Breaching => Some("Breaching"),
-            Missing::NotBreaching => Some("NonBreaching"),
-            Missing::Missing | Missing::Ignore => None,
+            Treat::Breaching => Some("Breaching"),
+            Treat::NotBreaching => Some("NonBreaching"),
+            Treat::Missing | Treat::Ignore => None,
         };
         let treated = treated.filter(|_| missing > 0).map(|how| {
             format!(
@@ -284,10 +285,10 @@ mod tests {
             })
             .collect();
         let ways = [
-            Missing::Missing,
-            Missing::Ignore,
-            Missing::Breaching,
-            Missing::NotBreaching,
+            Treat::Missing,
+            Treat::Ignore,
+            Treat::Breaching,
+            Treat::NotBreaching,
         ];
         let names = ways.map(|missing| {
             let rule = Rule {
@@ -341,7 +342,7 @@ mod tests {
             to_alarm: 1,
             threshold: 1.0,
             comparison: "GreaterThanThreshold",
-            missing: Missing::Breaching,
+            missing: Treat::Breaching,
         };
         let reason = |rule: &Rule<'_>, range: &[Option<Point>]| {
             rule.judge(range).map(|verdict| verdict.reason)
@@ -364,7 +365,7 @@ mod tests {
         );
         let rule = Rule {
             periods: 2,
-            missing: Missing::NotBreaching,
+            missing: Treat::NotBreaching,
             ..rule
         };
         assert_eq!(

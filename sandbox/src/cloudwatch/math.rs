@@ -148,11 +148,12 @@ impl Expression {
                     .collect::<Result<_, _>>()?,
             ),
             Self::Negated(inner) => map(inner.worth(known)?, |value| -value),
-            Self::Binary(left, operator, right) => {
-                combine(left.worth(known)?, right.worth(known)?, |a, b| {
-                    apply(operator, a, b)
-                })?
-            }
+            Self::Binary(left, operator, right) => combine(
+                left.worth(known)?,
+                right.worth(known)?,
+                known.len,
+                |a, b| apply(operator, a, b),
+            )?,
             Self::Call(function, arguments) => call(*function, arguments, known)?,
         })
     }
@@ -198,10 +199,13 @@ fn map(worth: Worth, with: impl Fn(f64) -> f64) -> Worth {
 fn combine(
     left: Worth,
     right: Worth,
+    len: usize,
     with: impl Fn(f64, f64) -> Option<f64>,
 ) -> Result<Worth, AwsError> {
     Ok(match (left, right) {
-        (Worth::Scalar(a), Worth::Scalar(b)) => Worth::Series(vec![with(a, b)]).flattened(),
+        (Worth::Scalar(a), Worth::Scalar(b)) => {
+            with(a, b).map_or_else(|| Worth::Series(vec![None; len]), Worth::Scalar)
+        }
         (Worth::Series(a), Worth::Scalar(b)) => {
             Worth::Series(a.into_iter().map(|a| with(a?, b)).collect())
         }
@@ -217,18 +221,6 @@ fn combine(
             ));
         }
     })
-}
-
-impl Worth {
-    /// A single value as a scalar.
-    fn flattened(self) -> Self {
-        match self {
-            Self::Series(points) if points.len() == 1 && points[0].is_some() => {
-                Self::Scalar(points[0].unwrap_or_default())
-            }
-            other => other,
-        }
-    }
 }
 
 fn call(
@@ -261,13 +253,20 @@ fn call(
             let Worth::Series(points) = one.worth(known)? else {
                 return Err(wrong());
             };
-            match with {
-                Expression::Name(word) if word == "REPEAT" => Worth::Series(repeated(points)),
-                Expression::Name(word) if word == "LINEAR" => {
-                    return Err(AwsError::not_modelled("FILL(.., LINEAR)"));
-                }
-                other => {
-                    let fill = other.points(known)?;
+            let word = match with {
+                Expression::Name(word) => word.as_str(),
+                Expression::Number(_)
+                | Expression::Text(_)
+                | Expression::List(_)
+                | Expression::Negated(_)
+                | Expression::Binary(..)
+                | Expression::Call(..) => "",
+            };
+            match word {
+                "REPEAT" => Worth::Series(repeated(points)),
+                "LINEAR" => return Err(AwsError::not_modelled("FILL(.., LINEAR)")),
+                _ => {
+                    let fill = with.points(known)?;
                     let filled = points.into_iter().zip(fill);
                     Worth::Series(filled.map(|(point, fill)| point.or(fill)).collect())
                 }

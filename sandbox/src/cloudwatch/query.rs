@@ -59,11 +59,15 @@ fn is_period(period: i64) -> bool {
 /// The start of a request, rounded as the API pages say: to the period if that is less than a minute,
 /// else to the minute, and for times more than 15 or 63 days ago to 5 minutes or an hour.
 fn rounded(start: i64, period: i64, now: i64) -> i64 {
-    let to = match now - start {
-        _ if period < 60 => period,
-        ..=1_296_000 => 60,
-        ..=5_443_200 => 300,
-        _ => 3600,
+    let age = now - start;
+    let to = if period < 60 {
+        period
+    } else if age <= 15 * 86_400 {
+        60
+    } else if age <= 63 * 86_400 {
+        300
+    } else {
+        3600
     };
     floor(start, to)
 }

@@ -281,9 +281,10 @@ impl State {
             let Ok(mut document) = serde_json::from_str::<Value>(document) else {
                 continue;
             };
-            match document["Statement"].take() {
-                Value::Array(several) => statements.extend(several),
-                one => statements.push(one),
+            let mut taken = document["Statement"].take();
+            match taken.as_array_mut() {
+                Some(several) => statements.append(several),
+                None => statements.push(taken),
             }
         }
         // Statement ids are unique within a policy only.
