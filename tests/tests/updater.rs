@@ -37,6 +37,21 @@ fn own() -> Architecture {
     }
 }
 
+/// Settings that users have, each of which would change the bytes or fail.
+const SETTINGS: &str = "[build]\n\
+    rustflags = [\"-C\", \"debuginfo=2\"]\n\
+    rustc-wrapper = \"no-such-wrapper\"\n\
+    [target.'cfg(unix)']\n\
+    rustflags = [\"-C\", \"opt-level=1\"]\n\
+    [target.x86_64-unknown-linux-gnu]\n\
+    linker = \"no-such-linker\"\n\
+    [target.aarch64-unknown-linux-gnu]\n\
+    linker = \"no-such-linker\"\n\
+    [profile.release]\n\
+    debug = 2\n\
+    [profile.updater]\n\
+    opt-level = 3\n";
+
 /// Two compilations that share nothing but the downloaded crates.
 struct Twice {
     here: Sources,
@@ -55,10 +70,7 @@ fn twice() -> &'static Twice {
     BUILT.get_or_init(|| {
         let here = Sources::new("a", "");
         // A user's own settings must change nothing.
-        let there = Sources::new(
-            "a-longer/path/to/the/sources",
-            "[build]\nrustflags = [\"-C\", \"debuginfo=2\"]\n[profile.updater]\nopt-level = 3\n",
-        );
+        let there = Sources::new("a-longer/path/to/the/sources", SETTINGS);
         let bootstraps = thread::scope(|scope| {
             let builds = [&here, &there].map(|copy| {
                 // Nothing is there before it was compiled, and a plan compiles nothing.

@@ -1,7 +1,7 @@
 //! Compiling the updater from a checkout, the same byte for byte in every folder and for every user.
 //!
-//! Cargo runs with a clean environment, its own target directory, the lock file and the profile
-//! `updater`; paths are mapped away. What comes out is kept under the digest of all that went in, so
+//! Cargo runs with a clean environment, its own target directory, the lock file and settings of its
+//! own; paths are mapped away. What comes out is kept under the digest of all that went in, so
 //! that a plan knows the bootstrap without compiling. A build script could not do this: it would run
 //! in whatever environment `cargo build` was called in.
 
@@ -23,8 +23,35 @@ use crate::stack::Architecture;
 const PACKAGE: &str = "spore-updater";
 const FOLDER: &str = "lambda";
 
-/// The profile in the workspace's Cargo.toml.
+/// The profile, named so that nobody mistakes what it gives for another build's.
 const PROFILE: &str = "updater";
+
+/// All of the profile, written out here and given on the command line, which a user's own cargo
+/// configuration cannot change (The Cargo Book, "Configuration": hierarchy); Cargo.toml it could. Small,
+/// since a cold start loads the file whole; unwinding, since a panic is to cost one answer, not the
+/// process.
+const PROFILE_SETTINGS: [&str; 12] = [
+    "inherits=\"release\"",
+    "opt-level=\"s\"",
+    "lto=\"fat\"",
+    "codegen-units=1",
+    "strip=true",
+    "debug=0",
+    "panic=\"unwind\"",
+    "debug-assertions=false",
+    "overflow-checks=false",
+    "incremental=false",
+    "rpath=false",
+    "split-debuginfo=\"off\"",
+];
+
+/// What else a user's own cargo configuration must not decide. Empty means none (The Cargo Book,
+/// "Configuration": build.rustc-wrapper).
+const OTHER_SETTINGS: [(&str, &str); 3] = [
+    ("RUSTC", "rustc"),
+    ("RUSTC_WRAPPER", ""),
+    ("RUSTC_WORKSPACE_WRAPPER", ""),
+];
 
 /// Below the checkout, ignored by git; emptied by `cargo clean`.
 const TARGET: &str = "target/updater";
@@ -82,6 +109,7 @@ impl Checkout {
         let target = self.root.join(TARGET);
         let triple = triple(wanted);
         let flags = self.flags(host, &compiler)?;
+        let linker = format!("target.{triple}.linker=\"cc\"");
         let mut cargo = self.program("cargo", host);
         cargo
             .args([
@@ -96,7 +124,12 @@ impl Checkout {
             .args(["--profile", PROFILE, "--target", triple])
             .arg("--target-dir")
             .arg(&target)
+            .args(["--config", &linker])
+            .envs(OTHER_SETTINGS)
             .env("CARGO_ENCODED_RUSTFLAGS", flags);
+        for setting in PROFILE_SETTINGS {
+            cargo.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
+        }
         self.run("cargo", cargo)?;
         let built = target.join(triple).join(PROFILE).join(BOOTSTRAP);
         let bytes = fs::read(&built).map_err(failed(&built))?;
@@ -173,6 +206,7 @@ impl Checkout {
         };
         add(compiler.said.as_bytes());
         add(triple(wanted).as_bytes());
+        add(PROFILE_SETTINGS.join("\n").as_bytes());
         for (name, bytes) in &files {
             add(name.as_os_str().as_encoded_bytes());
             add(bytes);
