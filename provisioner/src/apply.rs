@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::arg::Outputs;
 use crate::aws::Clients;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopped};
 use crate::desired::Desired;
 use crate::journal::{self, Lock};
 use crate::kind::{Look, Op, Seen, function, hosted_zone, kms_key, logs_key, rest_api};
@@ -76,12 +76,15 @@ enum Done {
 
 impl Driver<'_> {
     /// Carries a plan out under a lock. `interrupt` resolves when the user wants to stop.
+    ///
+    /// # Errors
+    /// When the clock cannot be waited on: the run ends where it is, as if the process had died.
     pub async fn drive(
         &mut self,
         plan: &Plan,
         lock: &mut Lock,
         interrupt: impl Future<Output = ()>,
-    ) -> (Outcome, Run) {
+    ) -> Result<(Outcome, Run), Stopped> {
         let mut run = Run::new(plan, self.wait_max);
         let started_at = self.clock.now();
         let mut history = vec![(started_at, format!("begin {}", plan.digest()))];
@@ -135,7 +138,7 @@ impl Driver<'_> {
                             interrupted = true;
                             run.on(Event::Interrupted, self.clock.now());
                         }
-                        () = self.clock.sleep_until(wake), if may_sleep => {}
+                        slept = self.clock.sleep_until(wake), if may_sleep => slept?,
                     }
                     self.keep_alive(lock).await;
                 }
@@ -156,7 +159,7 @@ impl Driver<'_> {
                 "the history of this run was not written: {failure}"
             )));
         }
-        (outcome, run)
+        Ok((outcome, run))
     }
 
     /// A create whose answer could be lost is announced in AWS first; a lost lock stops all writes.
@@ -167,12 +170,12 @@ impl Driver<'_> {
         op: &Op,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        if !self.clock.is_virtual() && lock.is_lost(now) {
+        if let Some(why) = lock.lost(now) {
             return Err(Failure {
                 operation: op.action().to_owned(),
                 class: Class::Refused,
                 code: String::new(),
-                message: "the lock could not be renewed for 10 min; another run may have it".into(),
+                message: why.to_owned(),
             });
         }
         if op.look().is_some() {
@@ -188,7 +191,7 @@ impl Driver<'_> {
         }
         // A lock that could not be renewed in time (a laptop that slept) may be somebody else's by now:
         // it is not renewed, and `before_write` starts nothing more.
-        if lock.is_lost(now) {
+        if lock.lost(now).is_some() {
             return;
         }
         if let Err(failure) = lock.renew(self.write, now).await {

@@ -18,6 +18,16 @@ pub enum Output {
     KeyArn,
     /// Id of the Route 53 change that a step started, without `/change/`.
     ChangeId,
+    /// Id of the REST API.
+    ApiId,
+    /// Id of the API's root resource.
+    RootResourceId,
+    /// Id of the API's resource that takes requests.
+    ResourceId,
+    /// Id of the API's request validator.
+    ValidatorId,
+    /// Id of the deployment that the API's stage serves.
+    DeploymentId,
 }
 
 impl Output {
@@ -28,6 +38,11 @@ impl Output {
             Output::NameServers => "name-servers",
             Output::KeyArn => "arn",
             Output::ChangeId => "change",
+            Output::ApiId => "id",
+            Output::RootResourceId => "root-resource",
+            Output::ResourceId => "resource",
+            Output::ValidatorId => "validator",
+            Output::DeploymentId => "deployment",
         }
     }
 }

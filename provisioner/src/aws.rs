@@ -2,6 +2,7 @@
 //! decides, retries or prints.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -34,6 +35,7 @@ use crate::arg::{Output, Outputs};
 use crate::clock::{SdkSleep, SigningTime};
 use crate::retry::{Class, Failure, classify};
 use crate::target::Target;
+use crate::updater::Bootstrap;
 
 /// Region of KMS for DNSSEC, of Route 53's signatures and metrics (Route 53 Developer Guide,
 /// "Working with customer managed keys for DNSSEC").
@@ -56,6 +58,8 @@ pub enum Access {
 pub struct Clients {
     /// API Gateway in the stack's region.
     pub apigateway: aws_sdk_apigateway::Client,
+    /// The updater's code, for those who upload it.
+    pub bootstrap: Option<Arc<Bootstrap>>,
     /// CloudWatch in the stack's region.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// CloudWatch in us-east-1, where Route 53's metrics are.
@@ -97,6 +101,7 @@ impl Clients {
             }};
         }
         Self {
+            bootstrap: None,
             apigateway: client!(aws_sdk_apigateway, region),
             cloudwatch: client!(aws_sdk_cloudwatch, region),
             cloudwatch_global: client!(aws_sdk_cloudwatch, GLOBAL_REGION),

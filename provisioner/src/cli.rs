@@ -48,7 +48,8 @@ struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Work on a simulated AWS kept in DIR: no credentials, no network, waits cost nothing.
+    /// Work on a simulated AWS kept in DIR: no credentials, no network. Waits cost nothing, unless a
+    /// server holds DIR.
     #[arg(
         long,
         global = true,
@@ -94,6 +95,8 @@ enum Command {
         /// Exit with 2 when changes are pending.
         #[arg(long)]
         detailed_exitcode: bool,
+        #[command(flatten)]
+        code: Code,
     },
     /// Make live AWS match the document, or carry out a plan file.
     Apply {
@@ -101,6 +104,8 @@ enum Command {
         stack: Option<PathBuf>,
         #[command(flatten)]
         go: Go,
+        #[command(flatten)]
+        code: Code,
     },
     /// Take the stack down, never breaking resolution.
     Destroy {
@@ -201,7 +206,8 @@ enum UpdaterCommand {
 
 #[derive(Debug, Subcommand)]
 enum SandboxCommand {
-    /// Serve the simulated AWS over HTTP for boto3, the AWS CLI and others.
+    /// Serve the simulated AWS over HTTP for boto3, the AWS CLI and others. Its time passes as the
+    /// host's does: what waits, waits, until `sandbox advance` moves it.
     Serve {
         /// Address to listen on; port 0 takes a free one.
         #[arg(long, default_value = "127.0.0.1:4566")]
@@ -316,8 +322,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             out,
             json,
             detailed_exitcode,
-        } => apply::plan(&global, stack, out, json, detailed_exitcode).await,
-        Command::Apply { stack, go } => apply::apply(&global, stack, &go).await,
+            code,
+        } => apply::plan(&global, stack, out, json, detailed_exitcode, &code).await,
+        Command::Apply { stack, go, code } => apply::apply(&global, stack, &go, &code).await,
         Command::Destroy {
             stack,
             go,

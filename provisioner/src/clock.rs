@@ -6,8 +6,10 @@ use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_async::time::TimeSource;
 use jiff::{SignedDuration, Timestamp};
 use spore_sandbox::door::Sandbox;
+use spore_sandbox::store::StoreError;
 
 use crate::condition::later;
+use crate::retry::{Class, Failure};
 
 /// Where the time comes from.
 #[derive(Debug, Clone)]
@@ -21,6 +23,23 @@ pub enum Clock {
     World(Sandbox),
 }
 
+/// A simulated clock that cannot be moved, as its folder cannot be written. Whoever waits has to stop:
+/// time stands still, and a wait that returned at once would be repeated without end.
+#[derive(Debug, thiserror::Error)]
+#[error("the simulated clock cannot be moved: {0}")]
+pub struct Stopped(#[from] StoreError);
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self {
+            operation: "sandbox".into(),
+            class: Class::Refused,
+            code: String::new(),
+            message: stopped.to_string(),
+        }
+    }
+}
+
 impl Clock {
     /// The time now.
     pub fn now(&self) -> Timestamp {
@@ -31,17 +50,17 @@ impl Clock {
     }
 
     /// Waits until `time`.
-    pub async fn sleep_until(&self, time: Timestamp) {
+    pub async fn sleep_until(&self, time: Timestamp) -> Result<(), Stopped> {
         match self {
             Clock::Host { .. } => {
                 let left = Duration::try_from(time.duration_since(self.now())).unwrap_or_default();
                 #[expect(clippy::disallowed_methods, reason = "the edge's one real sleep")]
                 tokio::time::sleep(left).await;
+                Ok(())
             }
             Clock::World(sandbox) => {
                 tokio::task::yield_now().await;
-                // A folder that cannot be written stops the next call with the reason.
-                let _ = sandbox.sleep_until(time);
+                Ok(sandbox.sleep_until(time)?)
             }
         }
     }
@@ -83,7 +102,35 @@ impl AsyncSleep for SdkSleep {
         let clock = self.0.clone();
         Sleep::new(async move {
             let until = later(clock.now(), duration);
-            clock.sleep_until(until).await;
+            // The SDK's sleep cannot fail. It pauses a handful of retries at most, and the wait after
+            // them tells what is wrong.
+            clock.sleep_until(until).await.ok();
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spore_sandbox::door::Options;
+
+    #[tokio::test]
+    async fn a_clock_whose_folder_is_gone_says_so() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let sandbox = Sandbox::open(Some(dir.path().join("world")), Options::default());
+        let clock = Clock::World(sandbox.expect("a world"));
+        let wait = async || {
+            clock
+                .sleep_until(later(clock.now(), Duration::from_secs(60)))
+                .await
+        };
+        assert!(wait().await.is_ok());
+        dir.close().expect("the folder can be removed");
+        let failure = Failure::from(
+            wait()
+                .await
+                .expect_err("there is nowhere to store the time"),
+        );
+        assert!(failure.to_string().contains("world"), "{failure}");
     }
 }

@@ -12,6 +12,9 @@ use crate::plan::StepId;
 /// absent only when this has passed since the last attempt to create it (ASSUMPTIONS.md, A-2).
 pub const LIST_LAG: Duration = Duration::from_secs(150);
 
+/// A holder of the lock without a sign of life for this long is believed gone (design, section 5).
+pub const STALE: Duration = Duration::from_secs(15 * 60);
+
 /// A fact that a step needs before it starts, or that shows it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

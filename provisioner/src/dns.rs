@@ -48,11 +48,20 @@ pub struct Dns {
     target: Target,
 }
 
-/// A server of a zone, by name and address.
+/// A server of a zone by name, and the address to ask it at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
     name: String,
-    address: IpAddr,
+    /// Or why there is none. Such a server is kept: resolvers may reach it, and what it answers them
+    /// is unknown.
+    address: Result<IpAddr, String>,
+}
+
+/// How a question travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Udp,
+    Tcp,
 }
 
 impl Dns {
@@ -78,21 +87,10 @@ impl Dns {
         edns.enable_dnssec();
         query.set_edns(edns);
         let bytes = query.to_vec().map_err(|error| error.to_string())?;
-        let answer = match &self.target {
-            Target::Local(sandbox) => sandbox
-                .dns(server, &bytes)
-                .ok_or_else(|| "no answer".to_owned())?,
-            Target::Served { dns, .. }
-            | Target::Aws {
-                simulated: Some((dns, _)),
-            } => {
-                let url = format!("{}/{server}", dns.trim_end_matches('/'));
-                target::request("POST", &url, "application/dns-message", bytes.into())
-                    .await?
-                    .to_vec()
-            }
-            Target::Aws { simulated: None } => over_network(server, &bytes).await?,
-        };
+        let mut answer = self.exchange(server, &bytes, Transport::Udp).await?;
+        if is_truncated(&answer) {
+            answer = self.exchange(server, &bytes, Transport::Tcp).await?;
+        }
         let answer = Message::from_vec(&answer).map_err(|error| error.to_string())?;
         if answer.metadata.id != query.metadata.id || answer.queries != query.queries {
             return Err("the answer is not to our question".into());
@@ -102,6 +100,36 @@ impl Dns {
             Ok(answer)
         } else {
             Err(format!("answered {code}"))
+        }
+    }
+
+    /// Carries one message to a server, and its answer back.
+    async fn exchange(
+        &self,
+        server: IpAddr,
+        query: &[u8],
+        transport: Transport,
+    ) -> Result<Vec<u8>, String> {
+        match &self.target {
+            Target::Local(sandbox) => match transport {
+                Transport::Udp => sandbox.dns(server, query),
+                Transport::Tcp => sandbox.dns_stream(server, query),
+            }
+            .ok_or_else(|| "no answer".to_owned()),
+            Target::Served { dns, .. }
+            | Target::Aws {
+                simulated: Some((dns, _)),
+            } => {
+                let transport = match transport {
+                    Transport::Udp => "",
+                    Transport::Tcp => "/tcp",
+                };
+                let url = format!("{}/{server}{transport}", dns.trim_end_matches('/'));
+                let query = query.to_vec().into();
+                let answer = target::request("POST", &url, "application/dns-message", query);
+                Ok(answer.await?.to_vec())
+            }
+            Target::Aws { simulated: None } => over_network(server, query, transport).await,
         }
     }
 
@@ -118,10 +146,13 @@ impl Dns {
         let views = servers.into_iter().map(|server| {
             let name = name.clone();
             async move {
-                let answer = self.delegation(&server, &name).await;
+                let answer = match &server.address {
+                    Ok(address) => self.delegation(*address, &name).await,
+                    Err(why) => Err(why.clone()),
+                };
                 ServerView {
                     name: server.name,
-                    address: server.address,
+                    address: server.address.ok(),
                     answer,
                 }
             }
@@ -176,44 +207,12 @@ impl Dns {
         }
     }
 
-    async fn delegation(&self, server: &Server, domain: &Name) -> Result<Delegated, String> {
+    async fn delegation(&self, server: IpAddr, domain: &Name) -> Result<Delegated, String> {
         let (ns, ds) = tokio::join!(
-            self.ask(server.address, domain, RecordType::NS),
-            self.ask(server.address, domain, RecordType::DS)
+            self.ask(server, domain, RecordType::NS),
+            self.ask(server, domain, RecordType::DS)
         );
-        let (ns, ds) = (ns?, ds?);
-        // An empty answer counts only from a server that speaks for the zone or refers to it; a lame
-        // one knows nothing of a DS record.
-        let refers = |answer: &Message| {
-            let mut records = answer.answers.iter().chain(&answer.authorities);
-            records.any(|record| record.name == *domain)
-        };
-        if !ds.metadata.authoritative && !refers(&ds) {
-            return Err("does not answer for the parent zone".into());
-        }
-        let mut delegated = Delegated::default();
-        for record in ns.answers.iter().chain(&ns.authorities) {
-            if let RData::NS(target) = &record.data
-                && record.name == *domain
-            {
-                delegated.name_servers.push(text(&target.0));
-                delegated.ns_ttl_secs = record.ttl;
-            }
-        }
-        for record in ds.answers.iter().filter(|record| record.name == *domain) {
-            if let RData::DNSSEC(DNSSECRData::DS(found)) = &record.data {
-                let ds = Ds {
-                    key_tag: found.key_tag(),
-                    algorithm: u8::from(found.algorithm()),
-                    digest_type: u8::from(found.digest_type()),
-                    digest: found.digest().to_vec(),
-                };
-                delegated.ds.push(ds.to_string());
-                delegated.ds_ttl_secs = record.ttl;
-            }
-        }
-        delegated.ds.sort();
-        Ok(delegated)
+        delegated(domain, &ns?, &ds?)
     }
 
     /// Walks down from the root until servers answer `name` themselves. For DS that is the parent
@@ -229,7 +228,7 @@ impl Dns {
             .iter()
             .map(|(name, address)| Server {
                 name: (*name).to_owned(),
-                address: IpAddr::from(*address),
+                address: Ok(IpAddr::from(*address)),
             })
             .collect();
         for _ in 0..DEPTH_MAX {
@@ -262,16 +261,26 @@ impl Dns {
         rtype: RecordType,
     ) -> Result<Message, String> {
         let mut why = "no servers".to_owned();
-        for server in servers.iter().take(SERVERS_TRIED) {
-            match self.ask(server.address, name, rtype).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => why = format!("{} ({}): {error}", server.name, server.address),
+        let mut tried = 0;
+        for server in servers {
+            let name_of = &server.name;
+            match &server.address {
+                Err(error) => why = format!("{name_of}: {error}"),
+                Ok(_) if tried == SERVERS_TRIED => break,
+                Ok(address) => match self.ask(*address, name, rtype).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => {
+                        why = format!("{name_of} ({address}): {error}");
+                        tried += 1;
+                    }
+                },
             }
         }
         Err(why)
     }
 
-    /// Every server of a referral with one address: from glue, else looked up.
+    /// Every server of a referral with one address, from glue, else looked up; those of which none can
+    /// be found as well, as long as one can.
     async fn servers_of(
         &self,
         referral: &Message,
@@ -279,7 +288,6 @@ impl Dns {
         depth: usize,
     ) -> Result<Vec<Server>, String> {
         let mut servers = Vec::new();
-        let mut why = format!("no name server of {child} has an address");
         for record in referral
             .authorities
             .iter()
@@ -293,32 +301,72 @@ impl Dns {
                 .iter()
                 .filter(|glue| glue.name == target.0);
             let mut addresses: Vec<IpAddr> = glue.filter_map(address).collect();
+            let mut why = "its name has no address".to_owned();
             if addresses.is_empty() && depth < DEPTH_MAX {
                 match Box::pin(self.addresses(&target.0, depth + 1)).await {
                     Ok(found) => addresses = found,
-                    Err(error) => why = error,
+                    Err(error) => why = format!("its address could not be looked up: {error}"),
                 }
             }
             // One address each: the question is what the server says, not how it is reached.
             addresses.sort_by_key(IpAddr::is_ipv6);
-            if let Some(address) = addresses.first() {
-                servers.push(Server {
-                    name: text(&target.0),
-                    address: *address,
-                });
-            }
+            servers.push(Server {
+                name: text(&target.0),
+                address: addresses.first().copied().ok_or(why),
+            });
         }
-        if servers.is_empty() {
-            Err(why)
-        } else {
-            Ok(servers)
+        let is_reachable = |server: &Server| server.address.is_ok();
+        if servers.iter().any(is_reachable) {
+            return Ok(servers);
         }
+        let reasons = servers.iter().filter_map(|server| {
+            Some(format!(
+                "{}: {}",
+                server.name,
+                server.address.as_ref().err()?
+            ))
+        });
+        Err(reasons
+            .last()
+            .unwrap_or_else(|| format!("no name server of {child} is known")))
     }
 
     async fn addresses(&self, name: &Name, depth: usize) -> Result<Vec<IpAddr>, String> {
         let reached = Box::pin(self.descend(name, RecordType::A, depth)).await?;
         Ok(reached.answer.answers.iter().filter_map(address).collect())
     }
+}
+
+/// What a parent server's answers to NS and DS say. An empty answer counts only from a server that
+/// speaks for the zone or refers to it; a lame one knows nothing of a DS record.
+fn delegated(domain: &Name, ns: &Message, ds: &Message) -> Result<Delegated, String> {
+    let mut records = ds.answers.iter().chain(&ds.authorities);
+    if !ds.metadata.authoritative && !records.any(|record| record.name == *domain) {
+        return Err("does not answer for the parent zone".into());
+    }
+    let mut delegated = Delegated::default();
+    for record in ns.answers.iter().chain(&ns.authorities) {
+        if let RData::NS(target) = &record.data
+            && record.name == *domain
+        {
+            delegated.name_servers.push(text(&target.0));
+            delegated.ns_ttl_secs = record.ttl;
+        }
+    }
+    for record in ds.answers.iter().filter(|record| record.name == *domain) {
+        if let RData::DNSSEC(DNSSECRData::DS(found)) = &record.data {
+            let ds = Ds {
+                key_tag: found.key_tag(),
+                algorithm: u8::from(found.algorithm()),
+                digest_type: u8::from(found.digest_type()),
+                digest: found.digest().to_vec(),
+            };
+            delegated.ds.push(ds.to_string());
+            delegated.ds_ttl_secs = record.ttl;
+        }
+    }
+    delegated.ds.sort();
+    Ok(delegated)
 }
 
 struct Reached {
@@ -360,26 +408,30 @@ fn text(name: &Name) -> String {
     }
 }
 
-async fn over_network(server: IpAddr, query: &[u8]) -> Result<Vec<u8>, String> {
-    let timed_out = |_| "no answer in time".to_owned();
+/// TC, bit 1 of the third octet (RFC 1035, section 4.1.1): what is missing has to be asked for over TCP,
+/// and is not absent.
+fn is_truncated(answer: &[u8]) -> bool {
+    answer.get(2).is_some_and(|flags| flags & 0x02 != 0)
+}
+
+/// Asks twice: a datagram, or the start of a connection, may be lost.
+async fn over_network(
+    server: IpAddr,
+    query: &[u8],
+    transport: Transport,
+) -> Result<Vec<u8>, String> {
     let mut last = String::new();
     for _ in 0..2 {
-        match tokio::time::timeout(TIMEOUT, udp(server, query))
-            .await
-            .map_err(timed_out)
-        {
-            Ok(Ok(answer)) => {
-                // TC, bit 1 of the third octet (RFC 1035, section 4.1.1): ask again over TCP.
-                if answer.get(2).is_some_and(|flags| flags & 0x02 != 0) {
-                    return tokio::time::timeout(TIMEOUT, tcp(server, query))
-                        .await
-                        .map_err(timed_out)?
-                        .map_err(|error| error.to_string());
-                }
-                return Ok(answer);
+        let exchange = async {
+            match transport {
+                Transport::Udp => udp(server, query).await,
+                Transport::Tcp => tcp(server, query).await,
             }
+        };
+        match tokio::time::timeout(TIMEOUT, exchange).await {
+            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => last = error.to_string(),
-            Err(error) => last = error,
+            Err(_) => last = "no answer in time".to_owned(),
         }
     }
     Err(last)
@@ -409,4 +461,101 @@ async fn tcp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut answer = vec![0; len];
     stream.read_exact(&mut answer).await?;
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_proto::rr::rdata;
+    use spore_sandbox::dns::RegistrarAction;
+    use spore_sandbox::door::{Options, Sandbox};
+
+    const DOMAIN: &str = "spore.example.edu";
+
+    fn name(text: &str) -> Name {
+        Name::from_str(text).expect("a name")
+    }
+
+    fn record(owner: &str, data: RData) -> Record {
+        Record::from_rdata(name(owner), 3_600, data)
+    }
+
+    fn sandbox() -> Sandbox {
+        Sandbox::open(None, Options::default()).expect("a world")
+    }
+
+    #[test]
+    fn a_lame_server_says_nothing_about_ds() {
+        let domain = name("spore.example.edu.");
+        let empty = Message::query();
+        assert!(delegated(&domain, &empty, &empty).is_err());
+        // One that refers elsewhere, upwards, is as lame.
+        let mut upwards = Message::query();
+        let root = RData::NS(rdata::NS(name("a.root-servers.net.")));
+        upwards.authorities.push(record(".", root));
+        assert!(delegated(&domain, &upwards, &upwards).is_err());
+        // An empty answer of the zone's own server is an answer, and so is a referral to the zone.
+        let mut own = Message::query();
+        own.metadata.authoritative = true;
+        assert_eq!(delegated(&domain, &own, &own), Ok(Delegated::default()));
+        let mut referral = Message::query();
+        let server = RData::NS(rdata::NS(name("ns-1.awsdns-00.com.")));
+        referral
+            .authorities
+            .push(record("spore.example.edu.", server));
+        let said = delegated(&domain, &referral, &referral).expect("a referral");
+        assert_eq!(said.name_servers, ["ns-1.awsdns-00.com"]);
+        assert!(said.ds.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_server_without_an_address_is_unknown_and_not_left_out() {
+        let dns = Dns::new(&Target::Local(sandbox()));
+        let mut referral = Message::query();
+        for server in ["ns1.example.edu.", "ns.no-such-domain.edu."] {
+            let data = RData::NS(rdata::NS(name(server)));
+            referral.authorities.push(record("example.edu.", data));
+        }
+        let glue = RData::A(rdata::A::new(192, 0, 2, 1));
+        referral.additionals.push(record("ns1.example.edu.", glue));
+        let servers = dns.servers_of(&referral, &name("example.edu."), 0).await;
+        let servers = servers.expect("one can be asked");
+        assert_eq!(servers.len(), 2);
+        assert_eq!(servers[0].address, Ok(IpAddr::from([192, 0, 2, 1])));
+        assert!(servers[1].address.is_err());
+        // Without any nothing can be asked, and that is said.
+        referral.additionals.clear();
+        referral.authorities.remove(0);
+        let servers = dns.servers_of(&referral, &name("example.edu."), 0).await;
+        assert!(servers.expect_err("no server").contains("no-such-domain"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_fit_a_datagram_is_asked_for_over_tcp() {
+        let sandbox = sandbox();
+        let records: Vec<String> = (1..=30)
+            .map(|tag| format!("{tag} 13 2 {}", "AB".repeat(32)))
+            .collect();
+        let zone = DOMAIN.to_owned();
+        let servers = Some(vec!["ns1.elsewhere.example".to_owned()]);
+        for action in [
+            RegistrarAction::Delegate {
+                zone: zone.clone(),
+                name_servers: servers,
+            },
+            RegistrarAction::Ds {
+                zone,
+                records: records.clone(),
+            },
+        ] {
+            let done = sandbox.with_world(|world, now| world.registrar(now, action));
+            done.expect("stored").expect("the registrar does it");
+        }
+        let view = Dns::new(&Target::Local(sandbox)).parent(DOMAIN).await;
+        let answers = view.all().expect("every server answers");
+        assert!(!answers.is_empty());
+        for answer in answers {
+            assert_eq!(answer.ds.len(), records.len());
+        }
+    }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::desired::Desired;
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
-use crate::snapshot::{Caller, Delegated, Observation, ParentView, ServerView, Snapshot};
+use crate::snapshot::{Caller, Code, Delegated, Observation, ParentView, ServerView, Snapshot};
 
 pub const DOMAIN: &str = "spore.example.edu";
 pub const ZONE: &str = "Z0001";
@@ -49,6 +49,8 @@ pub fn empty() -> Snapshot {
         query_logging: Observation::Absent,
         roles: BTreeMap::new(),
         function: Observation::Absent,
+        unreserved_concurrency: Ok(Some(1_000)),
+        code: Code::BuiltAtApply,
         api_account: Observation::Absent,
         rest_api: Observation::Absent,
         metric_filters: BTreeMap::new(),
@@ -122,7 +124,7 @@ pub fn applied() -> Snapshot {
 pub fn parent(answer: Delegated) -> ParentView {
     let server = |name: &str, address: [u8; 4]| ServerView {
         name: name.into(),
-        address: IpAddr::from(address),
+        address: Some(IpAddr::from(address)),
         answer: Ok(answer.clone()),
     };
     ParentView::Seen {

@@ -18,14 +18,13 @@ use jiff::Timestamp;
 use crate::addr::Addr;
 use crate::aws::{Answer as _, Clients};
 use crate::clock::Clock;
-use crate::condition::{LIST_LAG, later};
+use crate::condition::{LIST_LAG, STALE, later};
 use crate::desired::Desired;
+use crate::kind::journal_group::{DsSeen, EVIDENCE_DS_GONE, EVIDENCE_DS_TTL};
 use crate::retry::{self, Class, Failure};
 use crate::snapshot::{LockSeen, holder_words};
 use crate::tags;
 
-/// A holder without a sign of life for this long is believed gone (design, section 5).
-pub const STALE: Duration = Duration::from_secs(15 * 60);
 /// How often a holder shows it lives.
 pub const HEARTBEAT: Duration = Duration::from_secs(60);
 /// A holder that could not renew for this long stops: another may take over soon after.
@@ -38,6 +37,7 @@ const TAG_INTENT: &str = "spore:intent:";
 
 /// The holder of a lock that was given back but not removed, because it has intents to tell.
 pub const NOBODY: &str = "nobody";
+const TAKEN_OVER: &str = "another run has taken the lock over";
 /// Number of the take-over after which the holder wrote its name.
 const TAG_TAKEOVER: &str = "spore:lock-takeover";
 
@@ -49,6 +49,8 @@ pub struct Lock {
     /// Intents of an earlier holder, for the planner.
     pub seen: LockSeen,
     beat: Timestamp,
+    /// Whether another run was seen to hold it since.
+    taken_over: bool,
     clock: Clock,
 }
 
@@ -89,10 +91,12 @@ pub async fn take(
         seen: LockSeen {
             holder: me.clone(),
             own: true,
+            is_abandoned: false,
             beat: now,
             intents,
         },
         beat: now,
+        taken_over: false,
         clock: clock.clone(),
     };
     let call = write.logs.create_log_group().log_group_name(&name);
@@ -117,8 +121,12 @@ pub async fn take(
     let (takeovers, newest) = unthrottled(clock, async || takeovers(write, &name).await).await?;
     let alive_at = newest.map_or(seen.beat, |newest| newest.max(seen.beat));
     let until = later(alive_at, STALE);
-    // The name in the tags is that of the last holder only when no later take-over is under way.
-    let free = (seen.holder == NOBODY || is_dead_here(&seen.holder)) && takeovers == written;
+    // The name in the tags is that of the last holder only when no later take-over is under way. Of a
+    // take-over under way nobody can tell who makes it, as a log stream's name is all that one atomic
+    // call can write and it has to be the same for all who try: whoever died between that call and its
+    // tags is told from one who is slow only by time. It takes two deaths, the second between two calls
+    // that follow each other, to wait those 15 min.
+    let free = seen.is_abandoned && takeovers == written;
     if now < until && !free {
         return Ok(Taken::Held {
             holder: holder_words(&seen.holder),
@@ -171,7 +179,7 @@ async fn unthrottled<T>(
             return answer;
         }
         let again = later(clock.now(), retry::pause(number));
-        clock.sleep_until(again).await;
+        clock.sleep_until(again).await?;
     }
     call().await
 }
@@ -192,12 +200,11 @@ async fn look_closely(read: &Clients, arn: &str) -> Result<Option<(LockSeen, usi
     let takeover = tags
         .get(TAG_TAKEOVER)
         .and_then(|number| number.parse().ok());
+    let holder = tags.get(TAG_HOLDER).map_or("unknown", String::as_str);
     let lock = LockSeen {
-        holder: tags
-            .get(TAG_HOLDER)
-            .cloned()
-            .unwrap_or_else(|| "unknown".into()),
+        holder: holder.to_owned(),
         own: false,
+        is_abandoned: holder == NOBODY || is_dead_here(holder),
         // A lock without a readable time is as old as can be: its holder never wrote one.
         beat: tags
             .get(TAG_BEAT)
@@ -240,13 +247,37 @@ impl Lock {
         later(self.beat, HEARTBEAT)
     }
 
-    /// Whether renewing failed for so long that another may take over.
-    pub fn is_lost(&self, now: Timestamp) -> bool {
-        now >= later(self.beat, LOST)
+    /// Why nothing more may be written under this lock, if so: another run has taken it over, or
+    /// renewing failed for so long that one may soon.
+    pub fn lost(&self, now: Timestamp) -> Option<&'static str> {
+        if self.taken_over {
+            Some(TAKEN_OVER)
+        } else if !self.clock.is_virtual() && now >= later(self.beat, LOST) {
+            Some("the lock could not be renewed for 10 min; another run may have it")
+        } else {
+            None
+        }
+    }
+
+    /// Reads whose lock it is before writing to it: a run that was suspended while another took over
+    /// must neither renew that run's lock nor write anything else.
+    async fn verify(&mut self, read: &Clients, operation: &str) -> Result<(), Failure> {
+        let looked = unthrottled(&self.clock, async || look_closely(read, &self.arn).await).await?;
+        if looked.is_some_and(|(seen, _)| seen.holder == self.seen.holder) {
+            return Ok(());
+        }
+        self.taken_over = true;
+        Err(Failure {
+            operation: operation.to_owned(),
+            class: Class::Refused,
+            code: String::new(),
+            message: TAKEN_OVER.to_owned(),
+        })
     }
 
     /// Shows that the holder lives.
     pub async fn renew(&mut self, write: &Clients, now: Timestamp) -> Result<(), Failure> {
+        self.verify(write, "logs:TagResource").await?;
         let call = write
             .logs
             .tag_resource()
@@ -268,6 +299,7 @@ impl Lock {
         addr: &Addr,
         now: Timestamp,
     ) -> Result<(), Failure> {
+        self.verify(write, "logs:TagResource").await?;
         let word = addr.kind().word();
         let key = format!("{TAG_INTENT}{word}");
         let call = write
@@ -358,23 +390,76 @@ pub async fn record(
         Err(failure) if failure.class == Class::AlreadyThere => {}
         Err(failure) => return Err(failure),
     }
-    let mut events = Vec::new();
-    for (time, line) in lines {
-        let event = InputLogEvent::builder()
-            .timestamp(time.as_millisecond())
-            .message(line);
-        events.extend(event.build());
+    for batch in batches(lines) {
+        let mut events = Vec::new();
+        for (time, line) in batch {
+            let event = InputLogEvent::builder()
+                .timestamp(time.as_millisecond())
+                .message(line);
+            events.extend(event.build());
+        }
+        let call = write
+            .logs
+            .put_log_events()
+            .log_group_name(&group)
+            .log_stream_name(&stream)
+            .set_log_events(Some(events));
+        unthrottled(clock, async || {
+            call.clone().send().await.or_fail("logs:PutLogEvents")
+        })
+        .await?;
     }
-    let call = write
-        .logs
-        .put_log_events()
-        .log_group_name(group)
-        .log_stream_name(stream);
-    let call = call.set_log_events(Some(events));
-    unthrottled(clock, async || {
-        call.clone().send().await.or_fail("logs:PutLogEvents")
-    })
-    .await?;
+    Ok(())
+}
+
+/// The longest span of one batch of events (CloudWatch Logs API, PutLogEvents: 24 hours), less a second
+/// for what rounding could add.
+const BATCH_SPAN: Duration = Duration::from_secs(86_399);
+/// The most events of one batch (same page: 10,000, or 1 MiB with 26 bytes more for each; ours have a few
+/// hundred bytes).
+const BATCH_EVENTS: usize = 1_000;
+
+/// Lines in batches that one call takes; a run that waited for days has several.
+fn batches(lines: Vec<(Timestamp, String)>) -> Vec<Vec<(Timestamp, String)>> {
+    let mut batches: Vec<Vec<(Timestamp, String)>> = Vec::new();
+    for (time, line) in lines {
+        let fits = |batch: &Vec<(Timestamp, String)>| {
+            let first = batch.first().map_or(time, |(first, _)| *first);
+            batch.len() < BATCH_EVENTS && time <= later(first, BATCH_SPAN)
+        };
+        match batches.last_mut() {
+            Some(batch) if fits(batch) => batch.push((time, line)),
+            Some(_) | None => batches.push(vec![(time, line)]),
+        }
+    }
+    batches
+}
+
+/// Writes down what was seen of DS records at the parent, for a later hold-down. The caller holds the
+/// lock. A TTL comes before the outdated evidence goes: a run that dies in between waits too long.
+pub async fn remember_ds(
+    write: &Clients,
+    clock: &Clock,
+    desired: &Desired,
+    seen: DsSeen,
+) -> Result<(), Failure> {
+    let arn = desired.log_group_arn(&desired.journal_group());
+    if let Some(ttl) = seen.ttl_secs {
+        let call = write.logs.tag_resource().resource_arn(&arn);
+        let call = call.tags(EVIDENCE_DS_TTL, ttl.to_string());
+        unthrottled(clock, async || {
+            call.clone().send().await.or_fail("logs:TagResource")
+        })
+        .await?;
+    }
+    if seen.is_back {
+        let call = write.logs.untag_resource().resource_arn(&arn);
+        let call = call.tag_keys(EVIDENCE_DS_GONE);
+        unthrottled(clock, async || {
+            call.clone().send().await.or_fail("logs:UntagResource")
+        })
+        .await?;
+    }
     Ok(())
 }
 
@@ -433,6 +518,21 @@ fn start_ticks(pid: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_of_days_is_written_in_batches_of_a_day() {
+        let start: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
+        let at = |hours: u64| later(start, Duration::from_secs(hours * 3_600));
+        let sizes = |hours: &[u64]| {
+            let lines = hours.iter().map(|hours| (at(*hours), "line".to_owned()));
+            let batches = batches(lines.collect());
+            batches.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[0, 0, 23]), [3]);
+        assert_eq!(sizes(&[0, 1, 24, 25, 47, 48]), [2, 3, 1]);
+        assert_eq!(sizes(&[5; 2_500]), [1_000, 1_000, 500]);
+    }
 
     #[test]
     fn this_process_lives_and_others_are_told_apart() {

@@ -14,7 +14,7 @@ use crate::kind::{
     logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
 use crate::retry::Failure;
-use crate::snapshot::{Caller, LockSeen, Observation, Snapshot};
+use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
 
 /// Reads everything a plan is made from.
 ///
@@ -26,6 +26,7 @@ pub async fn snapshot(
     clock: &Clock,
     desired: &Desired,
     records: Records,
+    code: Code,
     lock: Option<LockSeen>,
 ) -> Result<Snapshot, Failure> {
     let taken_at = clock.now();
@@ -37,7 +38,7 @@ pub async fn snapshot(
             role::observe(read, desired),
             function::observe(read, desired),
             api_account::observe(read, desired),
-            rest_api::observe(read, desired),
+            rest_api::list(read),
             metric_filter::observe(read, desired),
             delegation::observe(read, desired),
         )
@@ -84,8 +85,13 @@ pub async fn snapshot(
         .map(str::to_owned);
     let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
+    let remembered_api = journal_group
+        .present()
+        .and_then(|journal| journal.evidence(journal_group::EVIDENCE_API))
+        .map(str::to_owned);
+    let (logs_policy, roles, function, api_account, listed_apis, metric_filters, delegation) = rest;
     // Second level: the details of what was found.
-    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms) = tokio::join!(
+    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms, rest_api) = tokio::join!(
         hosted_zone::detail(read, picked.clone(), records),
         async {
             match (&zone_id, &picked) {
@@ -105,13 +111,15 @@ pub async fn snapshot(
         logs_key::observe(read, desired, logs_key, &tagged),
         log_group::observe(read, desired, &groups, &query_groups, &tagged),
         alarm::observe(read, desired, listed_alarms, &tagged),
+        rest_api::observe(read, desired, listed_apis, remembered_api.as_deref()),
     );
-    let (logs_policy, roles, function, api_account, rest_api, metric_filters, delegation) = rest;
+    let (function, unreserved_concurrency) = function;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
+    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -125,6 +133,8 @@ pub async fn snapshot(
         query_logging,
         roles,
         function,
+        unreserved_concurrency,
+        code,
         api_account,
         rest_api,
         metric_filters,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
-use crate::condition::Condition;
+use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
 use crate::ds::{DnsKey, Ds};
 use crate::graph;
@@ -292,6 +292,13 @@ pub enum Report {
         /// Why.
         why: String,
     },
+    /// Another run holds the lock and shows signs of life; apply waits for it.
+    AtWork {
+        /// Who holds it.
+        holder: String,
+        /// Its last sign of life.
+        beat: Timestamp,
+    },
     /// An interrupted run left its lock behind; apply takes it over and removes it.
     LeftoverLock {
         /// Who held it.
@@ -468,14 +475,18 @@ fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, 
     let steps = resolve_edges(&plan.known, drafts);
     plan.steps = graph::order(steps);
     if let Some(lock) = snapshot.lock.as_ref().filter(|lock| !lock.own) {
-        plan.report.push(Report::LeftoverLock {
-            holder: holder_words(&lock.holder),
-            beat: lock.beat,
+        let (holder, beat) = (holder_words(&lock.holder), lock.beat);
+        let is_left = lock.is_abandoned || snapshot.taken_at >= later(beat, STALE);
+        plan.report.push(if is_left {
+            Report::LeftoverLock { holder, beat }
+        } else {
+            Report::AtWork { holder, beat }
         });
     }
-    if plan.goal == Goal::Converge {
-        plan.notices.extend(outside(desired, snapshot));
-    }
+    plan.notices.extend(match plan.goal {
+        Goal::Converge => outside(desired, snapshot),
+        Goal::Destroy(_) => dangling(desired, snapshot),
+    });
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan
 }
@@ -529,6 +540,36 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     })
 }
 
+/// A delegation that outlives its zone: whoever gets those name servers for a zone of this name next
+/// answers for it. Named with the exact records, since the people of the parent zone need those.
+fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    let ParentView::Seen { zone, servers } = &snapshot.parent else {
+        return None;
+    };
+    let answers = servers
+        .iter()
+        .filter_map(|server| server.answer.as_ref().ok());
+    // In the parent's own order, and one that differs between its servers as well.
+    let mut delegated: Vec<&str> = Vec::new();
+    for server in answers.flat_map(|answer| &answer.name_servers) {
+        if !delegated.contains(&server.as_str()) {
+            delegated.push(server);
+        }
+    }
+    if delegated.is_empty() {
+        return None;
+    }
+    let records: Vec<String> = delegated
+        .iter()
+        .map(|server| format!("{}. IN NS {server}.", desired.domain))
+        .collect();
+    Some(format!(
+        "once the zone is gone, have {zone} withdraw its delegation: {}; until then whoever gets one \
+         of these name servers for a zone of this name answers for it",
+        records.join("; ")
+    ))
+}
+
 /// Takes out the steps of blocked resources and of everything that refers to them.
 fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
     let mut blocked: BTreeMap<Addr, Addr> = plan
@@ -542,6 +583,7 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
             | Report::Accepted { .. }
             | Report::Warning { .. }
             | Report::Left { .. }
+            | Report::AtWork { .. }
             | Report::LeftoverLock { .. } => None,
         })
         .collect();
@@ -702,6 +744,7 @@ impl Plan {
                 | Report::Accepted { .. }
                 | Report::Warning { .. }
                 | Report::Left { .. }
+                | Report::AtWork { .. }
                 | Report::LeftoverLock { .. } => None,
             })
             .collect()
@@ -717,8 +760,27 @@ impl Plan {
             | Report::External { .. }
             | Report::Accepted { .. }
             | Report::Warning { .. }
+            | Report::AtWork { .. }
             | Report::Left { .. } => None,
         })
+    }
+
+    /// What is left in place on purpose, and why.
+    pub fn left(&self) -> Vec<(&str, &str)> {
+        self.report
+            .iter()
+            .filter_map(|report| match report {
+                Report::Left { what, why } => Some((what.as_str(), why.as_str())),
+                Report::Blocked { .. }
+                | Report::UpToDate(_)
+                | Report::HeldBack { .. }
+                | Report::External { .. }
+                | Report::Accepted { .. }
+                | Report::Warning { .. }
+                | Report::AtWork { .. }
+                | Report::LeftoverLock { .. } => None,
+            })
+            .collect()
     }
 
     /// Whether resources wait for somebody outside.

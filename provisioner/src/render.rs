@@ -10,6 +10,7 @@ use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey};
 use crate::journal;
+use crate::kind::hosted_zone;
 use crate::plan::{Change, Field, Goal, Plan, Report, Symbol, span};
 use crate::run::{Run, StatusText};
 
@@ -239,6 +240,9 @@ fn note(report: &Report) -> Option<String> {
         }
         Report::Warning { addr, what } => Some(format!("warning: {addr}: {what}")),
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
+        Report::AtWork { holder, beat } => Some(format!(
+            "{holder} is at work on this stack (last sign of life {beat:.0}); apply waits for it"
+        )),
         Report::LeftoverLock { holder, beat } if holder == journal::NOBODY => Some(format!(
             "the run that ended at {beat:.0} left word of what it began to create; that is looked for first"
         )),
@@ -384,22 +388,33 @@ pub fn ds_bind(desired: &Desired, key: &DnsKey) -> String {
         .concat()
 }
 
-/// Record sets as a master file (RFC 1035, section 5). Alias records, which no master file can hold,
-/// stand in comments.
-pub fn zone_file(
-    domain: &str,
-    records: &[crate::kind::hosted_zone::RecordSet],
-    now: jiff::Timestamp,
-) -> String {
+/// The records of a zone as a master file (RFC 1035, section 5). Alias records, which no master file
+/// can hold, stand in comments, each as the change that makes it again.
+pub fn zone_file(domain: &str, zone: &hosted_zone::Live, now: jiff::Timestamp) -> String {
     let mut out = format!("; {domain}, written by spore-infra at {now:.0}\n$ORIGIN {domain}.\n");
-    for set in records {
+    if zone.records.iter().any(|set| set.alias.is_some()) {
+        let _ = write!(
+            out,
+            "; Alias records are in comments below: no master file can hold them. To make one again in a\n\
+             ; new zone, give its JSON to\n\
+             ;   aws route53 change-resource-record-sets --hosted-zone-id ID --change-batch 'JSON'\n\
+             ; A HostedZoneId of {} is that of this zone: put the new zone's there instead.\n",
+            zone.id
+        );
+    }
+    for set in &zone.records {
         let name = decimal_escapes(&set.name);
-        if let Some((zone, target, health)) = &set.alias {
-            let _ = writeln!(
-                out,
-                "; {name} ALIAS {} to {target} (hosted zone {zone}, evaluate target health {health})",
-                set.rtype
-            );
+        if let Some((target_zone, target, health)) = &set.alias {
+            let change = json!({"Changes": [{"Action": "CREATE", "ResourceRecordSet": {
+                "Name": set.name,
+                "Type": set.rtype,
+                "AliasTarget": {
+                    "HostedZoneId": target_zone,
+                    "DNSName": target,
+                    "EvaluateTargetHealth": health,
+                },
+            }}]});
+            let _ = writeln!(out, "; {change}");
             continue;
         }
         let ttl = set.ttl_secs.unwrap_or_default();
@@ -446,6 +461,39 @@ fn decimal_escapes(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alias_record_is_kept_as_the_change_that_makes_it_again() {
+        let set = |name: &str, alias| hosted_zone::RecordSet {
+            name: name.into(),
+            rtype: "A".into(),
+            alias,
+            ..hosted_zone::RecordSet::default()
+        };
+        let target = (
+            "Z2FDTNDATAQYW2".to_owned(),
+            "d1.cloudfront.net.".to_owned(),
+            true,
+        );
+        let mut zone = hosted_zone::Live {
+            id: "ZOLD".into(),
+            records: vec![set("\\052.spore.example.edu.", Some(target))],
+            ..hosted_zone::Live::default()
+        };
+        let text = zone_file("spore.example.edu", &zone, jiff::Timestamp::UNIX_EPOCH);
+        assert!(text.contains("ZOLD"), "{text}");
+        let json = text.lines().find_map(|line| line.strip_prefix("; {"));
+        let change: Value = serde_json::from_str(&format!("{{{}", json.expect("a change")))
+            .expect("JSON in one line");
+        let record = &change["Changes"][0]["ResourceRecordSet"];
+        assert_eq!(record["Name"], "\\052.spore.example.edu.");
+        assert_eq!(record["AliasTarget"]["HostedZoneId"], "Z2FDTNDATAQYW2");
+        assert_eq!(record["AliasTarget"]["DNSName"], "d1.cloudfront.net.");
+        assert_eq!(record["AliasTarget"]["EvaluateTargetHealth"], true);
+        zone.records.clear();
+        let text = zone_file("spore.example.edu", &zone, jiff::Timestamp::UNIX_EPOCH);
+        assert!(!text.contains("Alias"));
+    }
 
     #[test]
     fn octal_escapes_become_decimal_and_others_stay() {

@@ -70,8 +70,14 @@ pub fn classify(operation: &str, code: &str, message: &str, status: u16) -> Clas
             Class::Propagating
         }
         // API Gateway does not see the new logging role, or its trust, yet.
+        // ("The role ARN does not have required permissions configured", "API Gateway could not
+        // successfully write to CloudWatch Logs using the ARN specified"), nor a stage the account's
+        // new setting ("CloudWatch Logs role ARN must be set in account settings to enable logging").
         "BadRequestException"
-            if operation == "apigateway:UpdateAccount" && message.contains("role") =>
+            if (operation == "apigateway:UpdateAccount" && message.contains("role"))
+                || (["apigateway:UpdateAccount", "apigateway:UpdateStage"]
+                    .contains(&operation)
+                    && message.contains("CloudWatch Logs")) =>
         {
             Class::Propagating
         }
@@ -229,6 +235,13 @@ mod tests {
             400,
             Class::Refused,
         );
+        let bad = "BadRequestException";
+        let (account, stage) = ("apigateway:UpdateAccount", "apigateway:UpdateStage");
+        let no_right = "The role ARN does not have required permissions configured.";
+        let unset = "CloudWatch Logs role ARN must be set in account settings to enable logging";
+        check(account, bad, no_right, 400, Class::Propagating);
+        check(stage, bad, unset, 400, Class::Propagating);
+        check(stage, bad, "Invalid patch path", 400, Class::Refused);
         check(
             "sts:GetCallerIdentity",
             "ExpiredToken",

@@ -523,6 +523,9 @@ impl Run {
                 entry.unanswered_before = true;
                 look(Purpose::CarriedOut, what)
             }
+            // Without a look nobody knows whether this one was carried out: repeating it blindly could
+            // make a second object. The next run looks, as the lock's intent says.
+            (Class::Unanswered, Some(_)) => State::Failed(failure),
             (Class::Unanswered, None) if patient => {
                 entry.unanswered_before = true;
                 again(entry.attempts)
@@ -864,7 +867,7 @@ mod tests {
             _ => Ok(brings(op)),
         };
         let found = |_: &StepId, look: &Look, _: Timestamp| match look {
-            Look::Key => Ok(Seen::Found(Outputs::from([(
+            Look::Key | Look::LogsKey => Ok(Seen::Found(Outputs::from([(
                 Output::KeyArn,
                 "arn:found".into(),
             )]))),
@@ -896,7 +899,7 @@ mod tests {
             Ok(brings(op))
         };
         let not_listed = |_: &StepId, look: &Look, _: Timestamp| match look {
-            Look::Key => Ok(Seen::NotListed),
+            Look::Key | Look::LogsKey => Ok(Seen::NotListed),
             Look::Change(_) | Look::Zone { .. } | Look::Function { .. } | Look::RestApi { .. } => {
                 Ok(Seen::InSync)
             }
@@ -905,6 +908,34 @@ mod tests {
         assert_eq!(outcome, Outcome::Converged);
         assert_eq!(attempts.len(), 2);
         assert!(attempts[1] - attempts[0] >= 150, "{attempts:?}");
+    }
+
+    #[test]
+    fn a_create_that_is_never_answered_is_given_up_and_never_repeated_blindly() {
+        let mut attempts = Vec::new();
+        let answer = |id: &StepId, op: &Op, now: Timestamp| {
+            if id.to_string() == "kms_key/ksk:create" {
+                attempts.push(now);
+                return Err(failure(Class::Unanswered));
+            }
+            Ok(brings(op))
+        };
+        let not_listed = |_: &StepId, look: &Look, _: Timestamp| {
+            Ok(if *look == Look::Key {
+                Seen::NotListed
+            } else {
+                Seen::InSync
+            })
+        };
+        let (_, outcome, ..) = play(from_empty(), answer, not_listed);
+        assert_eq!(outcome, Outcome::Failed);
+        assert_eq!(
+            attempts.len(),
+            1 + usize::try_from(UNANSWERED_MAX).unwrap_or(0)
+        );
+        for pair in attempts.windows(2) {
+            assert!(pair[1] >= later(pair[0], LIST_LAG), "{attempts:?}");
+        }
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// Id of the rule against taking down what a DS record at the parent vouches for.
+pub const DS_AT_PARENT: &str = "ds-at-parent";
+
 /// Every rule, on one plan.
 pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusal> {
     let mut refusals = Vec::new();
@@ -41,15 +44,21 @@ fn newer_tool(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     let numbers = |version: &str| -> Option<Vec<u64>> {
         version.split('.').map(|part| part.parse().ok()).collect()
     };
-    if numbers(live)? <= numbers(ours)? {
-        return None;
-    }
+    let message = match (numbers(live), numbers(ours)) {
+        (Some(theirs), Some(own)) if theirs <= own => return None,
+        (Some(_), _) => format!(
+            "the stack was last written by spore-infra {live}, this is {ours}; use {live} or later"
+        ),
+        // What cannot be compared is not older.
+        (None, _) => format!(
+            "the journal's tag {TAG_VERSION} is {live:?}, which is no version that {ours} can compare \
+             itself with; use the tool that wrote it, or set the tag to the version that did"
+        ),
+    };
     Some(Refusal {
         rule: "newer-tool",
         addr: desired.addr(Kind::JournalGroup),
-        message: format!(
-            "the stack was last written by spore-infra {live}, this is {ours}; use {live} or later"
-        ),
+        message,
     })
 }
 
@@ -107,7 +116,7 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         .map(|ds| format!("{}. IN DS {ds}", desired.domain))
         .collect();
     Some(Refusal {
-        rule: "ds-at-parent",
+        rule: DS_AT_PARENT,
         addr,
         message: format!(
             "the parent zone still has: {}; have it removed there first, then run destroy again \
@@ -279,6 +288,21 @@ mod tests {
     }
 
     #[test]
+    fn zones_in_doubt_keep_key_and_journal() {
+        let mut snapshot = fixture::applied();
+        snapshot.hosted_zone = Observation::Foreign("2 public zones of this name exist".into());
+        snapshot.dnssec = Observation::Absent;
+        assert_eq!(rules(&destroy(&snapshot, false)), ["key-in-doubt"]);
+        snapshot.kms_key = Observation::Absent;
+        let plan = destroy(&snapshot, false);
+        assert_eq!(rules(&plan), ["zone-in-doubt"]);
+        assert!(plan.refusals[0].message.contains("2 public zones"));
+        // Without a journal nothing of this stack is left that could be lost.
+        snapshot.journal_group = Observation::Absent;
+        assert!(rules(&destroy(&snapshot, false)).is_empty());
+    }
+
+    #[test]
     fn a_document_does_not_unsign_a_zone() {
         let mut desired = fixture::desired();
         desired.dnssec = false;
@@ -293,6 +317,8 @@ mod tests {
             ("0.0.9", &[][..]),
             ("0.1.0", &[]),
             ("99.0.0", &["newer-tool"]),
+            ("2.0.0-rc.1", &["newer-tool"]),
+            ("", &["newer-tool"]),
         ] {
             if let Observation::Present(journal) = &mut snapshot.journal_group {
                 journal.tags.insert(TAG_VERSION.into(), version.into());

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -12,6 +13,8 @@ use crate::kind::{
     alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
     logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
+
+use crate::updater::Bootstrap;
 
 /// What reading one resource gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,17 @@ impl<L> Observation<L> {
             Observation::Absent | Observation::Foreign(_) | Observation::Present(_) => None,
         }
     }
+}
+
+/// The updater's code, as far as it is known without compiling.
+#[derive(Debug, Clone)]
+pub enum Code {
+    /// It was found or built.
+    Known(Arc<Bootstrap>),
+    /// It is compiled when the plan is applied.
+    BuiltAtApply,
+    /// What was found cannot be used; the text says why.
+    Unusable(String),
 }
 
 /// Who the tool is to AWS.
@@ -90,6 +104,10 @@ pub struct Snapshot {
     pub metric_filters: BTreeMap<Addr, Observation<metric_filter::Live>>,
     /// A CloudWatch alarm, by address.
     pub alarms: BTreeMap<Addr, Observation<alarm::Live>>,
+    /// Concurrency of the account that no function has reserved, where it matters.
+    pub unreserved_concurrency: function::Unreserved,
+    /// The updater's code.
+    pub code: Code,
     /// What the parent zone's servers say about the zone.
     pub parent: ParentView,
     /// A lock that somebody holds or left behind.
@@ -103,6 +121,9 @@ pub struct LockSeen {
     pub holder: String,
     /// Whether it is the lock of this very run.
     pub own: bool,
+    /// Whether its holder is known to be gone: it gave the lock back for the sake of its intents, or was
+    /// a process of this host that no longer runs.
+    pub is_abandoned: bool,
     /// When it was taken or last renewed.
     pub beat: Timestamp,
     /// Creations that were begun and not known to be answered: address word and time.
@@ -137,8 +158,8 @@ pub enum ParentView {
 pub struct ServerView {
     /// Its name.
     pub name: String,
-    /// The address asked.
-    pub address: IpAddr,
+    /// The address asked; none when its name has none, and then nothing is known of its answer.
+    pub address: Option<IpAddr>,
     /// Its answer about the zone.
     pub answer: Result<Delegated, String>,
 }
@@ -164,8 +185,10 @@ impl ParentView {
             ParentView::Seen { zone, servers } => servers
                 .iter()
                 .map(|server| {
-                    server.answer.as_ref().map_err(|why| {
-                        format!("{zone} server {} ({}): {why}", server.name, server.address)
+                    let name = &server.name;
+                    server.answer.as_ref().map_err(|why| match server.address {
+                        Some(address) => format!("{zone} server {name} ({address}): {why}"),
+                        None => format!("{zone} server {name}: {why}"),
                     })
                 })
                 .collect(),

@@ -312,6 +312,13 @@ impl Sandbox {
         inner.world.dns(now, server, query)
     }
 
+    /// As [`Self::dns`], over TCP: the answer is never truncated.
+    pub fn dns_stream(&self, server: IpAddr, query: &[u8]) -> Option<Vec<u8>> {
+        let mut inner = self.lock();
+        let now = inner.now();
+        inner.world.dns_stream(now, server, query)
+    }
+
     /// Works on the world directly, as registrars, hostmasters and tests do, and stores it.
     pub fn with_world<R>(
         &self,

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `GET /_spore/info` | [`Info`]: who serves, since which offset, how to ask name servers |
 //! | `POST /_spore/dns/ADDRESS` | a DNS message to the simulated name server of that address |
+//! | `POST /_spore/dns/ADDRESS/tcp` | the same over TCP: the answer is never truncated |
 //! | `POST /_spore/command` | a [`Command`] |
 //! | `POST /_spore/advance?seconds=N` | the command `advance` for curl |
 //! | `POST /_spore/reset` | the command `reset` for curl |
@@ -32,7 +33,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::dns::RegistrarAction;
+use crate::dns::{RegistrarAction, Transport};
 use crate::door::{Outcome, Sandbox, of_http, to_http};
 use crate::invoke::process::ProcessInvoker;
 use crate::profile::Profile;
@@ -349,8 +350,8 @@ fn own(route: &str, request: &http::Request<Bytes>, peer: SocketAddr, shared: &S
             None => refused(StatusCode::BAD_REQUEST, "say ?seconds=N".to_owned()),
         },
         "reset" if post => commanded(Command::Reset, shared),
-        _ => match route.strip_prefix("dns/").map(str::parse::<IpAddr>) {
-            Some(Ok(server)) if post => dns(server, request, shared),
+        _ => match name_server(route) {
+            Some((server, transport)) if post => dns(server, transport, request, shared),
             _ => text(
                 StatusCode::NOT_FOUND,
                 "there is no such route; see /_spore/info",
@@ -383,8 +384,27 @@ fn refused(status: StatusCode, message: String) -> Answer {
     json(status, &CommandAnswer { message })
 }
 
-fn dns(server: IpAddr, request: &http::Request<Bytes>, shared: &Shared) -> Answer {
-    match shared.sandbox.dns(server, request.body()) {
+/// The server and the transport of `dns/ADDRESS` and `dns/ADDRESS/tcp`.
+fn name_server(route: &str) -> Option<(IpAddr, Transport)> {
+    let address = route.strip_prefix("dns/")?;
+    let (address, transport) = match address.strip_suffix("/tcp") {
+        Some(address) => (address, Transport::Stream),
+        None => (address, Transport::Datagram),
+    };
+    Some((address.parse().ok()?, transport))
+}
+
+fn dns(
+    server: IpAddr,
+    transport: Transport,
+    request: &http::Request<Bytes>,
+    shared: &Shared,
+) -> Answer {
+    let answer = match transport {
+        Transport::Datagram => shared.sandbox.dns(server, request.body()),
+        Transport::Stream => shared.sandbox.dns_stream(server, request.body()),
+    };
+    match answer {
         Some(message) => {
             let mut answer = http::Response::new(Full::new(Bytes::from(message)));
             answer.headers_mut().insert(

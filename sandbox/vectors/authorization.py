@@ -21,7 +21,7 @@ SERVICES = {
     "ec2": (None, ["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces",
                    "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs"]),
     "execute-api": (None, ["Invoke"]),
-    "iam": ("iam", ["CreateServiceLinkedRole", "PassRole"]),
+    "iam": ("iam", ["CreateServiceLinkedRole", "PassRole", "TagPolicy", "TagUser"]),
     "kms": ("kms", ["ReEncryptFrom", "ReEncryptTo"]),
     "lambda": ("lambda", ["GetLayerVersion", "InvokeFunction", "InvokeFunctionUrl"]),
     "logs": ("logs", ["CreateLogDelivery", "DeleteLogDelivery", "GetLogDelivery", "ListLogDeliveries",

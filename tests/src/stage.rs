@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::binary;
 use crate::live::Live;
+use crate::updater;
 
 /// The domain of [`DOCUMENT`].
 pub const DOMAIN: &str = "spore.example.edu";
@@ -142,6 +143,7 @@ impl Stage {
         let mut command = Command::new(program);
         command.env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env(updater::VARIABLE, updater::zip());
         for (variable, name) in [("HOME", "home"), ("TMPDIR", "tmp"), ("", "work")] {
             let folder = own.join(name);
             fs::create_dir_all(&folder).expect("the stage can be written");

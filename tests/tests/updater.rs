@@ -39,13 +39,13 @@ fn own() -> Architecture {
 
 /// Two compilations that share nothing but the downloaded crates.
 struct Twice {
-    here: Copy,
-    there: Copy,
+    here: Sources,
+    there: Sources,
     bootstraps: [Bootstrap; 2],
 }
 
 /// A copy of the sources, with a home of its own.
-struct Copy {
+struct Sources {
     dir: TempDir,
     source: UpdaterSource,
 }
@@ -53,9 +53,9 @@ struct Copy {
 fn twice() -> &'static Twice {
     static BUILT: OnceLock<Twice> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let here = Copy::new("a", "");
+        let here = Sources::new("a", "");
         // A user's own settings must change nothing.
-        let there = Copy::new(
+        let there = Sources::new(
             "a-longer/path/to/the/sources",
             "[build]\nrustflags = [\"-C\", \"debuginfo=2\"]\n[profile.updater]\nopt-level = 3\n",
         );
@@ -63,7 +63,7 @@ fn twice() -> &'static Twice {
             let builds = [&here, &there].map(|copy| {
                 // Nothing is there before it was compiled, and a plan compiles nothing.
                 assert_eq!(copy.source.found().unwrap(), None);
-                scope.spawn(|| copy.source.build().unwrap())
+                scope.spawn(move || copy.source.build().unwrap())
             });
             builds.map(|build| build.join().unwrap())
         });
@@ -79,7 +79,7 @@ fn bootstrap() -> &'static Bootstrap {
     &twice().bootstraps[0]
 }
 
-impl Copy {
+impl Sources {
     fn new(name: &str, cargo_settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -208,7 +208,7 @@ fn two_folders_and_two_homes_give_the_same_bytes() {
 
 #[test]
 fn what_was_compiled_is_found_again_until_a_source_changes() {
-    let copy = Copy::new("sources", "");
+    let copy = Sources::new("sources", "");
     let built = &twice().here;
     let kept = "target/updater/built";
     let root = copy.dir.path().join("sources");

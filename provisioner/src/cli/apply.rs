@@ -1,5 +1,6 @@
 //! `plan`, `apply` and `destroy`: review, approval, lock, run, result.
 
+mod approval;
 mod planfile;
 mod progress;
 
@@ -13,15 +14,17 @@ use jiff::Timestamp;
 use super::sandbox::stopped;
 use super::session::Session;
 use super::stack::{self, Document};
-use super::{Exit, Global, Go, output, records};
+use super::{Code, Exit, Global, Go, output, records, updater};
 use crate::apply::Driver;
 use crate::aws::Clients;
 use crate::condition::later;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::hosted_zone::Records;
+use crate::kind::journal_group::{self, DsSeen};
 use crate::plan::{self, DestroyOptions, Goal, Plan};
 use crate::render::{self, Paint};
 use crate::run::Outcome;
+use crate::safety::DS_AT_PARENT;
 use crate::snapshot::{LockSeen, Snapshot};
 use planfile::PlanFile;
 use progress::Teller;
@@ -36,6 +39,7 @@ pub async fn plan(
     out: Option<PathBuf>,
     json: bool,
     detailed_exitcode: bool,
+    code: &Code,
 ) -> anyhow::Result<Exit> {
     let stacks = if stacks.is_empty() {
         vec![stack::find(None)?]
@@ -47,7 +51,7 @@ pub async fn plan(
     }
     let mut exit = Exit::Done;
     for path in stacks {
-        let one = plan_one(global, &path, out.as_deref(), json).await?;
+        let one = plan_one(global, &path, out.as_deref(), json, code).await?;
         // The worst answer wins: an error, then a refusal, then pending changes.
         exit = match (exit, one) {
             (Exit::Error, _) | (_, Exit::Error) => Exit::Error,
@@ -68,11 +72,13 @@ async fn plan_one(
     path: &Path,
     out: Option<&Path>,
     json: bool,
+    code: &Code,
 ) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(path)? else {
         return Ok(Exit::Error);
     };
-    let session = Session::open(global, &document).await?;
+    let mut session = Session::open(global, &document).await?;
+    session.find_code(&updater::source(&document, code)?);
     let snapshot = session.snapshot(Records::FirstPage, None).await?;
     let plan = plan::converge(&session.desired, &snapshot);
     if json {
@@ -87,7 +93,9 @@ async fn plan_one(
         output::text(&render::plan(&plan, Paint::Color));
     }
     if let Some(out) = out {
-        PlanFile::write(out, &plan, &document)?;
+        let bootstrap = session.bootstrap.as_ref();
+        let bootstrap = bootstrap.map(|bootstrap| bootstrap.sha256.clone());
+        PlanFile::write(out, &plan, &document, bootstrap)?;
         output::note(&format!(
             "wrote {}; carry it out with: spore-infra apply {}",
             out.display(),
@@ -122,7 +130,12 @@ fn heading(session: &Session) {
 }
 
 /// `apply`, of a document or of a plan file.
-pub async fn apply(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+pub async fn apply(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    code: &Code,
+) -> anyhow::Result<Exit> {
     let path = stack::find(named)?;
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let file = if text.trim_start().starts_with('{') {
@@ -137,7 +150,9 @@ pub async fn apply(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::
     if let Some(file) = &file {
         file.check_document(&document)?;
     }
-    let session = Session::open(global, &document).await?;
+    let mut session = Session::open(global, &document).await?;
+    let is_reviewed = file.as_ref().is_some_and(|file| file.updater.is_none());
+    session.build_code(&updater::source(&document, code)?, is_reviewed)?;
     let job = Job {
         session: &session,
         document: &document,
@@ -181,13 +196,14 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
-        let (_, plan) = self.plan(None).await?;
+        let (snapshot, plan) = self.plan(None).await?;
         self.show(&plan)?;
         // What moved says more than what is blocked by it.
         if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
             file.check(&plan)?;
         }
         if let Some(exit) = judge(&plan) {
+            self.keep_evidence(&snapshot, &plan).await;
             return Ok(exit);
         }
         if plan.is_empty() {
@@ -213,9 +229,7 @@ impl Job<'_> {
                 return Err(error);
             }
         };
-        if again.step_digests() != plan.step_digests()
-            && let Some(exit) = self.moved(&plan, &again)
-        {
+        if let Some(exit) = self.moved(&plan, &again) {
             release(lock, &write, clock.now()).await;
             return exit;
         }
@@ -233,19 +247,70 @@ impl Job<'_> {
             release(lock, &write, clock.now()).await;
             return Err(error);
         }
-        self.carry_out(&again, lock, &write).await
+        let seen = journal_group::ds_seen(&snapshot);
+        self.carry_out(&again, seen, lock, &write).await
     }
 
-    /// What becomes of a plan when another one was made under the lock, because another run was under way
-    /// until then. What somebody reviewed is never replaced by something else; with `--yes` nobody
+    /// A destroy that is refused for a DS record at the parent is the last look at it: its TTL is what the
+    /// next one has to wait for, and what the journal says of an earlier absence is out of date. Nothing
+    /// else is written, and that it could not be is no error: the next destroy then waits longer.
+    async fn keep_evidence(&self, snapshot: &Snapshot, plan: &Plan) {
+        let Some(seen) = journal_group::ds_seen(snapshot) else {
+            return;
+        };
+        if self.goal == Goal::Converge
+            || plan
+                .refusals
+                .iter()
+                .all(|refusal| refusal.rule != DS_AT_PARENT)
+        {
+            return;
+        }
+        let (clock, desired) = (&self.session.clock, &self.session.desired);
+        let write = self.session.writers(&plan.digest()).await;
+        let written = match journal::take(&write, clock, desired, &plan.digest()).await {
+            Ok(Taken::Ours(lock)) => {
+                let written = journal::remember_ds(&write, clock, desired, seen).await;
+                release(*lock, &write, clock.now()).await;
+                written.map_err(|failure| failure.to_string())
+            }
+            Ok(Taken::Held { holder, .. }) => Err(format!("{holder} holds the lock of this stack")),
+            Err(failure) => Err(failure.to_string()),
+        };
+        output::note(&match written {
+            Ok(()) => {
+                "noted in the journal that the parent has a DS record, and for how long resolvers \
+                       may remember it"
+                    .to_owned()
+            }
+            Err(why) => format!(
+                "the parent's DS record was not noted in the journal ({why}); the wait after its \
+                 withdrawal may be longer than needed"
+            ),
+        });
+    }
+
+    /// What becomes of a plan when the one made under the lock is another, because another run was under
+    /// way until then. What somebody reviewed is never replaced by something else; with `--yes` nobody
     /// reviewed anything, and the newer plan is shown and counts. `None`: go on with that.
     fn moved(&self, plan: &Plan, again: &Plan) -> Option<anyhow::Result<Exit>> {
         let is_left = !again.steps.is_empty() && judge(again).is_none();
-        if is_left && (self.file.is_some() || !self.go.yes) {
-            let moved = planfile::moved(&plan.built_on, &again.built_on);
-            return Some(Err(anyhow::anyhow!(
-                "live AWS changed since the plan was shown: {moved}; nothing was done, plan again"
-            )));
+        if is_left {
+            let reviewed = match &self.file {
+                Some(file) => file.check(again),
+                None if self.go.yes => Ok(()),
+                None => approval::of_person(plan, again).map_err(|moved| {
+                    anyhow::anyhow!(
+                        "live AWS changed since the plan was shown: {moved}; nothing was done, plan again"
+                    )
+                }),
+            };
+            if let Err(moved) = reviewed {
+                return Some(Err(moved));
+            }
+        }
+        if again.step_digests() == plan.step_digests() {
+            return None;
         }
         output::note("live AWS changed since the plan was made; this is the plan now:\n");
         self.show(again).err().map(Err)
@@ -329,7 +394,7 @@ impl Job<'_> {
                         ));
                         told = true;
                     }
-                    clock.sleep_until(later(clock.now(), LOCK_POLL)).await;
+                    clock.sleep_until(later(clock.now(), LOCK_POLL)).await?;
                 }
             }
         }
@@ -354,7 +419,7 @@ impl Job<'_> {
         if zone.foreign_records(domain).is_empty() {
             return Ok(());
         }
-        let text = render::zone_file(domain, &zone.records, self.session.clock.now());
+        let text = render::zone_file(domain, zone, self.session.clock.now());
         let path = planfile::unused(domain, self.session.clock.now());
         planfile::write_new(&path, &text)?;
         output::note(&format!("wrote the zone's records to {}", path.display()));
@@ -364,6 +429,7 @@ impl Job<'_> {
     async fn carry_out(
         &self,
         plan: &Plan,
+        seen: Option<DsSeen>,
         mut lock: Lock,
         write: &Clients,
     ) -> anyhow::Result<Exit> {
@@ -377,9 +443,27 @@ impl Job<'_> {
             wait_max: self.wait_max(),
             tell: &mut tell,
         };
-        let (outcome, run) = driver.drive(plan, &mut lock, stopped()).await;
+        let driven = driver.drive(plan, &mut lock, stopped()).await;
+        let (outcome, run) = match driven {
+            Ok(driven) => driven,
+            Err(stopped) => {
+                release(lock, write, session.clock.now()).await;
+                return Err(stopped.into());
+            }
+        };
         if outcome == Outcome::Converged {
             lock.forget_intents();
+        }
+        // What was seen of the parent is written when something is written anyway: a no-change apply
+        // writes nothing.
+        if self.goal == Goal::Converge
+            && let Some(seen) = seen
+            && let Err(failure) =
+                journal::remember_ds(write, &session.clock, &session.desired, seen).await
+        {
+            output::note(&format!(
+                "the TTL of the parent's DS record was not noted: {failure}"
+            ));
         }
         release(lock, write, session.clock.now()).await;
         let failures = render::failures(&run, session.clock.now());
@@ -411,8 +495,22 @@ impl Job<'_> {
     async fn finish(&self, plan: &Plan) -> anyhow::Result<Exit> {
         let desired = &self.session.desired;
         if let Goal::Destroy(_) = self.goal {
+            let left = plan.left();
             if !plan.is_empty() {
-                output::note(&format!("{} is taken down", desired.domain));
+                output::note(&if left.is_empty() {
+                    format!("{} is taken down", desired.domain)
+                } else {
+                    format!(
+                        "{} is taken down but for what is left in place:",
+                        desired.domain
+                    )
+                });
+            }
+            for (what, why) in left {
+                output::note(&format!("  {what}: {why}"));
+            }
+            for notice in &plan.notices {
+                output::note(&format!("next: {notice}"));
             }
             return Ok(Exit::Done);
         }

@@ -1,10 +1,12 @@
 //! What every command on a stack needs: target, clients, clock, document; and the account guard.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
 use spore_sandbox::door::Options;
 
 use super::stack::Document;
-use super::{Global, variable};
+use super::{Global, output, variable};
 use crate::aws::{Access, Clients};
 use crate::clock::Clock;
 use crate::desired::Desired;
@@ -13,8 +15,9 @@ use crate::journal;
 use crate::kind::hosted_zone::Records;
 use crate::observe;
 use crate::retry::{Class, Failure};
-use crate::snapshot::{LockSeen, Snapshot};
+use crate::snapshot::{Code, LockSeen, Snapshot};
 use crate::target::{self, Target};
+use crate::updater::{Bootstrap, UpdaterSource};
 
 /// One stack on one target.
 pub struct Session {
@@ -28,6 +31,10 @@ pub struct Session {
     pub read: Clients,
     /// What the document wants.
     pub desired: Desired,
+    /// The updater's code, as plans are to see it.
+    pub code: Code,
+    /// The updater's code, for those who upload it.
+    pub bootstrap: Option<Arc<Bootstrap>>,
 }
 
 impl Session {
@@ -43,7 +50,41 @@ impl Session {
             target,
             read,
             desired,
+            code: Code::BuiltAtApply,
+            bootstrap: None,
         })
+    }
+
+    /// Looks for the updater's code, without compiling. What is unfit blocks the function only.
+    pub fn find_code(&mut self, source: &UpdaterSource) {
+        self.code = match source.found() {
+            Ok(Some(bootstrap)) => Code::Known(Arc::new(bootstrap)),
+            Ok(None) => Code::BuiltAtApply,
+            Err(why) => Code::Unusable(why.to_string()),
+        };
+        self.bootstrap = match &self.code {
+            Code::Known(bootstrap) => Some(bootstrap.clone()),
+            Code::BuiltAtApply | Code::Unusable(_) => None,
+        };
+    }
+
+    /// Compiles the updater's code if it is not there yet. `is_reviewed`: a plan was approved that says
+    /// "built at apply", so that plans go on saying so.
+    ///
+    /// # Errors
+    /// When it cannot be compiled.
+    pub fn build_code(&mut self, source: &UpdaterSource, is_reviewed: bool) -> anyhow::Result<()> {
+        self.find_code(source);
+        if let (Code::BuiltAtApply, None) = (&self.code, &self.bootstrap) {
+            output::note("compiling the updater, which takes about a minute");
+            self.bootstrap = Some(Arc::new(source.build()?));
+        }
+        self.code = match &self.bootstrap {
+            _ if is_reviewed => Code::BuiltAtApply,
+            Some(bootstrap) => Code::Known(bootstrap.clone()),
+            None => return Ok(()),
+        };
+        Ok(())
     }
 
     /// Clients that may write on behalf of a plan.
@@ -51,13 +92,17 @@ impl Session {
         let access = Access::Write {
             digest: digest.to_owned(),
         };
-        Clients::connect(
+        let write = Clients::connect(
             &self.target,
             &self.desired.region,
             &self.desired.account,
             &access,
         )
-        .await
+        .await;
+        Clients {
+            bootstrap: self.bootstrap.clone(),
+            ..write
+        }
     }
 
     /// Reads live AWS. The account is checked before anything is shown.
@@ -78,6 +123,7 @@ impl Session {
             &self.clock,
             &self.desired,
             records,
+            self.code.clone(),
             None,
         );
         let (lock, snapshot) = tokio::join!(lock, reads);
@@ -117,8 +163,27 @@ impl Session {
             | Class::Refused
             | Class::Unknown => "cannot tell whose credentials these are",
         };
-        anyhow::anyhow!("{hint} ({failure})")
+        match tried(&failure.message) {
+            Some(tried) => anyhow::anyhow!("{hint}\n{tried}"),
+            None => anyhow::anyhow!("{hint} ({failure})"),
+        }
     }
+}
+
+/// The places where the SDK looked for credentials in vain, one a line, without the words that it repeats
+/// for each; none for any other message.
+fn tried(message: &str) -> Option<String> {
+    let (_, places) = message.split_once("Attempted:")?;
+    let tidy = |line: &str| {
+        let (place, why) = line.trim().split_once(": ")?;
+        let why = why
+            .trim_start_matches("the credential provider was not enabled")
+            .trim_start_matches(": ");
+        let why = if why.is_empty() { "not set up" } else { why };
+        Some(format!("  {place}: {why}"))
+    };
+    let lines: Vec<String> = places.lines().filter_map(tidy).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Where calls go, from flags and environment.
@@ -129,5 +194,21 @@ pub async fn resolve(global: &Global) -> anyhow::Result<Target> {
             Ok(target::sandbox(dir, options).await?)
         }
         None => Ok(target::from_environment(variable("AWS_ENDPOINT_URL").as_deref()).await),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_without_credentials_are_told_in_a_line_each() {
+        let message = "no credentials found in chain. Attempted:\n  Environment: the credential \
+                       provider was not enabled: environment variable not set\n  Profile: the \
+                       credential provider was not enabled\n  Ec2InstanceMetadata: IMDS timed out";
+        let expected = "  Environment: environment variable not set\n  Profile: not set up\n  \
+                        Ec2InstanceMetadata: IMDS timed out";
+        assert_eq!(tried(message).as_deref(), Some(expected));
+        assert_eq!(tried("the token has expired"), None);
     }
 }

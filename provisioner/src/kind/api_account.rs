@@ -1,77 +1,329 @@
-//! The account's API Gateway settings: who may write its logs; shared.
+//! The account's API Gateway settings in one region: the role by which API Gateway writes the logs of
+//! every API there. Shared: made if absent, kept if somebody set it, never changed, never removed.
+//!
+//! Natural key: account and region. Without it no stage can have an access log ("CloudWatch Logs role
+//! ARN must be set in account settings to enable logging"). The role belongs to the account and not to
+//! the stack, so it carries no stack's tag and serves other regions and stacks as well. UpdateAccount
+//! tries the role out: it must have every right of AWS's managed policy for it, reading included, and
+//! a role made a moment ago is refused until it has spread (API Gateway Developer Guide, "Set up
+//! CloudWatch logging for REST APIs"). A second condition on who assumes it is not needed: whoever
+//! names it needs iam:PassRole in this account. AWS: GetAccount, UpdateAccount; IAM CreateRole,
+//! PutRolePolicy.
 
 use std::collections::BTreeMap;
 
+use aws_sdk_apigateway::types::{Op as PatchOp, PatchOperation};
+
 use crate::addr::Addr;
 use crate::arg::{Arg, Output, Outputs};
-use crate::aws::Clients;
-use crate::desired::Desired;
+use crate::aws::{Answer as _, Clients, unusable};
+use crate::desired::{Desired, MANAGED_BY, TAG_MANAGED_BY};
 use crate::kind::{Limit, Look};
-use crate::plan::Lowered;
-use crate::retry::Failure;
+use crate::plan::{
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol,
+};
+use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
 
-/// It as it is.
+/// Who may use the role, with placeholders.
+pub const TRUST: &str = include_str!("../../../policies/api-logs-trust.json");
+/// What the role may do, with placeholders.
+pub const POLICY: &str = include_str!("../../../policies/api-logs.json");
+/// The role's name; one for the account.
+pub const ROLE: &str = "spore-infra-api-logs";
+/// Name of the policy inside it.
+const POLICY_NAME: &str = "write-logs";
+
+/// The settings as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Live {}
+pub struct Live {
+    /// The role; none when nobody has set one.
+    pub role_arn: Option<String>,
+}
 
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+        let role = self.role_arn.clone();
+        role.map(|arn| ("log-role".to_owned(), arn))
+            .into_iter()
+            .collect()
     }
 }
 
-/// What it needs.
-pub fn converge(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+/// ARN of the role this tool makes.
+fn role_arn(desired: &Desired) -> String {
+    format!("arn:aws:iam::{}:role/{ROLE}", desired.account)
 }
 
-/// What it needs to be gone.
-pub fn destroy(_addr: &Addr, _desired: &Desired, _snapshot: &Snapshot) -> Lowered {
-    Lowered::default()
+/// What it needs.
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    match &snapshot.api_account {
+        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Present(Live { role_arn: Some(_) }) => super::up_to_date(addr, Outputs::new()),
+        Observation::Present(Live { role_arn: None }) | Observation::Absent => {
+            create(addr, desired)
+        }
+    }
+}
+
+fn create(addr: &Addr, desired: &Desired) -> Lowered {
+    let account = &desired.account;
+    let boundary = desired.stack.iam.permissions_boundary.as_ref();
+    let role = Op::CreateRole {
+        trust: TRUST.replace("${account}", account),
+        boundary: boundary.map(|arn| arn.as_str().to_owned()),
+    };
+    let policy = Op::PutPolicy {
+        policy: POLICY.replace("${account}", account),
+    };
+    let update = Op::SetRole {
+        role_arn: role_arn(desired),
+    };
+    let after = |step| After::Answered(StepId::new(addr, step));
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Create,
+            fields: vec![
+                Field::new("log-role", role_arn(desired)),
+                Field::new("region", &desired.region),
+            ],
+            why: "nobody has told API Gateway yet by which role it writes logs; every API of the \
+                  account and region shares it, and it stays when the stack goes"
+                .into(),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            Draft::new("role", super::Op::ApiAccount(role)),
+            Draft::new("policy", super::Op::ApiAccount(policy)).after(after("role")),
+            Draft::new("account", super::Op::ApiAccount(update)).after(after("policy")),
+        ],
+        rights: vec![RightChange {
+            addr: addr.clone(),
+            gained: true,
+            sentence: format!(
+                "apigateway.amazonaws.com may write and read CloudWatch logs of account {account} \
+                 with role {ROLE}"
+            ),
+        }],
+        ..Lowered::default()
+    }
+}
+
+/// It stays: other APIs may log by it, and without it their logs would end silently.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    match &snapshot.api_account {
+        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Present(live) if live.role_arn == Some(role_arn(desired)) => Lowered {
+            report: vec![Report::Left {
+                what: format!("{addr} and role {ROLE}"),
+                why: "every API of the account may write its logs by it".into(),
+            }],
+            ..Lowered::default()
+        },
+        Observation::Present(_) | Observation::Absent => Lowered::default(),
+    }
 }
 
 /// Its mutations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {}
+pub enum Op {
+    /// CreateRole.
+    CreateRole {
+        /// Trust policy.
+        trust: String,
+        /// Permissions boundary.
+        boundary: Option<String>,
+    },
+    /// PutRolePolicy.
+    PutPolicy {
+        /// Policy.
+        policy: String,
+    },
+    /// UpdateAccount.
+    SetRole {
+        /// ARN of the role.
+        role_arn: String,
+    },
+}
 
 impl Op {
     pub(super) fn map(&self, _f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
-        match *self {}
+        self.clone()
     }
 
     pub(super) fn brings(&self) -> &'static [Output] {
-        match *self {}
+        &[]
     }
 
     pub(super) fn action(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::CreateRole { .. } => "iam:CreateRole",
+            Op::PutPolicy { .. } => "iam:PutRolePolicy",
+            Op::SetRole { .. } => "apigateway:PATCH",
+        }
     }
 
     pub(super) fn verb(&self) -> &'static str {
-        match *self {}
+        match self {
+            Op::CreateRole { .. } => "creating the role",
+            Op::PutPolicy { .. } => "setting the role's policy",
+            Op::SetRole { .. } => "setting the account's log role",
+        }
     }
 
     pub(super) fn limit(&self) -> Limit {
-        match *self {}
+        match self {
+            Op::CreateRole { .. } | Op::PutPolicy { .. } => Limit::Iam,
+            Op::SetRole { .. } => Limit::ApiAccount,
+        }
     }
 
     pub(super) fn is_removal(&self) -> bool {
-        match *self {}
+        false
     }
 
     pub(super) fn look(&self) -> Option<Look> {
-        match *self {}
+        None
     }
 }
 
-/// Reads it.
-pub async fn observe(_read: &Clients, _desired: &Desired) -> Observation<Live> {
-    Observation::Absent
+/// Reads the settings.
+pub async fn observe(read: &Clients, _desired: &Desired) -> Observation<Live> {
+    let answer = read.apigateway.get_account().send().await;
+    match answer.or_fail("apigateway:GetAccount") {
+        Ok(account) => Observation::Present(Live {
+            role_arn: account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()),
+        }),
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
 }
 
 /// Carries an operation out.
-pub async fn perform(op: &Op, _write: &Clients) -> Result<Outputs, Failure> {
-    match *op {}
+pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
+    match op {
+        Op::CreateRole { trust, boundary } => {
+            let tag = aws_sdk_iam::types::Tag::builder()
+                .key(TAG_MANAGED_BY)
+                .value(MANAGED_BY)
+                .build()
+                .map_err(|error| unusable(op.action(), &error.to_string()))?;
+            let call = write.iam.create_role().role_name(ROLE).tags(tag);
+            let call = call.assume_role_policy_document(trust);
+            let call = call.description("Writes the logs of this account's APIs");
+            let call = call.set_permissions_boundary(boundary.clone());
+            match call.send().await.or_fail(op.action()) {
+                Ok(_) => {}
+                // Made for another region, or by a run that died.
+                Err(failure) if failure.class == Class::AlreadyThere => {
+                    ours(write, failure).await?
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Op::PutPolicy { policy } => {
+            let call = write.iam.put_role_policy().role_name(ROLE);
+            let call = call.policy_name(POLICY_NAME).policy_document(policy);
+            call.send().await.or_fail(op.action())?;
+        }
+        Op::SetRole { role_arn } => {
+            let patch = PatchOperation::builder()
+                .op(PatchOp::Replace)
+                .path("/cloudwatchRoleArn")
+                .value(role_arn)
+                .build();
+            let call = write.apigateway.update_account().patch_operations(patch);
+            call.send().await.or_fail("apigateway:UpdateAccount")?;
+        }
+    }
+    Ok(Outputs::new())
+}
+
+/// A role of our name is used only if this tool made it.
+async fn ours(write: &Clients, there: Failure) -> Result<(), Failure> {
+    let answer = write.iam.get_role().role_name(ROLE).send().await;
+    let role = answer.or_fail("iam:GetRole")?.role;
+    let is_ours = role.is_some_and(|role| {
+        let mut tags = role.tags().iter();
+        tags.any(|tag| tag.key() == TAG_MANAGED_BY && tag.value() == MANAGED_BY)
+    });
+    if is_ours {
+        return Ok(());
+    }
+    Err(Failure {
+        class: Class::Refused,
+        message: format!(
+            "role {ROLE} exists and does not carry the tag {TAG_MANAGED_BY}={MANAGED_BY}; rename or \
+             tag it"
+        ),
+        ..there
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::addr::Kind;
+    use crate::fixture;
+    use crate::policy::Policy;
+
+    fn check(observation: Observation<Live>) -> (Lowered, Lowered) {
+        let desired = fixture::desired();
+        let addr = desired.addr(Kind::ApiAccount);
+        let mut snapshot = fixture::applied();
+        snapshot.api_account = observation;
+        (
+            converge(&addr, &desired, &snapshot),
+            destroy(&addr, &desired, &snapshot),
+        )
+    }
+
+    #[test]
+    fn only_a_role_that_nobody_set_is_set() {
+        let (up, down) = check(Observation::Present(Live { role_arn: None }));
+        let names: Vec<_> = up.drafts.iter().map(|draft| draft.name).collect();
+        assert_eq!(names, ["role", "policy", "account"]);
+        assert!(down.report.is_empty() && down.drafts.is_empty());
+        let theirs = Some("arn:aws:iam::123456789012:role/theirs".to_owned());
+        let (up, down) = check(Observation::Present(Live { role_arn: theirs }));
+        assert!(up.drafts.is_empty() && up.change.is_none());
+        assert!(down.report.is_empty() && down.drafts.is_empty());
+    }
+
+    #[test]
+    fn a_shared_setting_is_left_in_place_and_said_so() {
+        let ours = Some(role_arn(&fixture::desired()));
+        let (up, down) = check(Observation::Present(Live { role_arn: ours }));
+        assert!(up.drafts.is_empty());
+        assert!(down.drafts.is_empty());
+        assert!(matches!(down.report[0], Report::Left { .. }));
+    }
+
+    #[test]
+    fn unreadable_blocks() {
+        let (up, down) = check(Observation::Unreadable("denied".into()));
+        assert!(matches!(up.report[0], Report::Blocked { .. }));
+        assert!(matches!(down.report[0], Report::Blocked { .. }));
+    }
+
+    #[test]
+    fn the_role_serves_api_gateway_and_this_account_only() {
+        let desired = fixture::desired();
+        let trust = Policy::parse(&TRUST.replace("${account}", &desired.account)).unwrap();
+        let principals: Vec<_> = trust
+            .statements
+            .iter()
+            .flat_map(|s| &s.principals)
+            .collect();
+        assert_eq!(principals, ["Service:apigateway.amazonaws.com"]);
+        let policy = Policy::parse(&POLICY.replace("${account}", &desired.account)).unwrap();
+        let resources: Vec<_> = policy
+            .statements
+            .iter()
+            .flat_map(|s| &s.resources)
+            .collect();
+        assert_eq!(resources, ["arn:aws:logs:*:123456789012:log-group:*"]);
+    }
 }

@@ -73,7 +73,8 @@ impl Live {
         attributes.insert("id".into(), self.id.clone());
         attributes.insert("caller-reference".into(), self.reference.clone());
         if let Some(soa) = self.soa() {
-            attributes.insert("soa".into(), format!("{soa:?}"));
+            attributes.insert("soa.ttl".into(), soa.ttl_secs.to_string());
+            attributes.insert("soa.minimum".into(), soa.minimum_secs.to_string());
         }
         attributes
     }

@@ -13,7 +13,7 @@ use crate::desired::Desired;
 use crate::kind::log_group;
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, ParentView, Snapshot};
 use crate::tags::{self, Tags};
 
 /// Years of history are small: a few events per change. One of the values CloudWatch Logs allows.
@@ -21,8 +21,12 @@ pub const RETENTION_DAYS: i32 = 3653;
 
 /// Evidence: id of the hosted zone, so that it is found although lists lag.
 pub const EVIDENCE_ZONE: &str = "spore:zone";
+/// Evidence: id of the REST API, so that it is found although lists lag.
+pub const EVIDENCE_API: &str = "spore:api";
 /// Evidence: since when no parent server has had a DS record of the zone.
 pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
+/// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
+pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,40 @@ impl Live {
     pub fn evidence(&self, key: &str) -> Option<&str> {
         self.tags.get(key).map(String::as_str)
     }
+
+    /// The largest TTL seen of a DS record, in seconds.
+    pub fn ds_ttl_secs(&self) -> Option<u32> {
+        self.evidence(EVIDENCE_DS_TTL)?.parse().ok()
+    }
+}
+
+/// What a look at the parent has to leave in the journal for a later hold-down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DsSeen {
+    /// The TTL to remember, if none as large was remembered.
+    pub ttl_secs: Option<u32>,
+    /// Whether the evidence that no server had a DS record is out of date: one has.
+    pub is_back: bool,
+}
+
+/// What this snapshot adds to the evidence about DS records; none when nothing, or nowhere to keep it.
+pub fn ds_seen(snapshot: &Snapshot) -> Option<DsSeen> {
+    let live = snapshot.journal_group.present()?;
+    let ParentView::Seen { servers, .. } = &snapshot.parent else {
+        return None;
+    };
+    // One server that answers is enough to know that there is one.
+    let ttl_secs = servers
+        .iter()
+        .filter_map(|server| server.answer.as_ref().ok())
+        .filter(|answer| !answer.ds.is_empty())
+        .map(|answer| answer.ds_ttl_secs)
+        .max()?;
+    let seen = DsSeen {
+        ttl_secs: Some(ttl_secs).filter(|ttl| live.ds_ttl_secs().is_none_or(|known| known < *ttl)),
+        is_back: live.evidence(EVIDENCE_DS_GONE).is_some(),
+    };
+    (seen.ttl_secs.is_some() || seen.is_back).then_some(seen)
 }
 
 fn days_text(days: Option<i32>) -> String {
@@ -62,15 +100,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let name = desired.journal_group();
     // The evidence comes last, so that it also shows that retention was set: while the list does not
     // show the group, nothing else does.
-    let remember = |lowered: &mut Lowered| {
-        let zone = desired.addr(Kind::HostedZone);
+    let remember = |lowered: &mut Lowered, step, key, value| {
         lowered.drafts.push(
-            Draft::new(
-                "remember-zone",
-                Op::remember(desired, EVIDENCE_ZONE, of(&zone, Output::ZoneId)),
-            )
-            .after(After::Answered(StepId::new(addr, "create")))
-            .after(After::Answered(StepId::new(addr, "retention"))),
+            Draft::new(step, Op::remember(desired, key, value))
+                .after(After::Answered(StepId::new(addr, "create")))
+                .after(After::Answered(StepId::new(addr, "retention"))),
         );
     };
     match &snapshot.journal_group {
@@ -110,7 +144,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 ],
                 ..Lowered::default()
             };
-            remember(&mut lowered);
+            let zone = of(&desired.addr(Kind::HostedZone), Output::ZoneId);
+            remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
+            if let Some(api) = api_id(desired, snapshot) {
+                remember(&mut lowered, "remember-api", EVIDENCE_API, api);
+            }
             lowered
         }
         Observation::Present(live) => {
@@ -176,7 +214,19 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     before: believed.map(str::to_owned),
                     after: Some(of(&zone, Output::ZoneId).to_string()),
                 });
-                remember(&mut lowered);
+                let zone = of(&zone, Output::ZoneId);
+                remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
+            }
+            let believed = live.evidence(EVIDENCE_API);
+            if let Some(api) = api_id(desired, snapshot)
+                && !matches!(&api, Arg::Known(id) if believed == Some(id))
+            {
+                fields.push(Field {
+                    name: format!("tags.{EVIDENCE_API}"),
+                    before: believed.map(str::to_owned),
+                    after: Some(api.to_string()),
+                });
+                remember(&mut lowered, "remember-api", EVIDENCE_API, api);
             }
             if fields.is_empty() {
                 return super::up_to_date(addr, Outputs::new());
@@ -190,6 +240,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             });
             lowered
         }
+    }
+}
+
+/// Id of the API that is to be remembered; none while it cannot be told.
+fn api_id(desired: &Desired, snapshot: &Snapshot) -> Option<Arg> {
+    match &snapshot.rest_api {
+        Observation::Present(live) => Some(Arg::Known(live.id.clone())),
+        Observation::Absent => Some(of(&desired.addr(Kind::RestApi), Output::ApiId)),
+        Observation::Foreign(_) | Observation::Unreadable(_) => None,
     }
 }
 
@@ -395,4 +454,48 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
     }
     Ok(Outputs::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::snapshot::Delegated;
+
+    #[test]
+    fn the_largest_ttl_of_a_ds_record_is_remembered_and_its_absence_forgotten() {
+        let with_ds = |ttl| Delegated {
+            ds: vec!["1 13 2 AB".into()],
+            ds_ttl_secs: ttl,
+            ..Delegated::default()
+        };
+        let seen = |parent: Delegated, tags: &[(&str, &str)]| {
+            let mut snapshot = fixture::applied();
+            snapshot.parent = fixture::parent(parent);
+            if let Observation::Present(journal) = &mut snapshot.journal_group {
+                let tags = tags
+                    .iter()
+                    .map(|(key, value)| ((*key).into(), (*value).into()));
+                journal.tags.extend(tags);
+            }
+            ds_seen(&snapshot).map(|seen| (seen.ttl_secs, seen.is_back))
+        };
+        let gone = (EVIDENCE_DS_GONE, "2026-11-21T11:30:00Z");
+        assert_eq!(seen(Delegated::default(), &[gone]), None);
+        assert_eq!(seen(with_ds(3_600), &[]), Some((Some(3_600), false)));
+        for (known, expected) in [
+            ("3600", None),
+            ("86400", None),
+            ("300", Some((Some(3_600), false))),
+            ("an hour", Some((Some(3_600), false))),
+        ] {
+            assert_eq!(
+                seen(with_ds(3_600), &[(EVIDENCE_DS_TTL, known)]),
+                expected,
+                "{known}"
+            );
+        }
+        let both = [gone, (EVIDENCE_DS_TTL, "86400")];
+        assert_eq!(seen(with_ds(3_600), &both), Some((None, true)));
+    }
 }

@@ -29,7 +29,7 @@ use crate::plan::{
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 
-pub use observe::{ByAlias, by_alias, detail, look};
+pub use observe::{ByAlias, by_alias, detail, look, of_ksks};
 pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
 pub use op::Op;
 pub(super) use perform::kms_tags;
@@ -115,6 +115,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     }
     let mut lowered = if usable(live) {
         update(addr, desired, snapshot, live)
+    } else if let Some(why) = no_second_key(snapshot) {
+        return super::blocked(addr, why);
     } else {
         create(addr, desired, snapshot, live)
     };
@@ -156,6 +158,32 @@ fn in_use_but_going(live: &Live, snapshot: &Snapshot) -> Option<String> {
          (`aws kms cancel-key-deletion --key-id {}`, then `aws kms enable-key`) and plan again",
         dying.0, dying.0
     ))
+}
+
+/// Why no key is made although none was found: a key-signing key needs the one it names, and where
+/// those of the zone cannot be read, they may name one.
+fn no_second_key(snapshot: &Snapshot) -> Option<String> {
+    let keys = match &snapshot.dnssec {
+        Observation::Present(dnssec) => &dnssec.keys,
+        Observation::Unreadable(why) => {
+            return Some(format!(
+                "no key is made while the zone's key-signing keys cannot be read: {why}"
+            ));
+        }
+        Observation::Absent | Observation::Foreign(_) => return None,
+    };
+    let names: Vec<String> = keys
+        .iter()
+        .map(|key| format!("{} uses {}", key.name, key.kms_arn))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the zone has key-signing keys whose KMS keys are gone or not this stack's: {}; another key \
+             cannot stand in for them; delete those key-signing keys once the parent has no DS record \
+             of them",
+            names.join(", ")
+        )
+    })
 }
 
 fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
@@ -331,8 +359,22 @@ fn retire_twins(addr: &Addr, live: &Live, snapshot: &Snapshot, lowered: &mut Low
     }
 }
 
-/// Step names for twins; more than this many are cleaned up by the next plan.
-const TWIN_STEPS: [&str; 3] = ["retire-twin", "retire-twin-2", "retire-twin-3"];
+/// Step names for twins. Each needs a run that died between two calls; more than these are cleaned up
+/// by the next plan, and named by a destroy.
+const TWIN_STEPS: [&str; 12] = [
+    "retire-twin",
+    "retire-twin-2",
+    "retire-twin-3",
+    "retire-twin-4",
+    "retire-twin-5",
+    "retire-twin-6",
+    "retire-twin-7",
+    "retire-twin-8",
+    "retire-twin-9",
+    "retire-twin-10",
+    "retire-twin-11",
+    "retire-twin-12",
+];
 
 fn readable(dnssec: &Observation<super::ksk::Live>) -> Option<&[super::ksk::Key]> {
     match dnssec {
@@ -368,12 +410,21 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             why: strange(desired, live),
         });
     }
-    let going = live
+    let going: Vec<&str> = live
         .twins
         .iter()
-        .filter(|(_, state)| state != "PendingDeletion");
-    let mut keys: Vec<(&str, &'static str)> =
-        going.map(|(arn, _)| arn.as_str()).zip(TWIN_STEPS).collect();
+        .filter(|(_, state)| state != "PendingDeletion")
+        .map(|(arn, _)| arn.as_str())
+        .collect();
+    let beyond = going.iter().skip(TWIN_STEPS.len());
+    lowered.report.extend(beyond.map(|arn| {
+        Report::Left {
+            what: (*arn).to_owned(),
+            why: "one destroy schedules the deletion of twelve spare keys; delete this one by hand"
+                .into(),
+        }
+    }));
+    let mut keys: Vec<(&str, &'static str)> = going.into_iter().zip(TWIN_STEPS).collect();
     if usable(live) && live.state != "PendingDeletion" && !is_strange {
         keys.insert(0, (&live.arn, "schedule-deletion"));
     }
@@ -471,6 +522,37 @@ mod tests {
     }
 
     #[test]
+    fn a_destroy_takes_every_twin_and_names_what_it_leaves() {
+        let desired = fixture::desired();
+        for (twins, steps, left) in [(1, 3, 0), (5, 7, 0), (14, 14, 2)] {
+            let mut snapshot = fixture::applied();
+            key(&mut snapshot).twins = (0..twins)
+                .map(|number| (format!("arn:twin:{number}"), "Enabled".to_owned()))
+                .collect();
+            let lowered = destroy(&desired.addr(Kind::KmsKey), &desired, &snapshot);
+            assert_eq!((lowered.drafts.len(), lowered.report.len()), (steps, left));
+        }
+    }
+
+    #[test]
+    fn no_second_key_is_made_for_a_zone_that_has_a_key_signing_key() {
+        let mut snapshot = fixture::applied();
+        snapshot.kms_key = Observation::Absent;
+        let plan = plan::converge(&fixture::desired(), &snapshot);
+        assert!(plan.blocked().iter().any(|(_, why)| why.contains(KEY)));
+        assert!(
+            plan.steps
+                .iter()
+                .all(|step| step.id.addr.kind() != Kind::KmsKey)
+        );
+        // Nor while nobody can tell whether it has one.
+        snapshot.dnssec = Observation::Unreadable("throttled".into());
+        assert!(steps(&snapshot).is_empty());
+        snapshot.dnssec = Observation::Absent;
+        assert_eq!(steps(&snapshot), ["create", "alias"]);
+    }
+
+    #[test]
     fn a_key_pending_deletion_is_not_adopted_and_blocks_while_it_signs() {
         let mut snapshot = fixture::applied();
         let live = key(&mut snapshot);
@@ -485,7 +567,9 @@ mod tests {
                 .iter()
                 .any(|(_, why)| why.contains("cancel-key-deletion"))
         );
-        assert!(plan.steps.is_empty());
+        let keys = [Kind::KmsKey, Kind::Ksk, Kind::ZoneSigning];
+        let on_keys = |step: &&plan::Step| keys.contains(&step.id.addr.kind());
+        assert_eq!(plan.steps.iter().filter(on_keys).count(), 0);
         if let Observation::Present(dnssec) = &mut snapshot.dnssec {
             dnssec.keys.clear();
         }

@@ -20,7 +20,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::Condition;
 use crate::desired::Desired;
-use crate::plan::{After, Change, Draft, Field, Lowered, Risk, StepId, Symbol, of};
+use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
 
@@ -89,6 +89,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let ours = snapshot.kms_key.present().map(|key| key.arn.as_str());
     match keys.iter().find(|key| ours == Some(key.kms_arn.as_str())) {
         None if keys.is_empty() => create(addr, desired),
+        // Whose these are cannot be told while the stack's key is not known; that says why.
+        None if ours.is_none_or(str::is_empty) => Lowered {
+            report: vec![Report::HeldBack {
+                addr: addr.clone(),
+                by: desired.addr(Kind::KmsKey),
+            }],
+            ..Lowered::default()
+        },
         None => {
             let names: Vec<_> = keys
                 .iter()
@@ -455,6 +463,20 @@ mod tests {
         }
         let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
         assert!(lowered.drafts.is_empty());
+    }
+
+    #[test]
+    fn an_unreadable_key_is_not_somebody_elses() {
+        let desired = fixture::desired();
+        let mut snapshot = fixture::applied();
+        snapshot.kms_key = Observation::Unreadable("kms:DescribeKey: AccessDenied".into());
+        let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
+        let by = desired.addr(Kind::KmsKey);
+        assert!(
+            matches!(&lowered.report[..], [Report::HeldBack { by: held, .. }] if *held == by),
+            "{:?}",
+            lowered.report
+        );
     }
 
     #[test]

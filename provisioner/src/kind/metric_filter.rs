@@ -15,7 +15,7 @@ use crate::aws::{Answer as _, Clients, unusable};
 use crate::desired::Desired;
 use crate::kind::log_group::{self, API, UPDATER};
 use crate::kind::{Limit, Look};
-use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol};
+use crate::plan::{After, Change, Draft, Lowered, Report, Risk, StepId, Symbol};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
 use crate::stack::AcceptedKind;

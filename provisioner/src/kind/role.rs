@@ -250,7 +250,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     let name = desired.role_name();
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
-    let mut push = |lowered: &mut Lowered, step, op| {
+    let push = |lowered: &mut Lowered, step, op| {
         lowered.drafts.push(Draft::new(step, super::Op::Role(op)));
     };
     let by_statement =

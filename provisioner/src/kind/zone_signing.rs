@@ -26,10 +26,13 @@ use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Sy
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, ParentView, Snapshot};
 
-/// The least hold-down of a delegated zone. The DS record is gone when it is counted, and its TTL with
-/// it; a day is the TTL that com, net, org and edu give their DS records. (The design asks for one hour at
-/// least; a parent whose NS set has a shorter TTL than its DS records would make that too short.)
-pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(86_400);
+/// The least hold-down of a delegated zone (design, section 3), whatever small TTL was seen.
+pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(3_600);
+
+/// The least hold-down when nobody wrote down a DS record's TTL while there was one: it is gone when the
+/// hold-down is counted, and its TTL with it. A day is the TTL that com, net, org and edu give their DS
+/// records; the parent's NS TTL may be shorter than that.
+pub const HOLD_DOWN_UNSEEN: Duration = Duration::from_secs(86_400);
 
 /// How long after its hold-down evidence is still believed. A DS record that came and went unseen in
 /// between would be missed; a day covers an operator who comes back the next morning.
@@ -179,30 +182,43 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
 }
 
 /// The hold-down before signing may go off: none for a zone that no parent server delegates;
-/// otherwise from the evidence, or from now and then with evidence written first.
+/// otherwise from the evidence, or from now and then with evidence written first. It lasts as long as
+/// the largest TTL seen of a DS record.
 fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
     let answers = snapshot.parent.all().unwrap_or_default();
     let ns_ttl = answers
         .iter()
-        .map(|a| a.ns_ttl_secs.max(a.ds_ttl_secs))
+        .map(|answer| answer.ns_ttl_secs)
         .max()
         .unwrap_or(0);
     let delegated = answers.iter().any(|answer| !answer.name_servers.is_empty());
-    let seen = snapshot
-        .journal_group
-        .present()
+    let journal = snapshot.journal_group.present();
+    let seen = journal
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE))
         .and_then(|time| time.parse::<Timestamp>().ok());
     if !delegated && seen.is_none() {
         return None;
     }
-    let lasts = Duration::from_secs(u64::from(ns_ttl)).max(HOLD_DOWN_MIN);
+    let secs = |ttl: u32| Duration::from_secs(u64::from(ttl));
+    let (lasts, source) = match journal.and_then(journal_group::Live::ds_ttl_secs) {
+        Some(ttl) => (
+            secs(ttl).max(HOLD_DOWN_MIN),
+            format!(
+                "resolvers may remember a DS record for its TTL, of which {ttl} s was the largest \
+                 seen; at least one hour"
+            ),
+        ),
+        None => (
+            secs(ns_ttl).max(HOLD_DOWN_UNSEEN),
+            format!(
+                "resolvers may remember a DS record, whose TTL was not seen: for the parent's NS TTL \
+                 of {ns_ttl} s, at least one day"
+            ),
+        ),
+    };
     let seen = seen.filter(|since| {
         *since <= snapshot.taken_at && snapshot.taken_at <= later(*since, lasts + EVIDENCE_SLACK)
     });
-    let source = format!(
-        "resolvers may remember a DS record for the parent's TTL of {ns_ttl} s, at least one day"
-    );
     Some(match seen {
         Some(time) => (
             None,
@@ -213,7 +229,7 @@ fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, C
             },
         ),
         // Without a journal there is nowhere to keep evidence: this run has to wait it out.
-        None if snapshot.journal_group.present().is_none() => {
+        None if journal.is_none() => {
             let since = Since::At(snapshot.taken_at);
             let source = format!(
                 "{source}; the journal is gone, so only one run can wait for it: pass --wait"
@@ -378,12 +394,38 @@ mod tests {
         else {
             panic!("a hold-down from evidence is expected")
         };
-        assert_eq!(lasts, HOLD_DOWN_MIN);
+        assert_eq!(lasts, HOLD_DOWN_UNSEEN);
         let expected = "2026-11-21T11:30:00Z".parse();
         assert_eq!(
             Ok(since),
             expected.map(Since::At).map_err(|_: jiff::Error| ())
         );
+    }
+
+    #[test]
+    fn the_hold_down_is_the_largest_ttl_seen_of_a_ds_record() {
+        for (ttl, secs) in [
+            ("60", 3_600),
+            ("7200", 7_200),
+            ("604800", 604_800),
+            ("?", 86_400),
+        ] {
+            let mut snapshot = fixture::applied();
+            snapshot.parent = fixture::parent(Delegated {
+                ns_ttl_secs: 60,
+                ..delegated(&[])
+            });
+            if let Observation::Present(journal) = &mut snapshot.journal_group {
+                let key = journal_group::EVIDENCE_DS_TTL.to_owned();
+                journal.tags.insert(key, ttl.to_owned());
+            }
+            let Some((Some(_), Condition::HoldDown { lasts, .. })) =
+                hold_down(&fixture::desired(), &snapshot)
+            else {
+                panic!("a hold-down from now is expected")
+            };
+            assert_eq!(lasts, Duration::from_secs(secs), "{ttl}");
+        }
     }
 
     #[test]

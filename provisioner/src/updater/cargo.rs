@@ -92,7 +92,8 @@ impl Checkout {
                 "--package",
                 PACKAGE,
             ])
-            .args(["--bin", BOOTSTRAP, "--profile", PROFILE, "--target", triple])
+            .args(["--bin", BOOTSTRAP, "--features", BOOTSTRAP])
+            .args(["--profile", PROFILE, "--target", triple])
             .arg("--target-dir")
             .arg(&target)
             .env("CARGO_ENCODED_RUSTFLAGS", flags);

@@ -1,5 +1,7 @@
 //! Deployments: frozen copies of an API's definition.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::patch::patches;
 use super::rest_api::{Api, Definition};
 use super::stage::Stage;
 use super::{ID, bad, needs, not_found, page, read, text};
-use crate::tagging::TagSet;
+use crate::tagging::{TagSet, Tags};
 use crate::wire::text::seconds_of;
 use crate::world::{AwsError, Caller, Operation, World};
 
@@ -149,7 +151,7 @@ struct Create {
     description: Option<String>,
     cache_cluster_enabled: Option<bool>,
     cache_cluster_size: Option<String>,
-    variables: Option<std::collections::BTreeMap<String, String>>,
+    variables: Option<BTreeMap<String, String>>,
     canary_settings: Option<Value>,
     tracing_enabled: Option<bool>,
 }
@@ -171,27 +173,24 @@ fn create(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
         definition: api.definition.clone(),
     };
     let answer = describe(&id, &deployment, false);
-    api.deployments.insert(id.clone(), deployment);
     // A stage that exists moves to the new deployment; another is made.
     if let Some(name) = input.stage_name.filter(|name| !name.is_empty()) {
-        if !api.stages.contains_key(&name) {
-            let stage = Stage::new(
-                &name,
-                &id,
-                caller.now,
-                TagSet::new(Default::default(), caller.now, lag),
-            )?;
-            api.stages.insert(name.clone(), stage);
-        }
-        if let Some(stage) = api.stages.get_mut(&name) {
-            stage.deployment_id = id;
-            stage.updated = caller.now;
-            stage.description = input.stage_description.or(stage.description.take());
-            stage.variables.extend(input.variables.unwrap_or_default());
-            stage.tracing_enabled = input.tracing_enabled.unwrap_or(stage.tracing_enabled);
-            stage.set_cache(input.cache_cluster_enabled, input.cache_cluster_size);
-            stage.check_variables()?;
-        }
+        let mut stage = match api.stages.get(&name) {
+            Some(stage) => stage.clone(),
+            None => {
+                let tags = TagSet::new(Tags::new(), caller.now, lag);
+                Stage::new(&name, &id, caller.now, tags)?
+            }
+        };
+        stage.deployment_id.clone_from(&id);
+        stage.updated = caller.now;
+        stage.description = input.stage_description.or(stage.description.take());
+        stage.variables.extend(input.variables.unwrap_or_default());
+        stage.tracing_enabled = input.tracing_enabled.unwrap_or(stage.tracing_enabled);
+        stage.set_cache(input.cache_cluster_enabled, input.cache_cluster_size);
+        stage.check_variables()?;
+        api.stages.insert(name, stage);
     }
+    api.deployments.insert(id, deployment);
     Ok(answer)
 }

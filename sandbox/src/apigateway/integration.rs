@@ -332,12 +332,14 @@ const PATHS: &[&str] = &[
 
 fn update(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsError> {
     let definition = &mut world.apigateway.api_mut(caller, &input)?.definition;
-    let integration = definition.integration_mut(&input)?;
+    let mut integration = definition.integration(&input)?.clone();
     for patch in patches(&input)? {
-        apply(integration, &patch)?;
+        apply(&mut integration, &patch)?;
     }
     integration.check(caller)?;
-    Ok(shown(integration))
+    let answer = shown(&integration);
+    *definition.integration_mut(&input)? = integration;
+    Ok(answer)
 }
 
 fn apply(integration: &mut Integration, patch: &Patch) -> Result<(), AwsError> {

@@ -252,7 +252,13 @@ fn update(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
         .resources
         .remove(&id)
         .ok_or_else(no_such_resource)?;
-    (moved.path, moved.part) = (definition.child_path(&parent, &part)?, part);
+    match definition.child_path(&parent, &part) {
+        Ok(path) => (moved.path, moved.part) = (path, part),
+        Err(error) => {
+            definition.resources.insert(id, moved);
+            return Err(error);
+        }
+    }
     moved.parent = Some(parent);
     let answer = describe(&id, &moved, false);
     definition.resources.insert(id, moved);

@@ -16,7 +16,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "DescribeAlarmsForMetric",
-        needs: |_, caller, _| needs::on_all(caller, "DescribeAlarmsForMetric"),
+        needs: |_, _, _| needs::anywhere("DescribeAlarmsForMetric"),
         run: describe_alarms_for_metric,
     },
     Operation {

@@ -74,10 +74,11 @@ pub(super) fn of_bounded_user(world: &World, caller: &Caller, input: &Value, act
 pub(super) fn of_policy(world: &World, input: &Value, action: &str) -> Need {
     let arn = text(input, "PolicyArn");
     let need = Need::new(action, arn);
-    match world.iam.managed(arn) {
-        Some(policy) => with_resource_tags(need, &policy.tags),
-        None => need,
-    }
+    // Unlike roles and users, policies have no `iam:ResourceTag`.
+    let tags = world.iam.managed(arn).map(|policy| &policy.tags);
+    tags.into_iter().flatten().fold(need, |need, (key, value)| {
+        need.with(format!("aws:ResourceTag/{key}"), vec![value.clone()])
+    })
 }
 
 /// Adds a boundary as condition key.

@@ -54,14 +54,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "DeleteUser",
-        needs: |world, caller, input| {
-            vec![needs::of_bounded_user(
-                world,
-                caller,
-                input,
-                "iam:DeleteUser",
-            )]
-        },
+        needs: |world, caller, input| vec![needs::of_user(world, caller, input, "iam:DeleteUser")],
         run: delete_user,
     },
     Operation {

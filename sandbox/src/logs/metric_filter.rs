@@ -175,9 +175,10 @@ impl Transformation {
 
     /// The value of a match; none if its field is not there or no number.
     fn value(&self, found: &Match) -> Option<f64> {
-        let text = match self.metric_value.starts_with('$') {
-            true => found.field(&self.metric_value)?,
-            false => self.metric_value.clone(),
+        let text = if self.metric_value.starts_with('$') {
+            found.field(&self.metric_value)?
+        } else {
+            self.metric_value.clone()
         };
         text.parse().ok().filter(|value: &f64| value.is_finite())
     }

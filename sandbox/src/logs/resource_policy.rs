@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::group::answer;
 use super::{State, invalid, millis, name_in_arn, read};
-use crate::policy::{Context, Policy, Principal, Question, Verdict};
+use crate::policy::Policy;
 use crate::world::{AwsError, Caller, Need, Operation, World};
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -250,37 +250,6 @@ fn delete_resource_policy(
 }
 
 impl State {
-    /// Whether the resource policies of an account in a region let a service do something. Each
-    /// policy may allow, any may deny.
-    pub(crate) fn service_may(
-        &self,
-        (account, region): (&str, &str),
-        service: &str,
-        action: &str,
-        resource: &str,
-        context: &Context,
-    ) -> bool {
-        let question = Question {
-            principal: Principal::Service(service),
-            action,
-            resource,
-            context,
-        };
-        let mut allowed = false;
-        for document in self.policy_documents(account, region, resource) {
-            // Documents were read when they were put.
-            let Ok(policy) = Policy::parse(document) else {
-                continue;
-            };
-            match policy.judge(&question) {
-                Verdict::Allowed => allowed = true,
-                Verdict::Denied(_) => return false,
-                Verdict::NotAllowed(_) => {}
-            }
-        }
-        allowed
-    }
-
     /// The documents that concern a resource: those of its account and region, and its group's own.
     fn policy_documents<'s>(
         &'s self,

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{bare, needs, typed, zone};
+use crate::auth;
 use crate::dns::{self, Transport, address};
 use crate::listing::{self, Page};
-use crate::policy::Context;
 use crate::world::{AwsError, Caller, Need, Operation, World};
 
 pub(super) static OPERATIONS: &[Operation] = &[
@@ -198,18 +198,15 @@ fn check_permission(
 fn may_write(world: &World, account: &str, group: &str, zone_id: &str) -> Result<(), &'static str> {
     let streams =
         format!("arn:aws:logs:{REGION}:{account}:log-group:{group}:log-stream:{zone_id}/");
-    let context = Context::from([
-        ("aws:SourceArn".to_owned(), vec![super::zone_arn(zone_id)]),
-        ("aws:SourceAccount".to_owned(), vec![account.to_owned()]),
-    ]);
-    let place = (account, REGION);
+    let resource = format!("{streams}{EDGE}");
+    let policy = world.logs.resource_policy(&resource);
     let lacking = ["logs:CreateLogStream", "logs:PutLogEvents"]
         .into_iter()
         .find(|action| {
-            let resource = format!("{streams}{EDGE}");
-            !world
-                .logs
-                .service_may(place, SERVICE, action, &resource, &context)
+            let need = Need::new(action, resource.as_str())
+                .with("aws:SourceArn", vec![super::zone_arn(zone_id)])
+                .with("aws:SourceAccount", vec![account.to_owned()]);
+            !auth::service_may(world, SERVICE, &need, policy.as_deref())
         });
     lacking.map_or(Ok(()), Err)
 }

@@ -1,7 +1,6 @@
 //! Generated documents and live edits on the simulated AWS, through the parts of an apply as the
 //! command line puts them together, in one process and on a standing clock.
 
-use std::future::pending;
 use std::time::Duration;
 
 use aws_sdk_route53::types::{
@@ -10,23 +9,14 @@ use aws_sdk_route53::types::{
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use spore_infra::addr::Kind;
-use spore_infra::apply::Driver;
-use spore_infra::aws::{Access, Clients};
-use spore_infra::clock::Clock;
-use spore_infra::desired::{Desired, MANAGED_BY, TAG_MANAGED_BY, TAG_STACK, TAG_VERSION};
-use spore_infra::dns::Dns;
-use spore_infra::journal::{self, Taken};
+use spore_infra::desired::{MANAGED_BY, TAG_MANAGED_BY, TAG_STACK, TAG_VERSION};
 use spore_infra::kind::hosted_zone::Records;
-use spore_infra::plan::{self, DestroyOptions, Goal, Plan};
+use spore_infra::plan::{DestroyOptions, Goal};
 use spore_infra::render::{self, Paint};
-use spore_infra::run::Outcome;
-use spore_infra::snapshot::{LockSeen, Snapshot};
-use spore_infra::target::Target;
-use spore_infra::{observe, safety};
 use spore_sandbox::checks::Check;
-use spore_sandbox::door::{Options, Recording, Sandbox};
+use spore_tests::bench::{Bench, run};
 
-use super::documents::{ACCOUNT, Document, applicable};
+use super::documents::{ACCOUNT, applicable};
 use super::snapshots::now;
 
 /// Longer than lists may lag and changes take.
@@ -42,131 +32,6 @@ fn config(cases: u32) -> ProptestConfig {
         max_shrink_iters: 60,
         failure_persistence: None,
         ..ProptestConfig::default()
-    }
-}
-
-/// One document on one simulated AWS.
-struct Bench {
-    sandbox: Sandbox,
-    target: Target,
-    clock: Clock,
-    dns: Dns,
-    read: Clients,
-    write: Clients,
-    desired: Desired,
-}
-
-impl Bench {
-    async fn open(document: &Document, seed: u64) -> Self {
-        let options = Options {
-            seed,
-            start: Some(now()),
-            recording: Recording::Memory,
-            ..Options::default()
-        };
-        let sandbox = Sandbox::open(None, options).unwrap();
-        Self::on(sandbox, document.desired()).await
-    }
-
-    async fn on(sandbox: Sandbox, desired: Desired) -> Self {
-        let target = Target::Local(sandbox.clone());
-        let connect =
-            async |access| Clients::connect(&target, &desired.region, ACCOUNT, &access).await;
-        let write = Access::Write {
-            digest: "0".repeat(64),
-        };
-        Self {
-            clock: target.clock(),
-            dns: Dns::new(&target),
-            read: connect(Access::Read).await,
-            write: connect(write).await,
-            sandbox,
-            desired,
-            target: target.clone(),
-        }
-    }
-
-    async fn snapshot(&self, records: Records, own: Option<LockSeen>) -> Snapshot {
-        let lock = match own {
-            Some(own) => Some(own),
-            None => journal::look(&self.read, &self.desired).await.unwrap(),
-        };
-        let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
-        observe::snapshot(read, dns, clock, &self.desired, records, lock)
-            .await
-            .unwrap()
-    }
-
-    async fn plan(&self, goal: &Goal, own: Option<LockSeen>) -> Plan {
-        match goal {
-            Goal::Converge => {
-                let snapshot = self.snapshot(Records::FirstPage, own).await;
-                plan::converge(&self.desired, &snapshot)
-            }
-            Goal::Destroy(options) => {
-                let snapshot = self.snapshot(Records::All, own).await;
-                plan::destroy(&self.desired, &snapshot, options)
-            }
-        }
-    }
-
-    /// Plans, and carries the plan out under the lock.
-    async fn carry_out(&self, goal: &Goal) -> (Plan, Outcome) {
-        let shown = self.plan(goal, None).await;
-        assert_eq!(shown.refusals, Vec::<safety::Refusal>::new());
-        assert!(shown.blocked().is_empty(), "{:?}", shown.blocked());
-        let digest = shown.digest();
-        let mut lock = match journal::take(&self.write, &self.clock, &self.desired, &digest).await {
-            Ok(Taken::Ours(lock)) => *lock,
-            other => panic!("the lock is free: {other:?}"),
-        };
-        let plan = self.plan(goal, Some(lock.seen.clone())).await;
-        assert_eq!(plan.step_digests(), shown.step_digests(), "nothing moved");
-        let mut troubles = Vec::new();
-        let mut driver = Driver {
-            write: &self.write,
-            clock: &self.clock,
-            desired: &self.desired,
-            wait_max: None,
-            tell: &mut |progress| troubles.push(format!("{progress:?}")),
-        };
-        let (outcome, _) = driver.drive(&plan, &mut lock, pending()).await;
-        if outcome == Outcome::Converged {
-            lock.forget_intents();
-        }
-        lock.release(&self.write, self.clock.now()).await.unwrap();
-        assert_eq!(outcome, Outcome::Converged, "{troubles:#?}");
-        (plan, outcome)
-    }
-
-    async fn converge(&self) -> Plan {
-        self.carry_out(&Goal::Converge).await.0
-    }
-
-    /// What the next plan would change; empty when there is nothing to do.
-    async fn left_to_do(&self) -> String {
-        let plan = self.plan(&Goal::Converge, None).await;
-        let says_nothing = plan.changes.is_empty() && plan.refusals.is_empty();
-        if plan.is_empty() && says_nothing && plan.blocked().is_empty() {
-            String::new()
-        } else {
-            render::plan(&plan, Paint::Plain)
-        }
-    }
-
-    fn advance(&self, span: Duration) {
-        self.sandbox.advance(span).unwrap();
-    }
-
-    async fn zone_id(&self) -> String {
-        let snapshot = self.snapshot(Records::FirstPage, None).await;
-        snapshot.hosted_zone.present().unwrap().id.clone()
-    }
-
-    async fn key_arn(&self) -> String {
-        let key = self.read.kms.describe_key().key_id(&self.desired.key_alias);
-        let key = key.send().await.unwrap().key_metadata.unwrap();
-        key.arn.unwrap()
     }
 }
 
@@ -397,14 +262,6 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     })
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work)
-}
-
 proptest! {
     #![proptest_config(config(12))]
 
@@ -412,7 +269,7 @@ proptest! {
     #[test]
     fn after_apply_there_is_nothing_to_do(document in applicable(), seed in any::<u64>()) {
         run(async {
-            let bench = Bench::open(&document, seed).await;
+            let bench = Bench::open(document.desired(), seed, now()).await;
             bench.converge().await;
             prop_assert_eq!(bench.left_to_do().await, "");
             bench.advance(SETTLED);
@@ -432,7 +289,7 @@ proptest! {
     #[test]
     fn destroy_and_apply_again(document in applicable(), seed in any::<u64>()) {
         run(async {
-            let bench = Bench::open(&document, seed).await;
+            let bench = Bench::open(document.desired(), seed, now()).await;
             let destroy = Goal::Destroy(DestroyOptions::default());
             for _ in 0..2 {
                 bench.converge().await;
@@ -458,7 +315,7 @@ proptest! {
     fn drift_is_named_and_repaired(mut document in applicable(), edits in edits(), seed in any::<u64>()) {
         document.dnssec |= edits.iter().any(|edit| edit.needs_signing());
         run(async {
-            let bench = Bench::open(&document, seed).await;
+            let bench = Bench::open(document.desired(), seed, now()).await;
             bench.converge().await;
             bench.advance(SETTLED);
             let zone = bench.zone_id().await;
@@ -495,7 +352,7 @@ proptest! {
     #[test]
     fn equal_worlds_take_equal_calls(document in applicable(), seed in any::<u64>()) {
         let trace = || run(async {
-            let bench = Bench::open(&document, seed).await;
+            let bench = Bench::open(document.desired(), seed, now()).await;
             bench.converge().await;
             let ids = (bench.zone_id().await, bench.clock.now(), bench.target.words());
             let mut calls: Vec<_> = bench

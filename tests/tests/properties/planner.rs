@@ -25,8 +25,13 @@ fn config() -> ProptestConfig {
 
 /// The plans that may be asked of one situation.
 fn plans(desired: &Desired, snapshot: &Snapshot) -> Vec<Plan> {
-    let destroy =
-        |include_records| plan::destroy(desired, snapshot, &DestroyOptions { include_records });
+    let destroy = |include_records| {
+        let options = DestroyOptions {
+            include_records,
+            ..DestroyOptions::default()
+        };
+        plan::destroy(desired, snapshot, &options)
+    };
     vec![
         plan::converge(desired, snapshot),
         destroy(false),
@@ -255,7 +260,20 @@ proptest! {
                 let earlier = before(plan, &step.id);
                 let must_follow = match step.id.addr.kind() {
                     Kind::Ksk | Kind::HostedZone => disable.clone(),
-                    Kind::JournalGroup | Kind::KmsKey | Kind::ZoneSigning => None,
+                    Kind::JournalGroup
+                    | Kind::KmsKey
+                    | Kind::ZoneSigning
+                    | Kind::Delegation
+                    | Kind::LogsKey
+                    | Kind::LogGroup
+                    | Kind::LogsPolicy
+                    | Kind::QueryLogging
+                    | Kind::Role
+                    | Kind::Function
+                    | Kind::ApiAccount
+                    | Kind::RestApi
+                    | Kind::MetricFilter
+                    | Kind::Alarm => None,
                 };
                 if let Some(first) = must_follow {
                     prop_assert!(earlier.contains(&first), "{} before signing is off", step.id);
@@ -304,7 +322,8 @@ proptest! {
                 let reported = plan.report.iter().filter_map(|report| match report {
                     Report::UpToDate(addr) | Report::Blocked { addr, .. } | Report::HeldBack { addr, .. }
                     | Report::External { addr, .. } => Some(addr),
-                    Report::Left { .. } | Report::LeftoverLock { .. } => None,
+                    Report::Left { .. } | Report::AtWork { .. } | Report::LeftoverLock { .. }
+                    | Report::Accepted { .. } | Report::Warning { .. } => None,
                 });
                 for addr in reported.chain(with_change.iter().copied()) {
                     *words.entry(addr.clone()).or_default() += 1;
@@ -360,7 +379,7 @@ proptest! {
         }
         let kept = plan::destroy(&desired, &snapshot, &DestroyOptions::default());
         prop_assert!(kept.refusals.iter().any(|refusal| refusal.rule == "foreign-records"));
-        let options = DestroyOptions { include_records: true };
+        let options = DestroyOptions { include_records: true, ..DestroyOptions::default() };
         let taken = plan::destroy(&desired, &snapshot, &options);
         for step in &taken.steps {
             if let Op::HostedZone(hosted_zone::Op::DeleteRecords { sets, .. }) = &step.op {

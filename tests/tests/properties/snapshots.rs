@@ -69,6 +69,17 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     hosted_zone,
                     kms_key,
                     dnssec,
+                    delegation: Observation::Absent,
+                    logs_key: Observation::Absent,
+                    log_groups: BTreeMap::new(),
+                    logs_policy: Observation::Absent,
+                    query_logging: Observation::Absent,
+                    roles: BTreeMap::new(),
+                    function: Observation::Absent,
+                    api_account: Observation::Absent,
+                    rest_api: Observation::Absent,
+                    metric_filters: BTreeMap::new(),
+                    alarms: BTreeMap::new(),
                     parent,
                     lock,
                 }
@@ -160,13 +171,14 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
         Err(()),
     ]);
     let zone = prop::option::of(select(vec!["Z0123456789ABCDEFGHIJ", "ZGONE"]));
+    let ttl = prop::option::weighted(0.3, select(vec!["300", "172800", "odd"]));
     let gone = prop::option::weighted(
         0.3,
         select(vec!["2026-03-01T11:59:00Z", "2026-02-01T00:00:00Z", "soon"]),
     );
     let version = prop::option::weighted(0.1, select(vec!["99.0.0", "0.0.1", "odd"]));
-    (tags(desired), days, zone, gone, version).prop_map(
-        |(mut tags, retention_days, zone, gone, version)| {
+    (tags(desired), days, zone, (gone, ttl), version).prop_map(
+        |(mut tags, retention_days, zone, (gone, ttl), version)| {
             let mut put = |key: &str, value: Option<&str>| {
                 if let Some(value) = value {
                     tags.insert(key.to_owned(), value.to_owned());
@@ -174,6 +186,7 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
             };
             put(journal_group::EVIDENCE_ZONE, zone);
             put(journal_group::EVIDENCE_DS_GONE, gone);
+            put(journal_group::EVIDENCE_DS_TTL, ttl);
             put(TAG_VERSION, version);
             journal_group::Live {
                 retention_days,
@@ -310,7 +323,7 @@ fn parents() -> impl Strategy<Value = ParentView> {
             .zip(answers)
             .map(|(index, answer)| ServerView {
                 name: format!("ns{index}.example.edu"),
-                address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, index)),
+                address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, index))),
                 answer,
             })
             .collect(),
@@ -329,9 +342,10 @@ fn locks() -> impl Strategy<Value = Option<LockSeen>> {
     );
     prop::option::weighted(
         0.3,
-        (intents, prop::bool::ANY).prop_map(|(intents, own)| LockSeen {
+        (intents, prop::bool::ANY, prop::bool::ANY).prop_map(|(intents, own, gone)| LockSeen {
             holder: "host/boot/1/2".into(),
             own,
+            is_abandoned: gone && !own,
             beat: now(),
             intents,
         }),

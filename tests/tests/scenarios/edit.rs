@@ -132,7 +132,9 @@ async fn parent(sandbox: &Sandbox, target: &Target, desired: &Desired, fault: Op
     let ParentView::Seen { servers, .. } = Dns::new(target).parent(&desired.domain).await else {
         panic!("the parent zone is there");
     };
-    let address = servers[0].address;
+    let address = servers[0]
+        .address
+        .expect("the simulated parent's servers have addresses");
     sandbox
         .with_world(|world, _| world.server_fault(address, fault))
         .unwrap();

@@ -19,7 +19,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use spore_sandbox::door::{Options, Sandbox};
-use spore_tests::binary;
+use spore_tests::{binary, updater};
 use tempfile::TempDir;
 
 use super::edit;
@@ -209,6 +209,7 @@ impl Story {
         let mut command = Command::new(binary::path());
         command
             .env_clear()
+            .env(updater::VARIABLE, updater::zip())
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
         command.args(arguments).arg("--sandbox=world");

@@ -15,10 +15,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::approval::{differing, moved_text};
 use super::date;
-use crate::addr::Addr;
 use crate::cli::stack::Document;
-use crate::plan::{Plan, hex};
+use crate::plan::{Change, Plan, Symbol, hex};
 use crate::render::{self, PLAN_FORMAT};
 
 /// What is read back of a plan file.
@@ -29,17 +29,70 @@ pub struct PlanFile {
     /// Path of the stack document.
     pub stack: PathBuf,
     document: String,
+    changes: Vec<Planned>,
     built_on: BTreeMap<String, BTreeMap<String, String>>,
     step_digests: BTreeMap<String, String>,
     goal: serde_json::Value,
+    /// SHA-256 of the updater's bootstrap; none: built at apply.
+    pub updater: Option<String>,
     seal: String,
+}
+
+/// What the plan does to one resource.
+#[derive(Debug, Clone, Deserialize)]
+struct Planned {
+    address: String,
+    symbol: String,
+    fields: Vec<PlannedField>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct PlannedField {
+    name: String,
+}
+
+impl Planned {
+    /// Whether the plan accounts for another value of an attribute: it makes the resource, whose steps
+    /// still to come are approved each by itself; or it changes the attribute, and to a plan made now
+    /// (`left`) nothing is left to change about it, so that it is as the document wants it.
+    fn produces(&self, attribute: &str, left: Option<&Change>) -> bool {
+        let is_planned = self
+            .fields
+            .iter()
+            .any(|field| concerns(&field.name, attribute));
+        let is_left = left.is_some_and(|change| {
+            change
+                .fields
+                .iter()
+                .any(|field| concerns(&field.name, attribute))
+        });
+        self.symbol == Symbol::Create.sign() || (is_planned && !is_left)
+    }
+}
+
+/// Whether a field of a change is about an attribute: attributes of one of several parts have that
+/// part's name before the field's (`NAME.status`).
+fn concerns(field: &str, attribute: &str) -> bool {
+    let is_part = |part: &str| {
+        part.strip_suffix(field)
+            .is_some_and(|name| name.ends_with('.'))
+    };
+    attribute == field || (!attribute.starts_with("tags.") && is_part(attribute))
 }
 
 impl PlanFile {
     /// Writes a plan.
-    pub fn write(path: &Path, plan: &Plan, document: &Document) -> anyhow::Result<()> {
+    pub fn write(
+        path: &Path,
+        plan: &Plan,
+        document: &Document,
+        updater: Option<String>,
+    ) -> anyhow::Result<()> {
         let stack = document.path.display().to_string();
         let mut value = render::plan_json(plan, &stack, &document.text);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("updater".into(), updater.into());
+        }
         let seal = seal(&value)?;
         if let Some(object) = value.as_object_mut() {
             object.insert("seal".into(), seal.into());
@@ -98,7 +151,8 @@ impl PlanFile {
         Ok(())
     }
 
-    /// Refuses when live AWS moved in another way than by this plan's own steps.
+    /// Refuses when live AWS moved in another way than by this plan's own steps: each attribute has the
+    /// value that the plan was built on, or the one it produces.
     pub fn check(&self, now: &Plan) -> anyhow::Result<()> {
         let unknown: Vec<String> = now
             .step_digests()
@@ -106,31 +160,22 @@ impl PlanFile {
             .filter(|(id, digest)| self.step_digests.get(id) != Some(digest))
             .map(|(id, _)| id)
             .collect();
-        let touched = |addr: &Addr| {
-            let prefix = format!("{addr}:");
-            self.step_digests.keys().any(|id| id.starts_with(&prefix))
-        };
-        let moved: BTreeMap<Addr, BTreeMap<String, String>> = now
-            .built_on
-            .iter()
-            .filter(|(addr, _)| !touched(addr))
-            .map(|(addr, attributes)| (addr.clone(), attributes.clone()))
-            .collect();
-        let before: BTreeMap<Addr, BTreeMap<String, String>> = moved
-            .keys()
-            .map(|addr| {
-                let attributes = self
-                    .built_on
-                    .get(&addr.to_string())
-                    .cloned()
-                    .unwrap_or_default();
-                (addr.clone(), attributes)
-            })
-            .collect();
-        if unknown.is_empty() && before == moved {
+        let none = BTreeMap::new();
+        let mut what = Vec::new();
+        for (addr, is) in &now.built_on {
+            let name = addr.to_string();
+            let was = self.built_on.get(&name).unwrap_or(&none);
+            let planned = self.changes.iter().find(|change| change.address == name);
+            let left = now.changes.iter().find(|change| change.addr == *addr);
+            for attribute in differing(was, is) {
+                if !planned.is_some_and(|planned| planned.produces(attribute, left)) {
+                    what.push(moved_text(addr, attribute, was, is));
+                }
+            }
+        }
+        if unknown.is_empty() && what.is_empty() {
             return Ok(());
         }
-        let mut what = moved_text(&before, &moved);
         if !unknown.is_empty() {
             what.push(format!(
                 "steps that were not approved: {}",
@@ -142,46 +187,6 @@ impl PlanFile {
             what.join("; ")
         )
     }
-}
-
-/// What moved between two readings, by attribute name.
-pub fn moved(
-    before: &BTreeMap<Addr, BTreeMap<String, String>>,
-    after: &BTreeMap<Addr, BTreeMap<String, String>>,
-) -> String {
-    let texts = moved_text(before, after);
-    if texts.is_empty() {
-        "what is needed to be done".to_owned()
-    } else {
-        texts.join("; ")
-    }
-}
-
-fn moved_text(
-    before: &BTreeMap<Addr, BTreeMap<String, String>>,
-    after: &BTreeMap<Addr, BTreeMap<String, String>>,
-) -> Vec<String> {
-    let mut texts = Vec::new();
-    for (addr, now) in after {
-        let none = BTreeMap::new();
-        let then = before.get(addr).unwrap_or(&none);
-        let names = then
-            .keys()
-            .chain(now.keys().filter(|key| !then.contains_key(*key)));
-        for name in names {
-            let (was, is) = (then.get(name), now.get(name));
-            if was != is {
-                let shown =
-                    |value: Option<&String>| value.map_or("nothing", |v| v.as_str()).to_owned();
-                texts.push(format!(
-                    "{addr} {name} was {} and is {}",
-                    shown(was),
-                    shown(is)
-                ));
-            }
-        }
-    }
-    texts
 }
 
 fn seal(value: &serde_json::Value) -> anyhow::Result<String> {
@@ -204,4 +209,86 @@ pub fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(name)?;
     file.write_all(text.as_bytes()).with_context(name)?;
     file.sync_all().with_context(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::kind::kms_key::Live;
+    use crate::plan;
+    use crate::snapshot::{Observation, Snapshot};
+
+    fn with_key(edit: impl FnOnce(&mut Live)) -> Snapshot {
+        let mut snapshot = fixture::applied();
+        if let Observation::Present(key) = &mut snapshot.kms_key {
+            edit(key);
+        }
+        snapshot
+    }
+
+    fn file_of(snapshot: &Snapshot) -> PlanFile {
+        let plan = plan::converge(&fixture::desired(), snapshot);
+        let mut value = render::plan_json(&plan, "stack.toml", "");
+        value["seal"] = "".into();
+        serde_json::from_value(value).expect("a plan file of this tool")
+    }
+
+    fn check(file: &PlanFile, now: &Snapshot) -> Result<(), String> {
+        let plan = plan::converge(&fixture::desired(), now);
+        file.check(&plan).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_are_those_before_or_those_the_plan_produces() {
+        let open = |key: &mut Live| key.policy = key.policy.replace("kms:Sign", "kms:*");
+        let before = with_key(|key| {
+            key.state = "Disabled".into();
+            open(key);
+        });
+        let file = file_of(&before);
+        assert_eq!(check(&file, &before), Ok(()));
+        // Resumed: some of it is done, or all.
+        assert_eq!(check(&file, &with_key(open)), Ok(()));
+        assert_eq!(check(&file, &fixture::applied()), Ok(()));
+        // The same step would replace another policy than the one that was reviewed.
+        let other = with_key(|key| key.policy = key.policy.replace("kms:Sign", "kms:Decrypt"));
+        let refused = check(&file, &other).expect_err("another policy");
+        assert!(refused.contains("kms_key/ksk policy was "), "{refused}");
+        // What the plan does not change must not have moved.
+        let tagged = with_key(|key| {
+            key.tags.insert("owner".into(), "somebody".into());
+        });
+        let refused = check(&file, &tagged).expect_err("another tag");
+        assert!(
+            refused.contains("tags.owner was nothing and is somebody"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_plan_from_empty_is_resumed_from_any_part_of_it() {
+        let file = file_of(&fixture::empty());
+        assert_eq!(check(&file, &fixture::applied()), Ok(()));
+        let mut partly = fixture::applied();
+        partly.dnssec = Observation::Absent;
+        assert_eq!(check(&file, &partly), Ok(()));
+        // But what has to be done differently by now was not approved.
+        let refused = check(&file, &with_key(|key| key.state = "Disabled".into()));
+        assert!(refused.expect_err("no such step").contains("not approved"));
+    }
+
+    #[test]
+    fn a_field_is_about_the_attribute_of_its_name_or_of_its_part() {
+        for (field, attribute, expected) in [
+            ("status", "status", true),
+            ("status", "spore_1.status", true),
+            ("status", "spore_1.kms-key", false),
+            ("policy", "tags.policy", false),
+            ("tags.policy", "tags.policy", true),
+            ("policy", "my-policy", false),
+        ] {
+            assert_eq!(concerns(field, attribute), expected, "{field} {attribute}");
+        }
+    }
 }

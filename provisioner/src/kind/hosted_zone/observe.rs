@@ -92,7 +92,9 @@ pub async fn pick(
 }
 
 /// One zone of our reference is ours; anything else is foreign or an error.
-fn choose(domain: &str, zones: Vec<Live>) -> Observation<Live> {
+fn choose(domain: &str, mut zones: Vec<Live>) -> Observation<Live> {
+    // Ids are AWS's choice: those made with the same references are told in the same order.
+    zones.sort_by(|a, b| a.reference.cmp(&b.reference));
     let prefix = reference_prefix(domain);
     let names = |zones: &[Live]| {
         zones

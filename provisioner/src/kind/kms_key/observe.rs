@@ -8,7 +8,7 @@ use super::Live;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::{Desired, TAG_PURPOSE};
-use crate::kind::Seen;
+use crate::kind::{Seen, ksk};
 use crate::retry::{Class, Failure};
 use crate::snapshot::Observation;
 use crate::tags::{self, Tags};
@@ -137,6 +137,67 @@ async fn read_detail(
     live.unfit = unfit(&key);
     (live.policy, live.public_key, live.tags) = known;
     Ok(Some(live))
+}
+
+/// The key that a key-signing key of the zone names, where neither alias nor tags show one: somebody
+/// deleted the alias, and the tags cannot be read or are gone. Without this the stack's key would be
+/// taken for missing. It is the stack's if its tags say so, or if its key-signing key has the name that
+/// only this stack gives; a key with other tags and another name stays somebody else's.
+pub async fn of_ksks(
+    read: &Clients,
+    desired: &Desired,
+    found: Observation<Live>,
+    dnssec: &Observation<ksk::Live>,
+) -> Observation<Live> {
+    let known = match &found {
+        Observation::Absent => Live::default(),
+        Observation::Present(live) if live.arn.is_empty() => live.clone(),
+        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => {
+            return found;
+        }
+    };
+    let named = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    match read_named(read, desired, known, named.unwrap_or_default()).await {
+        Ok(Some(live)) => Observation::Present(live),
+        Ok(None) => found,
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
+}
+
+/// Completes `live` by the first usable key of ours that is named, and by others as twins; none when
+/// that adds nothing.
+async fn read_named(
+    read: &Clients,
+    desired: &Desired,
+    mut live: Live,
+    named: &[ksk::Key],
+) -> Result<Option<Live>, Failure> {
+    let mut is_new = false;
+    for ksk in named {
+        let is_known = |(twin, _): &(String, String)| *twin == ksk.kms_arn;
+        if live.arn == ksk.kms_arn || live.twins.iter().any(is_known) {
+            continue;
+        }
+        let answer = read.kms.describe_key().key_id(&ksk.kms_arn).send().await;
+        let answer = answer.unless_gone("kms:DescribeKey")?;
+        let Some(key) = answer.and_then(|answer| answer.key_metadata) else {
+            continue;
+        };
+        let known = content(read, desired, Some(&key), &BTreeMap::new()).await?;
+        if ksk.name != desired.ksk_name && !desired.owns(&known.2) {
+            continue;
+        }
+        is_new = true;
+        if live.arn.is_empty() && state(&key) != "PendingDeletion" {
+            live.arn = arn(&key);
+            live.state = state(&key);
+            live.unfit = unfit(&key);
+            (live.policy, live.public_key, live.tags) = known;
+        } else {
+            live.twins.push((arn(&key), state(&key)));
+        }
+    }
+    Ok(is_new.then_some(live))
 }
 
 /// Policy, public key and tags of a key.

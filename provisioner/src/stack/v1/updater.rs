@@ -87,7 +87,7 @@ pub(super) fn updater(
     let memory = t.or::<Whole<128, 10_240>>("memory", "256", "Memory of the function in MiB.");
     // API Gateway gives up after 29 s; below 10 s the updater's own retries (8 s) do not fit.
     let timeout = t.or::<Lasting<10, 29>>("timeout", "\"20s\"", "Time a request may take.");
-    let architecture = t.or("architecture", "\"arm64\"", "Processor of the function.");
+    let architecture = t.or("architecture", "\"x86_64\"", "Processor of the function.");
 
     if record_types.is_empty() {
         t.refuse("record-types", "nothing could be registered", None);

@@ -32,7 +32,7 @@ impl Gateway {
     fn answer(&mut self, verb: &str, path: &str, body: &[u8]) -> Response {
         match self.effect(verb, path, body) {
             Effect::Answer(response) => response,
-            other => panic!("{other:?}"),
+            other @ (Effect::Invoke(_) | Effect::Silence | Effect::Die) => panic!("{other:?}"),
         }
     }
 
@@ -62,7 +62,7 @@ impl Gateway {
     fn invoked(&mut self, path: &str, body: &[u8]) -> Invocation {
         match self.effect("POST", path, body) {
             Effect::Invoke(invocation) => invocation,
-            other => panic!("{other:?}"),
+            other @ (Effect::Answer(_) | Effect::Silence | Effect::Die) => panic!("{other:?}"),
         }
     }
 

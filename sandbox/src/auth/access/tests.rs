@@ -3,6 +3,8 @@
 use super::*;
 use crate::Profile;
 
+mod roles;
+
 fn caller(arn: &str) -> Caller {
     Caller {
         account: "123456789012".into(),

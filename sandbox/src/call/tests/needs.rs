@@ -49,7 +49,7 @@ const NEED_NOTHING: [(&str, &str); 3] = [
 const OF_ALL: [&str; 0] = [];
 
 /// Members whose texts must have a form to mean something.
-const SAMPLES: [(&str, &str, &str); 9] = [
+const SAMPLES: [(&str, &str, &str); 10] = [
     (
         "apigateway",
         "resourceArn",
@@ -60,6 +60,7 @@ const SAMPLES: [(&str, &str, &str); 9] = [
         "ResourceARN",
         "arn:aws:cloudwatch:us-east-1:123456789012:alarm:sample",
     ),
+    ("iam", "Path", "/sample/"),
     (
         "iam",
         "PolicyArn",

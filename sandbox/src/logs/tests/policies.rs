@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{ARN, Bench};
-use crate::policy::Context;
+use crate::auth;
+use crate::world::Need;
 
 fn document(service: &str, resource: &str) -> String {
     let statement = json!({
@@ -87,15 +88,10 @@ fn policies_let_services_write() {
     let mut bench = Bench::with_stream();
     let stream = format!("{ARN}:log-stream:s");
     let may = |bench: &Bench, service: &str| {
-        let place = ("123456789012", "us-east-1");
-        let logs = &bench.0.world.logs;
-        logs.service_may(
-            place,
-            service,
-            "logs:PutLogEvents",
-            &stream,
-            &Context::new(),
-        )
+        let world = &bench.0.world;
+        let policy = world.logs.resource_policy(&stream);
+        let need = Need::new("logs:PutLogEvents", stream.clone());
+        auth::service_may(world, service, &need, policy.as_deref())
     };
     assert!(!may(&bench, "route53.amazonaws.com"));
     let text = document("route53.amazonaws.com", &format!("{ARN}:*"));

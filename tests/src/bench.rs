@@ -1,0 +1,180 @@
+//! A simulated AWS in this process, and the parts of an apply put together as the command line does it.
+//!
+//! For what cannot be judged from outside the binary: what one part does in one situation.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::future::pending;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use spore_infra::apply::Driver;
+use spore_infra::aws::{Access, Clients};
+use spore_infra::clock::Clock;
+use spore_infra::desired::Desired;
+use spore_infra::dns::Dns;
+use spore_infra::journal::{self, Taken};
+use spore_infra::kind::hosted_zone::Records;
+use spore_infra::plan::{self, Goal, Plan};
+use spore_infra::render::{self, Paint};
+use spore_infra::run::Outcome;
+use spore_infra::snapshot::{Code, LockSeen, Snapshot};
+use spore_infra::target::Target;
+use spore_infra::{observe, safety};
+use spore_sandbox::door::{Options, Recording, Sandbox};
+
+use crate::updater;
+
+/// One document on one simulated AWS.
+#[derive(Debug)]
+pub struct Bench {
+    /// The simulated AWS.
+    pub sandbox: Sandbox,
+    /// Where calls go.
+    pub target: Target,
+    /// The time there.
+    pub clock: Clock,
+    /// Name servers there.
+    pub dns: Dns,
+    /// Clients that only read.
+    pub read: Clients,
+    /// Clients that may write, as somebody by hand.
+    pub write: Clients,
+    /// What the document wants.
+    pub desired: Desired,
+}
+
+impl Bench {
+    /// A new world that stands still but for what is waited or advanced.
+    pub async fn open(desired: Desired, seed: u64, start: Timestamp) -> Self {
+        let options = Options {
+            seed,
+            start: Some(start),
+            recording: Recording::Memory,
+            ..Options::default()
+        };
+        Self::on(Sandbox::open(None, options).unwrap(), desired).await
+    }
+
+    /// A world that is there.
+    pub async fn on(sandbox: Sandbox, desired: Desired) -> Self {
+        let target = Target::Local(sandbox.clone());
+        let connect = async |access| {
+            Clients::connect(&target, &desired.region, &desired.account, &access).await
+        };
+        let write = Access::Write {
+            digest: "0".repeat(64),
+        };
+        Self {
+            clock: target.clock(),
+            dns: Dns::new(&target),
+            read: connect(Access::Read).await,
+            write: Clients {
+                bootstrap: Some(updater::bootstrap()),
+                ..connect(write).await
+            },
+            sandbox,
+            desired,
+            target: target.clone(),
+        }
+    }
+
+    /// Reads live AWS.
+    pub async fn snapshot(&self, records: Records, own: Option<LockSeen>) -> Snapshot {
+        let lock = match own {
+            Some(own) => Some(own),
+            None => journal::look(&self.read, &self.desired).await.unwrap(),
+        };
+        let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
+        let code = Code::Known(updater::bootstrap());
+        observe::snapshot(read, dns, clock, &self.desired, records, code, lock)
+            .await
+            .unwrap()
+    }
+
+    /// Plans.
+    pub async fn plan(&self, goal: &Goal, own: Option<LockSeen>) -> Plan {
+        match goal {
+            Goal::Converge => {
+                let snapshot = self.snapshot(Records::FirstPage, own).await;
+                plan::converge(&self.desired, &snapshot)
+            }
+            Goal::Destroy(options) => {
+                let snapshot = self.snapshot(Records::All, own).await;
+                plan::destroy(&self.desired, &snapshot, options)
+            }
+        }
+    }
+
+    /// Plans, and carries the plan out under the lock.
+    pub async fn carry_out(&self, goal: &Goal) -> (Plan, Outcome) {
+        let shown = self.plan(goal, None).await;
+        assert_eq!(shown.refusals, Vec::<safety::Refusal>::new());
+        assert!(shown.blocked().is_empty(), "{:?}", shown.blocked());
+        let digest = shown.digest();
+        let mut lock = match journal::take(&self.write, &self.clock, &self.desired, &digest).await {
+            Ok(Taken::Ours(lock)) => *lock,
+            other => panic!("the lock is free: {other:?}"),
+        };
+        let plan = self.plan(goal, Some(lock.seen.clone())).await;
+        assert_eq!(plan.step_digests(), shown.step_digests(), "nothing moved");
+        let mut troubles = Vec::new();
+        let mut driver = Driver {
+            write: &self.write,
+            clock: &self.clock,
+            desired: &self.desired,
+            wait_max: None,
+            tell: &mut |progress| troubles.push(format!("{progress:?}")),
+        };
+        let (outcome, _) = driver.drive(&plan, &mut lock, pending()).await.unwrap();
+        if outcome == Outcome::Converged {
+            lock.forget_intents();
+        }
+        lock.release(&self.write, self.clock.now()).await.unwrap();
+        assert_eq!(outcome, Outcome::Converged, "{troubles:#?}");
+        (plan, outcome)
+    }
+
+    /// Applies the document.
+    pub async fn converge(&self) -> Plan {
+        self.carry_out(&Goal::Converge).await.0
+    }
+
+    /// What the next plan would change; empty when there is nothing to do.
+    pub async fn left_to_do(&self) -> String {
+        let plan = self.plan(&Goal::Converge, None).await;
+        let says_nothing = plan.changes.is_empty() && plan.refusals.is_empty();
+        if plan.is_empty() && says_nothing && plan.blocked().is_empty() {
+            String::new()
+        } else {
+            render::plan(&plan, Paint::Plain)
+        }
+    }
+
+    /// Moves the world's clock.
+    pub fn advance(&self, span: Duration) {
+        self.sandbox.advance(span).unwrap();
+    }
+
+    /// Id of the zone.
+    pub async fn zone_id(&self) -> String {
+        let snapshot = self.snapshot(Records::FirstPage, None).await;
+        snapshot.hosted_zone.present().unwrap().id.clone()
+    }
+
+    /// ARN of the key behind the alias.
+    pub async fn key_arn(&self) -> String {
+        let key = self.read.kms.describe_key().key_id(&self.desired.key_alias);
+        let key = key.send().await.unwrap().key_metadata.unwrap();
+        key.arn.unwrap()
+    }
+}
+
+/// Runs async work to its end.
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}

@@ -1,0 +1,28 @@
+//! The edge in situations that no command brings about by itself: a lock that another run took over,
+//! keys of others that look like ours, a world that can no longer be stored.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "edge/keys.rs"]
+mod keys;
+#[path = "edge/lock.rs"]
+mod lock;
+
+use jiff::Timestamp;
+use spore_infra::desired::Desired;
+use spore_infra::stack;
+use spore_tests::bench::Bench;
+use spore_tests::stage::DOCUMENT;
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn desired() -> Desired {
+    let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+    Desired::of(&stack::parse("stack.toml", DOCUMENT, &read).unwrap())
+}
+
+async fn bench() -> Bench {
+    Bench::open(desired(), 1, now()).await
+}
