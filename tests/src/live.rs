@@ -6,6 +6,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
+/// The role by which every API of an account may write logs; shared, so that nothing removes it.
+const ACCOUNT_ROLE: &str = "spore-infra-api-logs";
+
 /// The stored world.
 #[derive(Debug)]
 pub struct Live(Value);
@@ -95,15 +98,49 @@ impl Live {
         members(&self.0[service]["accounts"]).flat_map(members)
     }
 
-    /// One zone, one key, one KSK, all belonging together, signed; nothing half made, no lock.
+    /// Names of what a service has one map of per account and region, such as Lambda's functions.
+    fn names(&self, service: &str, what: &str) -> Vec<String> {
+        self.regions(service)
+            .filter_map(|region| region[what].as_object())
+            .flat_map(|objects| objects.keys().cloned())
+            .collect()
+    }
+
+    /// Roles, in any account, but for the one that API Gateway logs by, which belongs to the account.
+    pub fn roles(&self) -> Vec<String> {
+        members(&self.0["iam"]["accounts"])
+            .filter_map(|account| account["roles"].as_object())
+            .flat_map(|roles| roles.keys().cloned())
+            .filter(|name| name != ACCOUNT_ROLE)
+            .collect()
+    }
+
+    /// Functions, REST APIs and alarms, in any account and region.
+    pub fn others(&self) -> [(&'static str, usize); 3] {
+        [
+            ("functions", self.names("lambda", "functions").len()),
+            ("REST APIs", self.names("apigateway", "apis").len()),
+            ("alarms", self.names("cloudwatch", "alarms").len()),
+        ]
+    }
+
+    /// One zone, one key, one KSK, all belonging together, signed; one of everything else; nothing half
+    /// made, no lock.
     pub fn is_converged(&self, domain: &str) -> Result<(), String> {
         let zones = self.zones(domain);
         let [zone] = zones.as_slice() else {
             return Err(format!("{} zones {domain}", zones.len()));
         };
-        let keys = self.usable_keys();
-        let [key] = keys.as_slice() else {
-            return Err(format!("{} usable keys", keys.len()));
+        let (logs_keys, keys): (Vec<_>, Vec<_>) = self
+            .usable_keys()
+            .into_iter()
+            .partition(|key| key["spec"] == "SYMMETRIC_DEFAULT");
+        let ([key], [logs_key]) = (keys.as_slice(), logs_keys.as_slice()) else {
+            return Err(format!(
+                "{} usable keys for signing, {} for logs",
+                keys.len(),
+                logs_keys.len()
+            ));
         };
         let ksks: Vec<&Value> = members(&zone["ksks"]).collect();
         let [ksk] = ksks.as_slice() else {
@@ -112,34 +149,55 @@ impl Live {
         let id = key["id"].as_str().unwrap_or_default();
         let names_key = ksk["kms_arn"].as_str().is_some_and(|arn| arn.ends_with(id));
         let aliases = self.aliases();
-        let aliased = matches!(aliases.as_slice(), [(_, target)] if *target == id);
+        let logs_id = logs_key["id"].as_str().unwrap_or_default();
+        let targets: Vec<&str> = aliases.iter().map(|(_, target)| *target).collect();
+        let aliased = targets == [id, logs_id];
         let groups = self.log_groups();
         let journal = format!("/spore-infra/{domain}");
+        let logs = ["api", "updater"].map(|name| format!("{journal}/{name}"));
+        let roles = self.roles();
+        let others = self.others();
         let facts = [
             ("the key is not enabled", key["state"] == "Enabled"),
             ("the KSK is of another key", names_key),
             ("the KSK is not active", ksk["status"] == "ACTIVE"),
             ("the zone is not signed", zone["signing"] == true),
-            ("the alias is not the key's", aliased),
-            ("the journal is not alone", groups == [journal.as_str()]),
+            ("the aliases are not the keys'", aliased),
+            (
+                "there are other log groups than the journal and two logs",
+                groups == [journal.as_str(), &logs[0], &logs[1]],
+            ),
+            ("there is not one role", roles.len() == 1),
+            (
+                "there is not one function, one API and seven alarms",
+                others.map(|(_, count)| count) == [1, 1, 7],
+            ),
         ];
         match facts.iter().find(|(_, holds)| !holds) {
             Some((what, _)) => Err(format!(
-                "{what}: aliases {aliases:?}, log groups {groups:?}"
+                "{what}: aliases {aliases:?}, log groups {groups:?}, roles {roles:?}, {others:?}"
             )),
             None => Ok(()),
         }
     }
 
-    /// Nothing is left but keys that wait for their deletion.
+    /// Nothing is left but keys that wait for their deletion, and the logs with the key they need.
     pub fn is_gone(&self, domain: &str) -> Result<(), String> {
-        let (zones, keys) = (self.zones(domain).len(), self.usable_keys().len());
-        let (aliases, groups) = (self.aliases(), self.log_groups());
-        if zones == 0 && keys == 0 && aliases.is_empty() && groups.is_empty() {
+        let zones = self.zones(domain).len();
+        let mut keys = self.usable_keys();
+        keys.retain(|key| key["spec"] != "SYMMETRIC_DEFAULT");
+        let keys = keys.len();
+        let mut aliases = self.aliases();
+        aliases.retain(|(name, _)| !name.ends_with("-logs"));
+        let mut groups = self.log_groups();
+        groups.retain(|name| !name.ends_with("/api") && !name.ends_with("/updater"));
+        let rest = self.roles().len() + self.others().iter().map(|(_, n)| n).sum::<usize>();
+        if zones == 0 && keys == 0 && aliases.is_empty() && groups.is_empty() && rest == 0 {
             Ok(())
         } else {
             Err(format!(
-                "left: {zones} zones, {keys} usable keys, aliases {aliases:?}, log groups {groups:?}"
+                "left: {zones} zones, {keys} usable keys, aliases {aliases:?}, log groups {groups:?}, \
+                 {rest} others"
             ))
         }
     }

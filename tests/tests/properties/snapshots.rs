@@ -12,7 +12,7 @@ use proptest::sample::select;
 use spore_infra::desired::{Desired, TAG_STACK, TAG_VERSION};
 use spore_infra::kind::{hosted_zone, journal_group, kms_key, ksk};
 use spore_infra::snapshot::{
-    Caller, Delegated, LockSeen, Observation, ParentView, ServerView, Snapshot,
+    Caller, Code, Delegated, LockSeen, Observation, ParentView, ServerView, Snapshot,
 };
 
 use super::documents::{ACCOUNT, Document, documents};
@@ -76,6 +76,8 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     query_logging: Observation::Absent,
                     roles: BTreeMap::new(),
                     function: Observation::Absent,
+                    unreserved_concurrency: Ok(Some(1_000)),
+                    code: Code::BuiltAtApply,
                     api_account: Observation::Absent,
                     rest_api: Observation::Absent,
                     metric_filters: BTreeMap::new(),
