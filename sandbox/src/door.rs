@@ -507,14 +507,10 @@ impl Inner {
     /// What a run needs, if the function can run now.
     fn start(&mut self, invocation: &Invocation) -> Result<(Arc<dyn Invoker>, Run), AwsError> {
         let Some(invoker) = self.invoker.clone() else {
-            return Err(AwsError {
-                status: Some(501),
-                ..AwsError::new(
-                    "NotImplemented",
-                    "this sandbox is within another program and runs no functions: use the server, \
-                     `spore-infra sandbox serve`",
-                )
-            });
+            return Err(AwsError::not_modelled(
+                "running functions within another program: use the server, `spore-infra sandbox \
+                 serve`",
+            ));
         };
         let now = self.now();
         let run = self.world.start(now, invocation)?;

@@ -27,6 +27,8 @@ mod logging;
 mod name;
 mod needs;
 mod permission;
+mod role;
+mod rules;
 mod run;
 mod settings;
 mod tags;

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -44,6 +45,8 @@ struct Inner {
     root: Option<TempDir>,
     /// Idle processes by environment.
     idle: BTreeMap<String, Process>,
+    /// Process groups that have an event, by environment.
+    busy: BTreeMap<String, Pid>,
     stopped: bool,
 }
 
@@ -60,9 +63,8 @@ struct Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // The process leads a group of its own: what it started goes with it.
-        let leader = self.child.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = leader.and_then(rustix::process::Pid::from_raw) {
-            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+        if let Some(group) = self.group() {
+            kill_process_group(group, Signal::KILL).ok();
         }
         fs::remove_file(&self.log).ok();
     }
@@ -77,6 +79,10 @@ impl Invoker for ProcessInvoker {
         let mut inner = self.lock();
         inner.stopped = true;
         inner.idle.clear();
+        // Their runs see them end, if the program lasts that long.
+        for group in std::mem::take(&mut inner.busy).into_values() {
+            kill_process_group(group, Signal::KILL).ok();
+        }
     }
 }
 
@@ -114,7 +120,11 @@ impl ProcessInvoker {
                 };
             }
         };
+        if let Some(group) = process.group() {
+            self.lock().busy.insert(run.environment.clone(), group);
+        }
         let (ended, took) = process.handle(&run, is_warm).await;
+        self.lock().busy.remove(&run.environment);
         let log = process.new_lines();
         let told = |kind: &str, what: String| {
             Err((kind.to_owned(), format!("RequestId: {id} Error: {what}")))
@@ -208,6 +218,12 @@ impl ProcessInvoker {
 }
 
 impl Process {
+    /// Its process group, while it has not ended.
+    fn group(&self) -> Option<Pid> {
+        let leader = self.child.id().and_then(|id| i32::try_from(id).ok());
+        leader.and_then(Pid::from_raw)
+    }
+
     /// Hands out an event and waits for its end. The time counts from when the process takes it.
     async fn handle(&mut self, run: &Run, is_warm: bool) -> (Ended, Duration) {
         let mut begun = Instant::now();

@@ -78,15 +78,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ListEventSourceMappings",
-        needs: |_, caller, input| {
-            let mut need = Need::new("lambda:ListEventSourceMappings", "*");
-            let function = needs::text(input, "FunctionName");
-            if let Some(target) = function.and_then(|given| Target::parse(caller, given, None).ok())
-            {
-                need = need.with("lambda:FunctionArn", vec![target.arn(caller)]);
-            }
-            vec![need]
-        },
+        needs: |_, _, _| vec![Need::new("lambda:ListEventSourceMappings", "*")],
         // Creating one is not modelled.
         run: |_, _, _| Ok(json!({ "EventSourceMappings": [] })),
     },

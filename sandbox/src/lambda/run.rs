@@ -16,7 +16,8 @@ use jiff::Timestamp;
 
 use super::function::{Release, pending};
 use super::name::Target;
-use super::settings::{Settings, as_role, assumable};
+use super::role::{as_role, assumable};
+use super::settings::Settings;
 use super::{State, arn_of, logging};
 use crate::cloudwatch;
 use crate::invoke::{Run, Secrets};

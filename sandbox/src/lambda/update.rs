@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::create::{keep, sha256, uploaded};
 use super::function::{Code, Function, Named, Release, Update, check_revision, settled};
 use super::name::Target;
-use super::settings::{Given, Settings, check_modelled};
+use super::rules::check_modelled;
+use super::settings::{Given, Settings};
 use super::{needs, read};
 use crate::world::{AwsError, Caller, Operation, World};
 

@@ -69,11 +69,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// The Service Authorization Reference gives these calls the key of the URL's authentication: the
-/// one asked for, or the one there is.
+/// The Service Authorization Reference gives these calls the keys of the function's ARN and of the
+/// URL's authentication: the one asked for, or the one there is.
 fn need(world: &World, caller: &Caller, input: &Value, action: &str) -> Need {
     let key = "lambda:FunctionUrlAuthType";
     let need = needs::of_function(world, caller, input, action);
+    let arn = vec![need.resource.clone()];
+    let need = need.with("lambda:FunctionArn", arn);
     let need = needs::with_member(need, input, "AuthType", key);
     let given = needs::text(input, "FunctionName").unwrap_or_default();
     let found = Target::parse(caller, given, needs::text(input, "Qualifier"))

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::function::{Function, Named, check_revision};
 use super::name::{LATEST, Target};
-use super::settings::{Settings, check_modelled};
+use super::rules::check_modelled;
+use super::settings::Settings;
 use super::{PAGE_MAX, invalid, needs, page, read};
 use crate::world::{AwsError, Caller, Operation, Random, World};
 

@@ -74,7 +74,7 @@ fn answer(ran: &Ran) -> Value {
 async fn a_process_finds_lambdas_environment_and_nothing_of_ours() {
     let script = bootstrap(
         "def answer(event, head):
-    print('seen', event['n'])
+    print('seen', event['n'], flush=True)
     return 'response', {'env': dict(os.environ), 'cwd': os.getcwd(),
         'files': sorted(os.listdir('.')), 'head': dict(head), 'event': event}",
     );

@@ -26,7 +26,7 @@ const MAY_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 #[test]
 fn a_run_has_everything_the_program_needs() {
     let mut bench = Bench::new(Profile::Instant);
-    bench.create(json!({ "Environment": { "Variables": { "A": "1" } }, "Timeout": 9 }));
+    bench.create(json!({ "Environment": { "Variables": { "OWN": "1" } }, "Timeout": 9 }));
     let (_, run) = bench.start("request-1").unwrap();
     assert_eq!(
         (run.function.as_str(), run.version.as_str()),
@@ -34,7 +34,7 @@ fn a_run_has_everything_the_program_needs() {
     );
     assert_eq!((run.handler.as_str(), run.memory_mb), ("bootstrap", 128));
     assert_eq!(run.timeout, Duration::from_secs(9));
-    assert_eq!(run.variables["A"], "1");
+    assert_eq!(run.variables["OWN"], "1");
     assert_eq!(run.log_group, "/aws/lambda/updater");
     assert!(
         run.log_stream.starts_with("2026/01/01/[$LATEST]"),
