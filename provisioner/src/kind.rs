@@ -161,7 +161,7 @@ impl Look {
     }
 
     /// What is waited for, for people.
-    pub fn awaited(&self) -> &'static str {
+    pub fn waits_for(&self) -> &'static str {
         match self {
             Look::Change(_) => "Route 53's name servers (in sync, usually within 60 s: GetChange)",
             Look::Function { .. } => {

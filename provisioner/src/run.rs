@@ -267,7 +267,7 @@ impl Run {
             State::Running => StatusText::Waiting("AWS's answer".into()),
             State::Backoff { .. } => StatusText::Waiting("another attempt".into()),
             State::Looking(looking) => StatusText::Waiting(match looking.purpose {
-                Purpose::Done => looking.look.awaited().into(),
+                Purpose::Done => looking.look.waits_for().into(),
                 Purpose::CarriedOut => {
                     "AWS's lists, to see whether the unanswered call was carried out".into()
                 }

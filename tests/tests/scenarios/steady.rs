@@ -29,6 +29,8 @@ impl Default for Steady {
                 rule("SERVER", r"\b(\d{1,3}\.){3}\d{1,3}\b"),
                 rule("PUBLICKEY", r"[A-Za-z0-9+/]{86}=="),
                 rule("DIGEST", r"\b([0-9A-F]{96}|[0-9A-F]{64})\b"),
+                rule("CODE", r"\b[A-Za-z0-9+/]{43}="),
+                rule("SHA256", r"\b[0-9a-f]{64}\b"),
                 rule("TAG", r"\bDS \d{1,5}\b"),
             ],
             words: BTreeMap::new(),

@@ -137,10 +137,21 @@ impl Story {
         let mut seen = String::new();
         // Why something is not done is told whole.
         let mut in_reasons = false;
+        // What a new resource is like is kept beside the documents, in their plans from empty.
+        let mut created: Vec<&str> = Vec::new();
+        let mut in_new = false;
         for line in stdout.lines().filter(|line| !line.trim().is_empty()) {
             in_reasons =
                 line == "Refused" || line == "Blocked" || (in_reasons && line.starts_with("  "));
-            if everything || in_reasons || is_news(line) {
+            if !line.starts_with(' ') {
+                let address = line.strip_prefix("+ ");
+                in_new = address.is_some();
+                created.extend(address);
+            }
+            let right = line.strip_prefix("  + ").and_then(|l| l.split_once(": "));
+            let is_of_new = (in_new && line.starts_with("    "))
+                || right.is_some_and(|(address, _)| created.contains(&address));
+            if (everything && !is_of_new) || in_reasons || is_news(line) {
                 writeln!(seen, "{line}").unwrap();
             }
         }
