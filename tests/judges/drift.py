@@ -949,7 +949,7 @@ def ksk_key_grant_that_outlives_the_policy_that_allowed_it(w, t):
     t.assertEqual(w.kms.list_grants(KeyId=key)["Grants"], before)
 
 
-@edit("kms_key/ksk ~ state")
+@edit("kms_key/ksk ~ state", "ksk/active ~ status")
 def ksk_key_disabled(w, t):
     w.kms.disable_key(KeyId=w.key(KSK_ALIAS)["KeyId"])
     yield
