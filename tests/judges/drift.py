@@ -81,7 +81,12 @@ class World:
 
     def plan(self):
         """What a plan would change: {address: (symbol, {attributes})}, and the whole plan."""
-        plan = json.loads(self.run("plan", "--json").expect(0).out)
+        result = self.run("plan", "--json")
+        if result.exit not in (0, 1):
+            result.expect(0)
+        plan = json.loads(result.out)
+        # A plan that is blocked anywhere is an error.
+        result.expect(1 if plan["blocked"] else 0)
         changes = {
             change["address"]: (change["symbol"], {field["name"] for field in change["fields"]})
             for change in plan["changes"]

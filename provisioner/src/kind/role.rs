@@ -921,7 +921,11 @@ mod tests {
             "permissions-boundary",
             "boundary",
         );
-        check(&|live| live.session_secs = 43_200, "max-session", "settings");
+        check(
+            &|live| live.session_secs = 43_200,
+            "max-session",
+            "settings",
+        );
         check(
             &|live| live.description = "theirs".into(),
             "description",
