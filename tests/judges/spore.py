@@ -75,8 +75,9 @@ class Place:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def env(self, **more):
-        """The environment of a command: nothing of ours but what finds programs."""
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LANG") if name in os.environ}
+        """The environment of a command: nothing of ours but what finds programs and the updater."""
+        names = ("PATH", "TMPDIR", "LANG", "SPORE_UPDATER_ZIP")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         kept |= {
             "HOME": str(self.home),
             "NO_COLOR": "1",

@@ -53,6 +53,8 @@ const SESSION_SECS: i32 = 3_600;
 pub struct Live {
     /// Path.
     pub path: String,
+    /// Description; empty when there is none.
+    pub description: String,
     /// Who may use it, as text.
     pub trust: String,
     /// ARN of its permissions boundary.
@@ -72,6 +74,7 @@ impl Live {
     pub fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::from([
             ("path".to_owned(), self.path.clone()),
+            ("description".to_owned(), self.description.clone()),
             ("trust".to_owned(), Policy::shown(&self.trust)),
             (
                 "permissions-boundary".to_owned(),
@@ -182,6 +185,10 @@ fn boundary(desired: &Desired) -> Option<String> {
     boundary.map(|arn| arn.as_str().to_owned())
 }
 
+fn description(desired: &Desired) -> String {
+    format!("the updater of names under {}", desired.domain)
+}
+
 fn rights(addr: &Addr, wanted: &str, live: Option<&str>) -> Vec<crate::plan::RightChange> {
     let live = live.and_then(|live| Policy::parse(live).ok());
     Policy::parse(wanted)
@@ -222,7 +229,7 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
                     path: desired.stack.iam.path.as_str().to_owned(),
                     trust,
                     boundary: boundary(desired),
-                    description: format!("the updater of names under {}", desired.domain),
+                    description: description(desired),
                     tags,
                 }),
             ),
@@ -287,17 +294,28 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         };
         push(&mut lowered, "boundary", op);
     }
+    let wanted_description = description(desired);
+    let known = fields.len();
+    if live.description != wanted_description {
+        fields.push(Field::change(
+            "description",
+            &live.description,
+            &wanted_description,
+        ));
+    }
     if live.session_secs != SESSION_SECS {
         fields.push(Field::change(
             "max-session",
             format!("{} s", live.session_secs),
             format!("{SESSION_SECS} s"),
         ));
-        push(
-            &mut lowered,
-            "session",
-            Op::SetSession { name: name.clone() },
-        );
+    }
+    if fields.len() > known {
+        let op = Op::SetSettings {
+            name: name.clone(),
+            description: wanted_description,
+        };
+        push(&mut lowered, "settings", op);
     }
     let policy = policy_arg(desired);
     let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
@@ -518,9 +536,11 @@ pub enum Op {
         boundary: Option<String>,
     },
     /// UpdateRole with the default session length.
-    SetSession {
+    SetSettings {
         /// Role name.
         name: String,
+        /// Description.
+        description: String,
     },
     /// TagRole.
     Tag {
@@ -548,7 +568,7 @@ impl Op {
             | Op::Detach { .. }
             | Op::SetTrust { .. }
             | Op::SetBoundary { .. }
-            | Op::SetSession { .. }
+            | Op::SetSettings { .. }
             | Op::Tag { .. }
             | Op::Delete { .. } => self.clone(),
         }
@@ -569,7 +589,7 @@ impl Op {
                 boundary: Some(_), ..
             } => "iam:PutRolePermissionsBoundary",
             Op::SetBoundary { boundary: None, .. } => "iam:DeleteRolePermissionsBoundary",
-            Op::SetSession { .. } => "iam:UpdateRole",
+            Op::SetSettings { .. } => "iam:UpdateRole",
             Op::Tag { .. } => "iam:TagRole",
             Op::Delete { .. } => "iam:DeleteRole",
         }
@@ -583,7 +603,7 @@ impl Op {
             Op::Detach { .. } => "detaching a policy",
             Op::SetTrust { .. } => "setting who may use it",
             Op::SetBoundary { .. } => "setting its boundary",
-            Op::SetSession { .. } => "setting its session length",
+            Op::SetSettings { .. } => "setting its description and session length",
             Op::Tag { .. } => "tagging",
             Op::Delete { .. } => "deleting",
         }
@@ -654,6 +674,7 @@ async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Fa
             .permissions_boundary()
             .and_then(|boundary| boundary.permissions_boundary_arn())
             .map(str::to_owned),
+        description: role.description().unwrap_or_default().to_owned(),
         session_secs: role.max_session_duration().unwrap_or(SESSION_SECS),
         inline: policies,
         attached: attached?,
@@ -792,8 +813,9 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             let call = iam.delete_role_permissions_boundary().role_name(name);
             call.send().await.or_fail(action)?;
         }
-        Op::SetSession { name } => {
+        Op::SetSettings { name, description } => {
             let call = iam.update_role().role_name(name);
+            let call = call.description(description);
             let call = call.max_session_duration(SESSION_SECS);
             call.send().await.or_fail(action)?;
         }
@@ -829,6 +851,7 @@ mod tests {
             path: desired.stack.iam.path.as_str().to_owned(),
             trust: trust(desired),
             boundary: None,
+            description: description(desired),
             session_secs: SESSION_SECS,
             inline: BTreeMap::from([(POLICY_NAME.to_owned(), policy_for(desired, fixture::ZONE))]),
             attached: BTreeSet::new(),
@@ -898,7 +921,16 @@ mod tests {
             "permissions-boundary",
             "boundary",
         );
-        check(&|live| live.session_secs = 43_200, "max-session", "session");
+        check(
+            &|live| live.session_secs = 43_200,
+            "max-session",
+            "settings",
+        );
+        check(
+            &|live| live.description = "theirs".into(),
+            "description",
+            "settings",
+        );
     }
 
     #[test]
