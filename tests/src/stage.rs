@@ -80,6 +80,15 @@ impl Stage {
             stage.world().join("world.json"),
         )
         .expect("the other world is stored");
+        // Code of functions is kept beside the world.
+        let blobs = other.world().join("blobs");
+        if let Ok(files) = fs::read_dir(&blobs) {
+            fs::create_dir(stage.world().join("blobs")).expect("the world's folder is new");
+            for file in files.map(|file| file.expect("the folder can be read")) {
+                let copy = stage.world().join("blobs").join(file.file_name());
+                fs::copy(file.path(), copy).expect("the other world is stored");
+            }
+        }
         stage
     }
 

@@ -5,6 +5,7 @@
 //! once more, from an empty disk, and what it leaves must be what an undisturbed run leaves: one zone,
 //! one key, one KSK, no lock, and an empty plan.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -68,11 +69,12 @@ fn destroyed() -> &'static (Stage, Vec<Value>) {
     })
 }
 
-/// Faults at every call of a run, and a call beyond it that no fault must reach.
-fn at_every_call(calls: &[Value], forms: &[&str]) -> Vec<Fault> {
-    let numbers = 1..=calls.len();
-    numbers
-        .flat_map(|n| {
+/// Faults at the calls of a run that `choose` takes.
+fn at_calls(calls: &[Value], choose: impl Fn(&Value) -> bool, forms: &[&str]) -> Vec<Fault> {
+    let numbered = calls.iter().zip(1..).filter(|(call, _)| choose(call));
+    numbered
+        .flat_map(|(_, n)| {
+            let n: usize = n;
             forms
                 .iter()
                 .map(move |form| Fault(form.replace('N', &n.to_string())))
@@ -80,10 +82,49 @@ fn at_every_call(calls: &[Value], forms: &[&str]) -> Vec<Fault> {
         .collect()
 }
 
+fn is_write(call: &Value) -> bool {
+    call["wrote"] == true
+}
+
+/// A crash after every write. Nothing else is a state of its own: a crash before a call, or after a
+/// read, leaves what the write before it left. The first call stands for a crash before any write.
+fn at_every_crash(calls: &[Value]) -> Vec<Fault> {
+    let mut faults = vec![Fault("crash-before:1".to_owned())];
+    faults.extend(at_calls(calls, is_write, &["crash-after:N"]));
+    faults
+}
+
+/// The first call of each operation.
+fn first_of_each(calls: &[Value]) -> Vec<bool> {
+    let mut seen = BTreeSet::new();
+    let name = |call: &Value| format!("{}.{}", call["service"], call["operation"]);
+    calls.iter().map(|call| seen.insert(name(call))).collect()
+}
+
+/// Every write, and the first read of each sort, goes wrong in ways that make a difference; the ways
+/// that retries hide, once for each sort of call.
+fn at_every_failure(calls: &[Value]) -> Vec<Fault> {
+    let firsts = first_of_each(calls);
+    let is_first = |n: usize| firsts[n];
+    let mut faults = at_calls(
+        calls,
+        is_write,
+        &["lose-answer:N", "fail:N:AccessDeniedException"],
+    );
+    for (n, call) in calls.iter().enumerate().filter(|(n, _)| is_first(*n)) {
+        let number = n + 1;
+        faults.push(Fault(format!("fail:{number}:InternalFailure:2")));
+        if !is_write(call) {
+            faults.push(Fault(format!("fail:{number}:AccessDeniedException")));
+        }
+    }
+    faults
+}
+
 #[test]
 fn apply_survives_a_crash_before_and_after_each_call() {
-    let faults = at_every_call(&applied().1, &["crash-before:N", "crash-after:N"]);
-    assert!(faults.len() > 80, "an apply takes dozens of calls");
+    let faults = at_every_crash(&applied().1);
+    assert!(faults.len() > 60, "an apply takes dozens of calls");
     each(&faults, |fault| {
         let stage = Stage::new();
         stage.apply().fault(&fault.0).dies("apply")?;
@@ -94,8 +135,8 @@ fn apply_survives_a_crash_before_and_after_each_call() {
 
 #[test]
 fn destroy_survives_a_crash_before_and_after_each_call() {
-    let faults = at_every_call(&destroyed().1, &["crash-before:N", "crash-after:N"]);
-    assert!(faults.len() > 60, "a destroy takes dozens of calls");
+    let faults = at_every_crash(&destroyed().1);
+    assert!(faults.len() > 20, "a destroy takes dozens of calls");
     each(&faults, |fault| {
         let stage = Stage::copy_of(&applied().0);
         stage.destroy().fault(&fault.0).dies("destroy")?;
@@ -106,7 +147,7 @@ fn destroy_survives_a_crash_before_and_after_each_call() {
 
 #[test]
 fn apply_works_after_a_destroy_that_crashed() {
-    let faults = at_every_call(&destroyed().1, &["crash-after:N"]);
+    let faults = at_every_crash(&destroyed().1);
     let some: Vec<Fault> = faults.into_iter().step_by(4).collect();
     each(&some, |fault| {
         let stage = Stage::copy_of(&applied().0);
@@ -128,7 +169,7 @@ fn apply_after_a_destroy_survives_a_crash_before_and_after_each_call() {
     let lines = undisturbed.path("record.jsonl");
     let run = undisturbed.apply().env("SPORE_RECORD", &lines);
     run.done("apply").expect("an undisturbed apply works");
-    let faults = at_every_call(&record(&lines), &["crash-before:N", "crash-after:N"]);
+    let faults = at_every_crash(&record(&lines));
     each(&faults, |fault| {
         let stage = Stage::copy_of(&gone);
         stage.apply().fault(&fault.0).dies("apply")?;
@@ -140,13 +181,7 @@ fn apply_after_a_destroy_survives_a_crash_before_and_after_each_call() {
 /// A call that fails or whose answer is lost costs at most one more run; nothing is made twice.
 #[test]
 fn apply_survives_lost_answers_and_failures_of_each_call() {
-    let forms = [
-        "lose-answer:N",
-        "fail:N:InternalFailure:2",
-        "fail:N:ThrottlingException:2",
-        "fail:N:AccessDeniedException",
-    ];
-    each(&at_every_call(&applied().1, &forms), |fault| {
+    each(&at_every_failure(&applied().1), |fault| {
         let stage = Stage::new();
         let first = stage.apply().fault(&fault.0).end()?;
         if !matches!(first.code, Some(0 | 1)) {
@@ -186,12 +221,7 @@ fn apply_outwaits_rate_limits_of_every_write() {
 
 #[test]
 fn destroy_survives_lost_answers_and_failures_of_each_call() {
-    let forms = [
-        "lose-answer:N",
-        "fail:N:InternalFailure:2",
-        "fail:N:AccessDeniedException",
-    ];
-    each(&at_every_call(&destroyed().1, &forms), |fault| {
+    each(&at_every_failure(&destroyed().1), |fault| {
         let stage = Stage::copy_of(&applied().0);
         let first = stage.destroy().fault(&fault.0).end()?;
         // What can not be read is a reason to refuse: 4.
@@ -209,8 +239,8 @@ fn destroy_survives_lost_answers_and_failures_of_each_call() {
 /// An approved plan file goes on where its run died, and needs no second approval for that.
 #[test]
 fn a_plan_file_is_resumed_after_a_crash() {
-    let faults = at_every_call(&applied().1, &["crash-after:N"]);
-    let some: Vec<Fault> = faults.into_iter().skip(9).step_by(2).collect();
+    let faults = at_every_crash(&applied().1);
+    let some: Vec<Fault> = faults.into_iter().skip(2).step_by(4).collect();
     each(&some, |fault| {
         let stage = Stage::new();
         let file = stage.path("approved.plan");
@@ -249,10 +279,8 @@ fn a_crash_during_the_recovery_of_a_crash_is_survived_too() {
     let mut pairs = Vec::new();
     for first in writes {
         // Early calls of the second run read and take the lock over, later ones repair.
-        for _ in 0..3 {
-            let second = 8 + usize::try_from(draw.below(40)).unwrap_or(0);
-            pairs.push(Pair(first, second));
-        }
+        let second = 8 + usize::try_from(draw.below(110)).unwrap_or(0);
+        pairs.push(Pair(first, second));
     }
     each(&pairs, |Pair(first, second)| {
         let stage = Stage::new();
@@ -277,10 +305,10 @@ fn a_crash_during_the_recovery_of_a_crash_is_survived_too() {
 /// it is stale, then taken over with what it says about creations under way.
 #[test]
 fn a_crash_on_another_machine_is_waited_out_and_repaired() {
-    let faults: Vec<Fault> = at_every_call(&applied().1, &["crash-after:N"])
+    let faults: Vec<Fault> = at_every_crash(&applied().1)
         .into_iter()
-        .skip(9)
-        .step_by(3)
+        .skip(2)
+        .step_by(4)
         .collect();
     each(&faults, |fault| {
         let stage = Stage::new();
