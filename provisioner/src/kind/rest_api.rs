@@ -37,7 +37,7 @@ use crate::plan::{
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 use accepted::without_accepted;
-use definition::{Attributes, METHOD, MODEL, PATH, REFUSALS, VALIDATOR};
+use definition::{METHOD, MODEL, PATH, REFUSALS, VALIDATOR};
 use op::{Foreign, Patch, Served};
 
 pub use definition::{Definition, access_log_filter};

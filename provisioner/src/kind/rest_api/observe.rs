@@ -1,6 +1,6 @@
 //! Reading the API: the list of APIs, and its parts at once in a second level.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_apigateway::types as api;
 
@@ -249,8 +249,8 @@ async fn detail(read: &Clients, found: api::RestApi) -> Result<Live, Failure> {
     })
 }
 
-fn sorted<V>(map: Option<HashMap<String, V>>) -> BTreeMap<String, V> {
-    map.unwrap_or_default().into_iter().collect()
+fn sorted<V>(map: Option<impl IntoIterator<Item = (String, V)>>) -> BTreeMap<String, V> {
+    map.into_iter().flatten().collect()
 }
 
 /// Parts by name, each under a name of its own.
@@ -340,10 +340,10 @@ fn present<const N: usize>(pairs: [(&str, Option<String>); N]) -> Attributes {
 /// One attribute for each entry of a map.
 fn entries<V: ToString>(
     prefix: &str,
-    map: Option<HashMap<String, V>>,
+    map: Option<impl IntoIterator<Item = (String, V)>>,
 ) -> impl Iterator<Item = (String, String)> {
-    map.unwrap_or_default()
-        .into_iter()
+    map.into_iter()
+        .flatten()
         .map(move |(name, value)| (format!("{prefix}{name}"), value.to_string()))
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::definition::{CONTENT_TYPE, OWN_STATUS, REFUSALS, canonical};
+use super::definition::{Attributes, CONTENT_TYPE, OWN_STATUS, REFUSALS, canonical};
 use super::live::Note;
 use super::*;
 use crate::fixture;
@@ -222,12 +222,15 @@ fn a_foreign_path_goes_with_all_below_it_and_the_rest_is_deployed_again() {
         ],
         &["remove-1", "remove-2", "deploy", "stage-settings", "prune"],
     );
-    let removed = |step| match op(&lowered, step) {
-        Op::Remove {
+    let removed = |step| {
+        let Op::Remove {
             part: Foreign::Resource { id },
             ..
-        } => id,
-        other => panic!("{other:?}"),
+        } = op(&lowered, step)
+        else {
+            panic!("the removal of a path");
+        };
+        id
     };
     assert_eq!(removed("remove-1"), "/admin");
     assert_eq!(removed("remove-2"), "/administer");
