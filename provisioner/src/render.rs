@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
+use crate::addr::Kind;
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey};

@@ -24,7 +24,8 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of, rights_between,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+    rights_between,
 };
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
@@ -309,9 +310,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             key: key.clone(),
             grant: id.clone(),
         };
-        lowered
-            .drafts
-            .push(Draft::new(step, super::Op::KmsKey(op)));
+        lowered.drafts.push(Draft::new(step, super::Op::KmsKey(op)));
     }
     let tags = desired.tags_to_set(&live.tags);
     if !tags.is_empty() {

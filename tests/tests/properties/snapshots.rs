@@ -261,6 +261,7 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 stale_alias: false,
                 policy,
                 public_key: Vec::new(),
+                grants: BTreeMap::new(),
                 tags,
                 twins,
                 deletion_date: None,

@@ -137,7 +137,8 @@ impl Story {
         let mut seen = String::new();
         // Why something is not done is told whole.
         let mut in_reasons = false;
-        // What a new resource is like is kept beside the documents, in their plans from empty.
+        // What a new resource is like is kept beside the documents, in their plans from empty; what one
+        // that goes was like says nothing new.
         let mut created: Vec<&str> = Vec::new();
         let mut in_new = false;
         for line in stdout.lines().filter(|line| !line.trim().is_empty()) {
@@ -145,7 +146,7 @@ impl Story {
                 line == "Refused" || line == "Blocked" || (in_reasons && line.starts_with("  "));
             if !line.starts_with(' ') {
                 let address = line.strip_prefix("+ ");
-                in_new = address.is_some();
+                in_new = address.is_some() || line.starts_with("- ");
                 created.extend(address);
             }
             let right = line.strip_prefix("  + ").and_then(|l| l.split_once(": "));
