@@ -553,7 +553,9 @@ class Stack(unittest.TestCase):
         eyes = self.eyes
         log_key = self.seen["log_group/api"]["kms-key"]
         left = {
-            "log groups": {one["logGroupName"] for one in eyes.logs.describe_log_groups()["logGroups"]},
+            "log groups": {
+                one["logGroupName"] for one in eyes.logs.describe_log_groups()["logGroups"]
+            },
             "roles": {one["RoleName"] for one in eyes.iam.list_roles()["Roles"]},
             "keys": {
                 one["KeyArn"]
