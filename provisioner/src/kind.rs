@@ -313,7 +313,9 @@ impl Op {
             Op::KmsKey(op) => {
                 matches!(
                     op,
-                    kms_key::Op::ScheduleDeletion { .. } | kms_key::Op::DeleteAlias { .. }
+                    kms_key::Op::ScheduleDeletion { .. }
+                        | kms_key::Op::DeleteAlias { .. }
+                        | kms_key::Op::RevokeGrant { .. }
                 )
             }
             Op::Ksk(op) => matches!(op, ksk::Op::Delete { .. }),

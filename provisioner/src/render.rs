@@ -189,39 +189,43 @@ fn waits(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// Prices of us-east-1, read in 2026-11 (AWS price lists of Route 53 and KMS), in cents a month.
-const PRICES: [(crate::addr::Kind, u32, &str); 2] = [
-    (crate::addr::Kind::HostedZone, 50, "hosted zone"),
-    (crate::addr::Kind::KmsKey, 100, "KMS key"),
+/// Prices of us-east-1, read in 2026-11 (AWS price lists of Route 53, KMS and CloudWatch), in cents a
+/// month. A metric costs only while it has data.
+const PRICES: [(Kind, u32, &str, &str); 5] = [
+    (Kind::HostedZone, 50, "hosted zone", "hosted zones"),
+    (Kind::KmsKey, 100, "KMS key", "KMS keys"),
+    (Kind::LogsKey, 100, "KMS key for logs", "KMS keys for logs"),
+    (Kind::MetricFilter, 30, "metric", "metrics"),
+    (Kind::Alarm, 10, "alarm", "alarms"),
 ];
 
 fn cost(plan: &Plan) -> Vec<String> {
-    let priced = |symbol: Symbol| {
-        plan.changes
-            .iter()
-            .filter(move |change| change.symbol == symbol)
-            .filter_map(|change| {
-                PRICES
-                    .iter()
-                    .find(|(kind, _, _)| *kind == change.addr.kind())
-            })
-            .collect::<Vec<_>>()
-    };
+    let dollars = |cents: u32| format!("{}.{:02}", cents / 100, cents % 100);
     [(Symbol::Create, "adds"), (Symbol::Destroy, "saves")]
         .into_iter()
         .filter_map(|(symbol, verb)| {
-            let items = priced(symbol);
-            let cents: u32 = items.iter().map(|(_, cents, _)| cents).sum();
-            let names: Vec<_> = items
+            let mut total = 0;
+            let items: Vec<String> = PRICES
                 .iter()
-                .map(|(_, cents, name)| format!("{name} {}.{:02}", cents / 100, cents % 100))
+                .filter_map(|(kind, cents, one, several)| {
+                    let of_kind =
+                        |change: &&Change| change.symbol == symbol && change.addr.kind() == *kind;
+                    let number = plan.changes.iter().filter(of_kind).count();
+                    let sum = cents * u32::try_from(number).unwrap_or(u32::MAX);
+                    total += sum;
+                    match number {
+                        0 => None,
+                        1 => Some(format!("{one} {}", dollars(sum))),
+                        _ => Some(format!("{number} {several} {}", dollars(sum))),
+                    }
+                })
                 .collect();
-            (cents > 0).then(|| {
+            (total > 0).then(|| {
                 format!(
-                    "{verb} about {}.{:02} USD a month ({}; prices of 2026-11, queries not counted)",
-                    cents / 100,
-                    cents % 100,
-                    names.join(", ")
+                    "{verb} about {} USD a month ({}; prices of 2026-11, queries, requests and log \
+                     volume not counted)",
+                    dollars(total),
+                    items.join(", ")
                 )
             })
         })

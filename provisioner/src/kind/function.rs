@@ -287,7 +287,13 @@ fn permit(addr: &Addr, desired: &Desired, fields: &mut Vec<Field>, lowered: &mut
             }),
         )
         .after(After::Answered(StepId::new(addr, "create")))
-        .after(After::Answered(StepId::new(addr, "revoke-own"))),
+        .after(After::Answered(StepId::new(addr, "revoke-own")))
+        // A new stage has neither throttle nor access log until they are set: nobody gets past it
+        // before.
+        .after(After::Answered(StepId::new(
+            &desired.addr(Kind::RestApi),
+            "stage-settings",
+        ))),
     );
 }
 

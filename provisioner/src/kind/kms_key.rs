@@ -24,7 +24,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of, rights_between,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of, rights_between,
 };
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
@@ -57,6 +57,8 @@ pub struct Live {
     pub policy: String,
     /// Public key, DER (SubjectPublicKeyInfo).
     pub public_key: Vec<u8>,
+    /// Grants to anybody but AWS's services: id, and who may do what.
+    pub grants: BTreeMap<String, String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Other keys of this stack without an alias: `(arn, state)`.
@@ -73,6 +75,11 @@ impl Live {
             .iter()
             .map(|(key, value)| (format!("tags.{key}"), value.clone()))
             .collect();
+        attributes.extend(
+            self.grants
+                .iter()
+                .map(|(id, grant)| (format!("grants.{id}"), grant.clone())),
+        );
         attributes.insert("arn".into(), self.arn.clone());
         attributes.insert("state".into(), self.state.clone());
         attributes.insert("alias".into(), self.has_alias.to_string());
@@ -291,6 +298,21 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             .drafts
             .push(Draft::new("policy", super::Op::KmsKey(op)));
     }
+    for ((id, grant), step) in live.grants.iter().zip(REVOKE_STEPS) {
+        fields.push(Field::gone(format!("grants.{id}"), grant));
+        lowered.rights.push(RightChange {
+            addr: addr.clone(),
+            gained: false,
+            sentence: format!("{grant} by a grant"),
+        });
+        let op = Op::RevokeGrant {
+            key: key.clone(),
+            grant: id.clone(),
+        };
+        lowered
+            .drafts
+            .push(Draft::new(step, super::Op::KmsKey(op)));
+    }
     let tags = desired.tags_to_set(&live.tags);
     if !tags.is_empty() {
         fields.extend(super::tag_fields(&tags, &live.tags));
@@ -375,6 +397,9 @@ const TWIN_STEPS: [&str; 12] = [
     "retire-twin-11",
     "retire-twin-12",
 ];
+
+/// Step names of revocations; more than this many grants go with the next plan.
+const REVOKE_STEPS: [&str; 4] = ["revoke", "revoke-2", "revoke-3", "revoke-4"];
 
 fn readable(dnssec: &Observation<super::ksk::Live>) -> Option<&[super::ksk::Key]> {
     match dnssec {

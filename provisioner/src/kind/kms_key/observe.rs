@@ -135,7 +135,7 @@ async fn read_detail(
     live.arn = arn(&key);
     live.state = state(&key);
     live.unfit = unfit(&key);
-    (live.policy, live.public_key, live.tags) = known;
+    (live.policy, live.public_key, live.tags, live.grants) = known;
     Ok(Some(live))
 }
 
@@ -192,7 +192,7 @@ async fn read_named(
             live.arn = arn(&key);
             live.state = state(&key);
             live.unfit = unfit(&key);
-            (live.policy, live.public_key, live.tags) = known;
+            (live.policy, live.public_key, live.tags, live.grants) = known;
         } else {
             live.twins.push((arn(&key), state(&key)));
         }
@@ -200,8 +200,8 @@ async fn read_named(
     Ok(is_new.then_some(live))
 }
 
-/// Policy, public key and tags of a key.
-type Content = (String, Vec<u8>, Tags);
+/// Policy, public key, tags and others' grants of a key.
+type Content = (String, Vec<u8>, Tags, BTreeMap<String, String>);
 
 async fn content(
     read: &Clients,
@@ -216,12 +216,41 @@ async fn content(
     let indexed = tagged
         .get(&arn)
         .filter(|tags| desired.tags_to_set(tags).is_empty());
-    tokio::try_join!(key_policy(&read.kms, &arn), public_key(read, &arn), async {
-        match indexed {
-            Some(tags) => Ok(tags.clone()),
-            None => tags::of_key(&read.kms, &arn).await,
+    tokio::try_join!(
+        key_policy(&read.kms, &arn),
+        public_key(read, &arn),
+        async {
+            match indexed {
+                Some(tags) => Ok(tags.clone()),
+                None => tags::of_key(&read.kms, &arn).await,
+            }
+        },
+        grants(read, &arn),
+    )
+}
+
+/// Grants to anybody but AWS's services, which make theirs by themselves: each gives somebody the use
+/// of the key past its policy.
+async fn grants(read: &Clients, arn: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut found = BTreeMap::new();
+    let mut pages = read.kms.list_grants().key_id(arn).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.or_fail("kms:ListGrants")?;
+        for grant in page.grants() {
+            let grantee = grant.grantee_principal().unwrap_or_default();
+            if grantee.ends_with(".amazonaws.com") {
+                continue;
+            }
+            let operations: Vec<String> = grant
+                .operations()
+                .iter()
+                .map(|operation| format!("kms:{}", operation.as_str()))
+                .collect();
+            let id = grant.grant_id().unwrap_or_default().to_owned();
+            found.insert(id, format!("{grantee} may {}", operations.join(", ")));
         }
-    })
+    }
+    Ok(found)
 }
 
 pub(in crate::kind) fn arn(key: &kms::KeyMetadata) -> String {

@@ -50,6 +50,13 @@ pub enum Op {
         /// Key ARN.
         key: Arg,
     },
+    /// RevokeGrant.
+    RevokeGrant {
+        /// Key ARN.
+        key: Arg,
+        /// Grant id.
+        grant: String,
+    },
     /// DeleteAlias.
     DeleteAlias {
         /// Alias name.
@@ -96,6 +103,10 @@ impl Op {
                 alias: alias.clone(),
                 key: f(key),
             },
+            Op::RevokeGrant { key, grant } => Op::RevokeGrant {
+                key: f(key),
+                grant: grant.clone(),
+            },
             Op::DeleteAlias { .. } => self.clone(),
             Op::ScheduleDeletion { key, days } => Op::ScheduleDeletion {
                 key: f(key),
@@ -112,6 +123,7 @@ impl Op {
             | Op::Tag { .. }
             | Op::CreateAlias { .. }
             | Op::MoveAlias { .. }
+            | Op::RevokeGrant { .. }
             | Op::DeleteAlias { .. }
             | Op::ScheduleDeletion { .. } => &[],
         }
@@ -125,6 +137,7 @@ impl Op {
             Op::Tag { .. } => "kms:TagResource",
             Op::CreateAlias { .. } => "kms:CreateAlias",
             Op::MoveAlias { .. } => "kms:UpdateAlias",
+            Op::RevokeGrant { .. } => "kms:RevokeGrant",
             Op::DeleteAlias { .. } => "kms:DeleteAlias",
             Op::ScheduleDeletion { .. } => "kms:ScheduleKeyDeletion",
         }
@@ -137,6 +150,7 @@ impl Op {
             Op::Enable { .. } => "enabling",
             Op::Tag { .. } => "tagging",
             Op::CreateAlias { .. } | Op::MoveAlias { .. } => "pointing the alias to it",
+            Op::RevokeGrant { .. } => "revoking a grant",
             Op::DeleteAlias { .. } => "deleting the alias",
             Op::ScheduleDeletion { .. } => "scheduling deletion",
         }

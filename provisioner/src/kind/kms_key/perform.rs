@@ -73,6 +73,10 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .target_key_id(key.value());
             call.send().await.or_fail(action)?;
         }
+        Op::RevokeGrant { key, grant } => {
+            let call = write.kms.revoke_grant().key_id(key.value());
+            call.grant_id(grant).send().await.or_fail(action)?;
+        }
         Op::DeleteAlias { alias } => {
             let call = write.kms.delete_alias().alias_name(alias);
             call.send().await.or_fail(action)?;
