@@ -1,9 +1,9 @@
 """Every out-of-band edit is found by attribute name and repaired.
 
-One served stack is edited with boto3, one edit at a time. The plan after an edit must name exactly the
-attributes that are listed here by hand, and nothing else, which also shows that every edit before was
-repaired; after `apply --yes` boto3 must read what was there before. Edits that the tool must not undo
-by itself have to block, with the reason named here.
+One served stack is edited with boto3, one edit at a time. The plan after an edit must name exactly
+the attributes that are listed here by hand, and nothing else, which also shows that every edit before
+was repaired; after `apply --yes` boto3 must read what was there before. Edits that the tool must not
+undo by itself have to block, with the reason named here.
 """
 
 import contextlib

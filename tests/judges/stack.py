@@ -1,7 +1,7 @@
 """boto3 sees the whole stack as the plan promised it, and the API's URL runs the built bootstrap.
 
-A plan from empty names every attribute that the stack will have. What boto3 reads after the apply is
-put under the same names here, written without looking at the tool, and compared.
+A plan from empty names every attribute that the stack will have. What boto3 reads after the apply
+is put under the same names here, written without looking at the tool, and compared.
 """
 
 import base64
@@ -451,7 +451,8 @@ class Stack(unittest.TestCase):
         self.assertEqual(
             trust["Condition"], {"StringEquals": {"aws:SourceAccount": spore.ACCOUNT}}
         )
-        self.assertEqual(iam.list_attached_role_policies(RoleName=FUNCTION)["AttachedPolicies"], [])
+        attached = iam.list_attached_role_policies(RoleName=FUNCTION)["AttachedPolicies"]
+        self.assertEqual(attached, [])
         (name,) = iam.list_role_policies(RoleName=FUNCTION)["PolicyNames"]
         policy = iam.get_role_policy(RoleName=FUNCTION, PolicyName=name)["PolicyDocument"]
         resources = {}
