@@ -1,9 +1,9 @@
 """Every out-of-band edit is found by attribute name and repaired.
 
-One served stack is edited with boto3, one edit at a time. The plan after an edit must name exactly the
-attributes that are listed here by hand, and nothing else, which also shows that every edit before was
-repaired; after `apply --yes` boto3 must read what was there before. Edits that the tool must not undo
-by itself have to block, with the reason named here.
+One served stack is edited with boto3, one edit at a time. The plan after an edit must name exactly
+the attributes that are listed here by hand, and nothing else, which also shows that every edit before
+was repaired; after `apply --yes` boto3 must read what was there before. Edits that the tool must not
+undo by itself have to block, with the reason named here.
 """
 
 import contextlib
@@ -430,6 +430,18 @@ def function_url_past_the_api(w, t):
     t.assertEqual(urls, [])
 
 
+@edit("function/updater ~ url.side")
+def function_url_of_an_alias(w, t):
+    version = w.awslambda.publish_version(FunctionName=FUNCTION)["Version"]
+    w.awslambda.create_alias(FunctionName=FUNCTION, Name="side", FunctionVersion=version)
+    w.awslambda.create_function_url_config(
+        FunctionName=FUNCTION, Qualifier="side", AuthType="NONE"
+    )
+    yield
+    urls = w.awslambda.list_function_url_configs(FunctionName=FUNCTION)["FunctionUrlConfigs"]
+    t.assertEqual(urls, [])
+
+
 @edit("function/updater ~ concurrency")
 def function_concurrency_no_longer_reserved(w, t):
     w.awslambda.delete_function_concurrency(FunctionName=FUNCTION)
@@ -635,6 +647,28 @@ def api_endpoint_disabled(w, t):
     t.assertFalse(w.apigateway.get_rest_api(restApiId=w.api)["disableExecuteApiEndpoint"])
 
 
+@edit("rest_api/updater ~ security-policy endpoint.access-mode")
+def api_takes_old_tls(w, t):
+    w.patch(
+        "update_rest_api",
+        ("replace", "/securityPolicy", "TLS_1_0"),
+        ("replace", "/endpointAccessMode", "BASIC"),
+    )
+    yield
+    api = w.apigateway.get_rest_api(restApiId=w.api)
+    t.assertTrue(api["securityPolicy"].startswith("SecurityPolicy_TLS13_1_2_PFS"))
+    t.assertEqual(api["endpointAccessMode"], "STRICT")
+
+
+@edit("api_account/us-east-1 + log-role region")
+def account_log_role_taken_away(w, t):
+    before = w.apigateway.get_account()["cloudwatchRoleArn"]
+    patch = {"op": "replace", "path": "/cloudwatchRoleArn", "value": ""}
+    w.apigateway.update_account(patchOperations=[patch])
+    yield
+    t.assertEqual(w.apigateway.get_account()["cloudwatchRoleArn"], before)
+
+
 @edit("rest_api/updater ~ stage.prod.throttling.rate")
 def stage_throttling(w, t):
     w.patch_stage("/*/*/throttling/rateLimit", "10000")
@@ -755,6 +789,15 @@ def journal_kept_for_a_day(w, t):
     w.logs.put_retention_policy(logGroupName=name, retentionInDays=1)
     yield
     t.assertEqual(w.group(name)["retentionInDays"], 3653)
+
+
+@edit(f"journal_group/{DOMAIN} ~ tags.spore:api tags.spore:zone")
+def journal_without_its_evidence(w, t):
+    arn = w.group(f"/spore-infra/{DOMAIN}")["logGroupArn"]
+    before = w.logs.list_tags_for_resource(resourceArn=arn)["tags"]
+    w.logs.untag_resource(resourceArn=arn, tagKeys=["spore:api", "spore:zone"])
+    yield
+    t.assertEqual(w.logs.list_tags_for_resource(resourceArn=arn)["tags"], before)
 
 
 @edit("log_group/api ~ kms-key")
@@ -1102,6 +1145,24 @@ def function_deleted(w, t):
         t.assertEqual(after[member], before[member])
 
 
+@edit(
+    "rest_api/updater + name resource./update-dns stage.prod.definition",
+    "function/updater ~ permission.spore-api",
+    f"journal_group/{DOMAIN} ~ tags.spore:api",
+    more=True,
+)
+def api_deleted(w, t):
+    gone = w.api
+    w.apigateway.delete_rest_api(restApiId=gone)
+    yield
+    (api,) = w.apigateway.get_rest_apis()["items"]
+    t.assertEqual(api["name"], API)
+    policy = statements(w.awslambda.get_policy(FunctionName=FUNCTION)["Policy"])
+    source = policy["spore-api"]["Condition"]["ArnLike"]["AWS:SourceArn"]
+    t.assertIn(api["id"], source)
+    t.assertNotIn(gone, source)
+
+
 # ---- Running them ------------------------------------------------------------------------------
 
 
@@ -1109,7 +1170,8 @@ def matches(expected, got):
     """Whether attributes are those expected; `prefix.*` stands for one or more below it."""
     rest = set(got)
     for name in expected:
-        found = {one for one in rest if one == name or (name[-1] == "*" and one.startswith(name[:-1]))}
+        is_below = name.endswith("*")
+        found = {one for one in rest if one == name or is_below and one.startswith(name[:-1])}
         if not found:
             return False
         rest -= found

@@ -1,7 +1,7 @@
 """boto3 sees the whole stack as the plan promised it, and the API's URL runs the built bootstrap.
 
-A plan from empty names every attribute that the stack will have. What boto3 reads after the apply is
-put under the same names here, written without looking at the tool, and compared.
+A plan from empty names every attribute that the stack will have. What boto3 reads after the apply
+is put under the same names here, written without looking at the tool, and compared.
 """
 
 import base64
@@ -451,7 +451,8 @@ class Stack(unittest.TestCase):
         self.assertEqual(
             trust["Condition"], {"StringEquals": {"aws:SourceAccount": spore.ACCOUNT}}
         )
-        self.assertEqual(iam.list_attached_role_policies(RoleName=FUNCTION)["AttachedPolicies"], [])
+        attached = iam.list_attached_role_policies(RoleName=FUNCTION)["AttachedPolicies"]
+        self.assertEqual(attached, [])
         (name,) = iam.list_role_policies(RoleName=FUNCTION)["PolicyNames"]
         policy = iam.get_role_policy(RoleName=FUNCTION, PolicyName=name)["PolicyDocument"]
         resources = {}
@@ -553,7 +554,9 @@ class Stack(unittest.TestCase):
         eyes = self.eyes
         log_key = self.seen["log_group/api"]["kms-key"]
         left = {
-            "log groups": {one["logGroupName"] for one in eyes.logs.describe_log_groups()["logGroups"]},
+            "log groups": {
+                one["logGroupName"] for one in eyes.logs.describe_log_groups()["logGroups"]
+            },
             "roles": {one["RoleName"] for one in eyes.iam.list_roles()["Roles"]},
             "keys": {
                 one["KeyArn"]
