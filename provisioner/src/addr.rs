@@ -13,8 +13,6 @@ pub enum Kind {
     JournalGroup,
     /// The public hosted zone.
     HostedZone,
-    /// The delegation in the parent zone, where that zone is in this account.
-    Delegation,
     /// The KMS key behind a key-signing key, with its policy and alias.
     KmsKey,
     /// Route 53's key-signing key.
@@ -45,10 +43,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in reading order.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 15] = [
         Kind::JournalGroup,
         Kind::HostedZone,
-        Kind::Delegation,
         Kind::KmsKey,
         Kind::Ksk,
         Kind::ZoneSigning,
@@ -69,7 +66,6 @@ impl Kind {
         match self {
             Kind::JournalGroup => "journal_group",
             Kind::HostedZone => "hosted_zone",
-            Kind::Delegation => "delegation",
             Kind::KmsKey => "kms_key",
             Kind::Ksk => "ksk",
             Kind::ZoneSigning => "zone_signing",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::addr::{Addr, Kind};
 use crate::kind::{alarm, log_group, metric_filter};
 use crate::name::{self, Charset};
-use crate::stack::{AcceptedKind, Delegation, Stack};
+use crate::stack::{AcceptedKind, Stack};
 
 /// The settings that planning needs. Made from a valid stack document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,13 +105,11 @@ impl Desired {
                 Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning if !self.dnssec => Vec::new(),
                 Kind::LogsKey if !self.stack.logs.encrypt => Vec::new(),
                 Kind::LogsPolicy | Kind::QueryLogging if !self.stack.logs.queries => Vec::new(),
-                Kind::Delegation if self.stack.delegation == Delegation::External => Vec::new(),
                 Kind::LogGroup => log_group::addrs(self),
                 Kind::MetricFilter => metric_filter::addrs(self),
                 Kind::Alarm => alarm::addrs(self),
                 Kind::JournalGroup
                 | Kind::HostedZone
-                | Kind::Delegation
                 | Kind::KmsKey
                 | Kind::Ksk
                 | Kind::ZoneSigning
@@ -132,7 +130,6 @@ impl Desired {
             Kind::LogGroup | Kind::MetricFilter | Kind::Alarm => false,
             Kind::JournalGroup
             | Kind::HostedZone
-            | Kind::Delegation
             | Kind::KmsKey
             | Kind::Ksk
             | Kind::ZoneSigning
@@ -158,11 +155,9 @@ impl Desired {
     /// For kinds of which a stack has several.
     pub fn addr(&self, kind: Kind) -> Addr {
         match kind {
-            Kind::JournalGroup
-            | Kind::HostedZone
-            | Kind::Delegation
-            | Kind::ZoneSigning
-            | Kind::QueryLogging => Addr::new(kind, &self.domain),
+            Kind::JournalGroup | Kind::HostedZone | Kind::ZoneSigning | Kind::QueryLogging => {
+                Addr::new(kind, &self.domain)
+            }
             Kind::KmsKey => Addr::new(kind, "ksk"),
             Kind::Ksk => Addr::new(kind, "active"),
             Kind::LogsKey => Addr::new(kind, "logs"),

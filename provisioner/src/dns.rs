@@ -319,7 +319,7 @@ impl Dns {
         if servers.iter().any(is_reachable) {
             return Ok(servers);
         }
-        let reasons = servers.iter().filter_map(|server| {
+        let mut reasons = servers.iter().filter_map(|server| {
             Some(format!(
                 "{}: {}",
                 server.name,
@@ -327,7 +327,7 @@ impl Dns {
             ))
         });
         Err(reasons
-            .last()
+            .next_back()
             .unwrap_or_else(|| format!("no name server of {child} is known")))
     }
 

@@ -42,7 +42,6 @@ pub fn empty() -> Snapshot {
         hosted_zone: Observation::Absent,
         kms_key: Observation::Absent,
         dnssec: Observation::Absent,
-        delegation: Observation::Absent,
         logs_key: Observation::Absent,
         log_groups: BTreeMap::new(),
         logs_policy: Observation::Absent,

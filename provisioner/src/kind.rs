@@ -5,7 +5,6 @@
 
 pub mod alarm;
 pub mod api_account;
-pub mod delegation;
 pub mod function;
 pub mod hosted_zone;
 pub mod journal_group;
@@ -46,8 +45,6 @@ pub enum Op {
     Ksk(ksk::Op),
     /// On the zone's signing.
     ZoneSigning(zone_signing::Op),
-    /// On the resource of this kind.
-    Delegation(delegation::Op),
     /// On the resource of this kind.
     LogsKey(logs_key::Op),
     /// On the resource of this kind.
@@ -207,7 +204,6 @@ impl Op {
             Op::KmsKey(op) => Op::KmsKey(op.map(f)),
             Op::Ksk(op) => Op::Ksk(op.map(f)),
             Op::ZoneSigning(op) => Op::ZoneSigning(op.map(f)),
-            Op::Delegation(op) => Op::Delegation(op.map(f)),
             Op::LogsKey(op) => Op::LogsKey(op.map(f)),
             Op::LogGroup(op) => Op::LogGroup(op.map(f)),
             Op::LogsPolicy(op) => Op::LogsPolicy(op.map(f)),
@@ -227,7 +223,6 @@ impl Op {
             Op::HostedZone(op) => op.brings(),
             Op::KmsKey(op) => op.brings(),
             Op::JournalGroup(_) | Op::Ksk(_) | Op::ZoneSigning(_) => &[],
-            Op::Delegation(op) => op.brings(),
             Op::LogsKey(op) => op.brings(),
             Op::LogGroup(op) => op.brings(),
             Op::LogsPolicy(op) => op.brings(),
@@ -249,7 +244,6 @@ impl Op {
             Op::KmsKey(op) => op.action(),
             Op::Ksk(op) => op.action(),
             Op::ZoneSigning(op) => op.action(),
-            Op::Delegation(op) => op.action(),
             Op::LogsKey(op) => op.action(),
             Op::LogGroup(op) => op.action(),
             Op::LogsPolicy(op) => op.action(),
@@ -269,7 +263,6 @@ impl Op {
             Op::JournalGroup(_) => Limit::Logs,
             Op::KmsKey(_) => Limit::Kms,
             Op::HostedZone(_) | Op::Ksk(_) | Op::ZoneSigning(_) => Limit::Route53,
-            Op::Delegation(op) => op.limit(),
             Op::LogsKey(op) => op.limit(),
             Op::LogGroup(op) => op.limit(),
             Op::LogsPolicy(op) => op.limit(),
@@ -291,7 +284,6 @@ impl Op {
             Op::KmsKey(op) => op.verb(),
             Op::Ksk(op) => op.verb(),
             Op::ZoneSigning(op) => op.verb(),
-            Op::Delegation(op) => op.verb(),
             Op::LogsKey(op) => op.verb(),
             Op::LogGroup(op) => op.verb(),
             Op::LogsPolicy(op) => op.verb(),
@@ -320,7 +312,6 @@ impl Op {
             }
             Op::Ksk(op) => matches!(op, ksk::Op::Delete { .. }),
             Op::ZoneSigning(_) => false,
-            Op::Delegation(op) => op.is_removal(),
             Op::LogsKey(op) => op.is_removal(),
             Op::LogGroup(op) => op.is_removal(),
             Op::LogsPolicy(op) => op.is_removal(),
@@ -346,7 +337,6 @@ impl Op {
             | Op::JournalGroup(_)
             | Op::Ksk(_)
             | Op::ZoneSigning(_) => None,
-            Op::Delegation(op) => op.look(),
             Op::LogsKey(op) => op.look(),
             Op::LogGroup(op) => op.look(),
             Op::LogsPolicy(op) => op.look(),
@@ -377,7 +367,6 @@ impl Op {
             | Op::JournalGroup(_)
             | Op::Ksk(_)
             | Op::ZoneSigning(_)
-            | Op::Delegation(_)
             | Op::LogsKey(_)
             | Op::LogGroup(_)
             | Op::LogsPolicy(_)
@@ -399,7 +388,6 @@ impl Op {
             Op::KmsKey(op) => kms_key::perform(op, write).await,
             Op::Ksk(op) => ksk::perform(op, write).await,
             Op::ZoneSigning(op) => zone_signing::perform(op, write).await,
-            Op::Delegation(op) => delegation::perform(op, write).await,
             Op::LogsKey(op) => logs_key::perform(op, write).await,
             Op::LogGroup(op) => log_group::perform(op, write).await,
             Op::LogsPolicy(op) => logs_policy::perform(op, write).await,
@@ -422,7 +410,6 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Kind::KmsKey => kms_key::converge(addr, desired, snapshot),
         Kind::Ksk => ksk::converge(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::converge(addr, desired, snapshot),
-        Kind::Delegation => delegation::converge(addr, desired, snapshot),
         Kind::LogsKey => logs_key::converge(addr, desired, snapshot),
         Kind::LogGroup => log_group::converge(addr, desired, snapshot),
         Kind::LogsPolicy => logs_policy::converge(addr, desired, snapshot),
@@ -450,7 +437,6 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal)
         Kind::KmsKey => kms_key::destroy(addr, desired, snapshot),
         Kind::Ksk => ksk::destroy(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::destroy(addr, desired, snapshot),
-        Kind::Delegation => delegation::destroy(addr, desired, snapshot),
         Kind::LogsKey => logs_key::destroy(addr, desired, snapshot, options.delete_logs),
         Kind::LogGroup => log_group::destroy(addr, desired, snapshot, options.delete_logs),
         Kind::LogsPolicy => logs_policy::destroy(addr, desired, snapshot),
@@ -482,7 +468,6 @@ pub fn attributes(
                 Kind::KmsKey => seen(&snapshot.kms_key, kms_key::Live::attributes),
                 Kind::Ksk => seen(&snapshot.dnssec, ksk::Live::key_attributes),
                 Kind::ZoneSigning => seen(&snapshot.dnssec, ksk::Live::signing_attributes),
-                Kind::Delegation => seen(&snapshot.delegation, delegation::Live::attributes),
                 Kind::LogsKey => seen(&snapshot.logs_key, logs_key::Live::attributes),
                 Kind::LogGroup => member(&snapshot.log_groups, &addr, log_group::Live::attributes),
                 Kind::LogsPolicy => seen(&snapshot.logs_policy, logs_policy::Live::attributes),
@@ -537,7 +522,6 @@ pub fn unwanted(desired: &Desired, snapshot: &Snapshot) -> Vec<Addr> {
     let wanted = desired.addrs();
     let mut found: Vec<Addr> = Vec::new();
     let singles = [
-        (Kind::Delegation, there(&snapshot.delegation)),
         (Kind::LogsKey, there(&snapshot.logs_key)),
         (Kind::LogsPolicy, there(&snapshot.logs_policy)),
         (Kind::QueryLogging, there(&snapshot.query_logging)),

@@ -10,8 +10,8 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{
-    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
-    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
+    alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
+    logs_policy, metric_filter, query_logging, rest_api, role,
 };
 use crate::retry::Failure;
 use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
@@ -40,7 +40,6 @@ pub async fn snapshot(
             api_account::observe(read, desired),
             rest_api::list(read),
             metric_filter::observe(read, desired),
-            delegation::observe(read, desired),
         )
     };
     let lists = async {
@@ -89,7 +88,7 @@ pub async fn snapshot(
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_API))
         .map(str::to_owned);
-    let (logs_policy, roles, function, api_account, listed_apis, metric_filters, delegation) = rest;
+    let (logs_policy, roles, function, api_account, listed_apis, metric_filters) = rest;
     // Second level: the details of what was found.
     let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms, rest_api) = tokio::join!(
         hosted_zone::detail(read, picked.clone(), records),
@@ -139,7 +138,6 @@ pub async fn snapshot(
         rest_api,
         metric_filters,
         alarms,
-        delegation,
         parent,
         lock,
     })

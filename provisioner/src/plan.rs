@@ -400,10 +400,10 @@ pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
         .collect();
     lowered.extend(kind::unwanted(desired, snapshot).into_iter().map(|addr| {
         let mut lowered = kind::destroy(&addr, desired, snapshot, &Goal::Converge);
-        if let Some(change) = &mut lowered.change {
-            if addr.kind() != Kind::MetricFilter {
-                change.why = "it is the stack's, and the document does not want it".into();
-            }
+        if let Some(change) = &mut lowered.change
+            && addr.kind() != Kind::MetricFilter
+        {
+            change.why = "it is the stack's, and the document does not want it".into();
         }
         (addr, lowered)
     }));
@@ -665,7 +665,6 @@ fn teardown_order(desired: &Desired, drafts: &mut [(Addr, Draft)]) {
                 draft.after.extend(doors.iter().cloned().map(After::AllOf));
             }
             Kind::HostedZone
-            | Kind::Delegation
             | Kind::KmsKey
             | Kind::Ksk
             | Kind::ZoneSigning

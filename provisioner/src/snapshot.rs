@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::addr::Addr;
 use crate::kind::{
-    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
-    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
+    alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
+    logs_policy, metric_filter, query_logging, rest_api, role,
 };
 
 use crate::updater::Bootstrap;
@@ -82,8 +82,6 @@ pub struct Snapshot {
     pub kms_key: Observation<kms_key::Live>,
     /// Route 53's view of the zone's DNSSEC: signing status and key-signing keys.
     pub dnssec: Observation<ksk::Live>,
-    /// The delegation in the parent zone, where that zone is in this account.
-    pub delegation: Observation<delegation::Live>,
     /// The KMS key that encrypts the log groups.
     pub logs_key: Observation<logs_key::Live>,
     /// A log group with retention and key, by address.

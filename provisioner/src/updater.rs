@@ -89,7 +89,7 @@ pub enum Error {
     #[error("{origin}: {unfit}")]
     Unfit {
         /// Where it came from.
-        origin: Origin,
+        origin: Box<Origin>,
         /// Why not.
         unfit: Unfit,
     },
@@ -181,7 +181,10 @@ impl Bootstrap {
                 image,
                 origin,
             }),
-            Err(unfit) => Err(Error::Unfit { origin, unfit }),
+            Err(unfit) => Err(Error::Unfit {
+                origin: Box::new(origin),
+                unfit,
+            }),
         }
     }
 }

@@ -173,4 +173,5 @@ impl Scope {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -349,7 +349,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let put = Op::Put {
         is_global: is_global(addr),
         name: name(desired, addr),
-        settings: wanted.clone(),
+        settings: Box::new(wanted.clone()),
         tags: desired.tags(),
     };
     let change = |symbol, fields| {
@@ -469,7 +469,7 @@ pub enum Op {
         /// Alarm name.
         name: String,
         /// What it is to say.
-        settings: Settings,
+        settings: Box<Settings>,
         /// Tags, set when the call creates it.
         tags: Tags,
     },

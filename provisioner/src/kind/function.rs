@@ -832,7 +832,9 @@ fn statements(text: &str) -> Result<BTreeMap<String, String>, Failure> {
     let statements = match &policy["Statement"] {
         Value::Array(list) => list.iter().collect(),
         Value::Null => Vec::new(),
-        single => vec![single],
+        single @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            vec![single]
+        }
     };
     Ok(statements
         .into_iter()

@@ -41,10 +41,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateAuthorizer",
         needs: |world, caller, input| {
-            let keys = [
-                ("AuthorizerType", input.get("type")),
-                ("AuthorizerUri", input.get("authorizerUri")),
-            ];
+            let keys = [("AuthorizerType", input.get("type"))];
             let mut all: Vec<_> = needs::of("CreateAuthorizer", world, caller, input)
                 .into_iter()
                 .map(|need| needs::with_request(need, &keys))

@@ -26,12 +26,7 @@ pub(super) struct Deployment {
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateDeployment",
-        needs: |world, caller, input| {
-            let keys = [("StageName", input.get("stageName"))];
-            let all = needs::of("CreateDeployment", world, caller, input);
-            let with = |need| needs::with_request(need, &keys);
-            all.into_iter().map(with).collect()
-        },
+        needs: |world, caller, input| needs::of("CreateDeployment", world, caller, input),
         run: create,
     },
     Operation {

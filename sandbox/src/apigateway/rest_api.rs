@@ -145,7 +145,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
 pub(super) fn policy_need(verb: &Need) -> Need {
     Need {
         action: "apigateway:UpdateRestApiPolicy".into(),
-        ..verb.clone()
+        resource: verb.resource.clone(),
+        // The reference lists no condition keys for it.
+        context: BTreeMap::new(),
     }
 }
 

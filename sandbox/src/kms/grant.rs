@@ -81,10 +81,9 @@ impl Constraints {
         let subset = self.encryption_context_subset.as_ref();
         let equals = self.encryption_context_equals.as_ref();
         let source = self.source_arn.as_ref();
-        (!is_cipher || subset.is_none_or(|wanted| wanted.iter().all(has)))
-            && (!is_cipher
-                || equals
-                    .is_none_or(|wanted| wanted.len() == given.len() && wanted.iter().all(has)))
+        let fits = subset.is_none_or(|wanted| wanted.iter().all(has))
+            && equals.is_none_or(|wanted| wanted.len() == given.len() && wanted.iter().all(has));
+        (fits || !is_cipher)
             && source.is_none_or(|arn| context.get("aws:SourceArn") == Some(&vec![arn.clone()]))
     }
 }

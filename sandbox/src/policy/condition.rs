@@ -228,7 +228,11 @@ impl Condition {
             Ok(match compare {
                 Compare::Text(wild, case) => Wanted::Text(pattern(value, wild)?, case),
                 Compare::Arn => Wanted::Arn(pattern(value, Wild::Cards)?),
-                other => Wanted::Value(other, value),
+                other @ (Compare::Number(_)
+                | Compare::Date(_)
+                | Compare::Bool
+                | Compare::Binary
+                | Compare::Address) => Wanted::Value(other, value),
             })
         };
         self.values.iter().map(|value| ready(value)).collect()

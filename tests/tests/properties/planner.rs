@@ -263,7 +263,6 @@ proptest! {
                     Kind::JournalGroup
                     | Kind::KmsKey
                     | Kind::ZoneSigning
-                    | Kind::Delegation
                     | Kind::LogsKey
                     | Kind::LogGroup
                     | Kind::LogsPolicy

@@ -69,7 +69,6 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     hosted_zone,
                     kms_key,
                     dnssec,
-                    delegation: Observation::Absent,
                     logs_key: Observation::Absent,
                     log_groups: BTreeMap::new(),
                     logs_policy: Observation::Absent,

@@ -49,7 +49,17 @@ const NEED_NOTHING: [(&str, &str); 3] = [
 const OF_ALL: [&str; 0] = [];
 
 /// Members whose texts must have a form to mean something.
-const SAMPLES: [(&str, &str, &str); 10] = [
+const SAMPLES: [(&str, &str, &str); 12] = [
+    (
+        "apigateway",
+        "authorizerCredentials",
+        "arn:aws:iam::123456789012:role/sample",
+    ),
+    (
+        "apigateway",
+        "credentials",
+        "arn:aws:iam::123456789012:role/sample",
+    ),
     (
         "apigateway",
         "resourceArn",
