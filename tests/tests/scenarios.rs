@@ -22,7 +22,7 @@ use similar::TextDiff;
 use story::Story;
 
 /// A script longer than this tells more than one story.
-const LINES_MAX: usize = 150;
+const LINES_MAX: usize = 200;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -190,7 +190,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             "create",
             super::Op::Function(Op::Create {
                 name: name.clone(),
-                code: code_arg(desired, snapshot),
+                code: Box::new(code_arg(desired, snapshot)),
                 settings: Box::new(Settings::of(desired)),
                 tags,
             }),
@@ -389,7 +389,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
                 "code",
                 super::Op::Function(Op::PutCode {
                     name: name.clone(),
-                    code: code_arg(desired, snapshot),
+                    code: Box::new(code_arg(desired, snapshot)),
                     architecture: word(desired.stack.updater.architecture),
                 }),
             )
@@ -598,7 +598,7 @@ pub enum Op {
         /// Function name.
         name: String,
         /// The zip.
-        code: CodeArg,
+        code: Box<CodeArg>,
         /// Configuration.
         settings: Box<Settings>,
         /// Tags set in the same call.
@@ -609,7 +609,7 @@ pub enum Op {
         /// Function name.
         name: String,
         /// The zip.
-        code: CodeArg,
+        code: Box<CodeArg>,
         /// Processor it is for.
         architecture: &'static str,
     },
@@ -672,10 +672,10 @@ impl Op {
                 tags,
             } => Op::Create {
                 name: name.clone(),
-                code: CodeArg {
+                code: Box::new(CodeArg {
                     zone: f(&code.zone),
-                    ..code.clone()
-                },
+                    ..(**code).clone()
+                }),
                 settings: settings.clone(),
                 tags: tags.clone(),
             },
@@ -685,10 +685,10 @@ impl Op {
                 architecture,
             } => Op::PutCode {
                 name: name.clone(),
-                code: CodeArg {
+                code: Box::new(CodeArg {
                     zone: f(&code.zone),
-                    ..code.clone()
-                },
+                    ..(**code).clone()
+                }),
                 architecture,
             },
             Op::Permit { name, source } => Op::Permit {

@@ -56,11 +56,20 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         } => {
             let request = client.create_model().rest_api_id(api.value()).name(MODEL);
             let request = request.content_type(CONTENT_TYPE).schema(schema);
-            request
-                .description(description)
-                .send()
-                .await
-                .or_fail(call)?;
+            let made = request.description(description).send().await.or_fail(call);
+            if is_there(&made) {
+                // An interrupted run made it, in an API that lists did not show yet: it is put as wanted.
+                let patches = [
+                    Patch::set("/schema", schema.clone()),
+                    Patch::set("/description", description.clone()),
+                ];
+                let request = client.update_model().rest_api_id(api.value());
+                let request = request.model_name(MODEL);
+                let request = request.set_patch_operations(Some(operations(&patches)));
+                request.send().await.or_fail("apigateway:UpdateModel")?;
+            } else {
+                made?;
+            }
             Ok(nothing)
         }
         Op::UpdateModel { api, patches } => {
@@ -92,7 +101,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             let request = request.authorization_type("NONE").api_key_required(false);
             let request = request.request_validator_id(validator.value());
             let request = request.request_models(CONTENT_TYPE, MODEL);
-            request.send().await.or_fail(call)?;
+            let made = request.send().await.or_fail(call);
+            // One that is there is an interrupted run's; the next plan compares it.
+            if !is_there(&made) {
+                made?;
+            }
             Ok(nothing)
         }
         Op::PutIntegration {
@@ -139,7 +152,17 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             let request = request.stage_name(stage).description(served.description());
             let request = request.deployment_id(served.deployment.value());
             let request = request.set_tags(Some(tags.clone().into_iter().collect()));
-            request.send().await.or_fail(call)?;
+            let made = request.send().await.or_fail(call);
+            if is_there(&made) {
+                // An interrupted run's, which serves an earlier deployment.
+                let request = client.update_stage().rest_api_id(api.value());
+                let request = request.stage_name(stage);
+                let patches = operations(&deployment(served));
+                let request = request.set_patch_operations(Some(patches));
+                request.send().await.or_fail("apigateway:UpdateStage")?;
+            } else {
+                made?;
+            }
             Ok(nothing)
         }
         Op::UpdateStage {
@@ -213,6 +236,11 @@ async fn create(want: &Definition, write: &Clients, call: &str) -> Result<Output
     let mut outputs = brings(Output::ApiId, made.id);
     outputs.extend(brings(Output::RootResourceId, made.root_resource_id));
     Ok(outputs)
+}
+
+fn is_there<T>(made: &Result<T, Failure>) -> bool {
+    made.as_ref()
+        .is_err_and(|failure| failure.class == Class::AlreadyThere)
 }
 
 /// The id of the path, if the reason of a failed CreateResource is that it is there: AWS answers
