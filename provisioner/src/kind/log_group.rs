@@ -13,7 +13,7 @@ use aws_sdk_cloudwatchlogs::Client as Logs;
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
-use crate::desired::{Desired, TAG_STACK};
+use crate::desired::{Desired, TAG_STACK, TAG_VERSION};
 use crate::kind::{Limit, Look, tag_fields};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -145,6 +145,9 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
     );
     fields.extend(tag_fields(&tags, &BTreeMap::new()));
     let place = Place::of(desired, addr);
+    // The version comes last: a group without it is not finished, whatever lists show.
+    let mut first_tags = tags;
+    let version = first_tags.remove_entry(TAG_VERSION);
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -160,16 +163,28 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
                     "create",
                     super::Op::LogGroup(Op::Create {
                         place: place.clone(),
-                        tags,
+                        tags: first_tags,
                         key,
                     }),
                 ),
             ),
             Draft::new(
                 "retention",
-                super::Op::LogGroup(Op::SetRetention { place, days }),
+                super::Op::LogGroup(Op::SetRetention {
+                    place: place.clone(),
+                    days,
+                }),
             )
             .after(After::Answered(StepId::new(addr, "create"))),
+            Draft::new(
+                "tag",
+                super::Op::LogGroup(Op::Tag {
+                    place,
+                    arn: arn(desired, addr.name()),
+                    tags: version.into_iter().collect(),
+                }),
+            )
+            .after(After::Answered(StepId::new(addr, "retention"))),
         ],
         ..Lowered::default()
     }
@@ -185,12 +200,15 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
     let days = i32::from(desired.stack.logs.retention_days);
-    if live.retention_days.is_ok_and(|live| live != Some(days)) {
-        fields.push(Field::change(
-            "retention-days",
-            days_text(live.retention_days.unwrap_or_default()),
-            days.to_string(),
-        ));
+    let differs = match live.retention_days {
+        Ok(live) if live == Some(days) => None,
+        Ok(live) => Some(days_text(live)),
+        // Not listed yet, and the run that made it died before it was finished: set it again.
+        Err(()) if !live.tags.contains_key(TAG_VERSION) => Some("not listed yet".to_owned()),
+        Err(()) => None,
+    };
+    if let Some(before) = differs {
+        fields.push(Field::change("retention-days", before, days.to_string()));
         lowered.drafts.push(Draft::new(
             "retention",
             super::Op::LogGroup(Op::SetRetention {
@@ -236,10 +254,10 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     if !tags.is_empty() {
         fields.extend(tag_fields(&tags, &live.tags));
         let arn = arn(desired, addr.name());
-        lowered.drafts.push(Draft::new(
-            "tag",
-            super::Op::LogGroup(Op::Tag { place, arn, tags }),
-        ));
+        lowered.drafts.push(
+            Draft::new("tag", super::Op::LogGroup(Op::Tag { place, arn, tags }))
+                .after(After::Answered(StepId::new(addr, "retention"))),
+        );
     }
     if fields.is_empty() {
         return super::up_to_date(addr, Outputs::new());
