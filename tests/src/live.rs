@@ -50,6 +50,13 @@ impl Live {
             .collect()
     }
 
+    /// Those that sign: the zone's, in whatever state.
+    pub fn signing_keys(&self) -> Vec<&Value> {
+        let mut keys = self.keys();
+        keys.retain(|key| key["spec"] != "SYMMETRIC_DEFAULT");
+        keys
+    }
+
     /// States of all keys that are not waiting for their deletion.
     pub fn usable_keys(&self) -> Vec<&Value> {
         let mut keys = self.keys();
