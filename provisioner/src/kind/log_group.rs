@@ -291,7 +291,8 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
             match live.retention_days {
                 Ok(Some(days)) => format!("{days} days"),
                 Ok(None) => "never, as it was changed".to_owned(),
-                Err(()) => "its retention could not be read".to_owned(),
+                // No list shows it yet: it is as this stack made it.
+                Err(()) => format!("{} days", desired.stack.logs.retention_days),
             }
         )),
         Some(Observation::Present(_)) => Lowered {

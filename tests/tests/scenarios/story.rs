@@ -157,7 +157,11 @@ impl Story {
             }
         }
         for line in text(&output.stderr).lines() {
-            if !line.trim().is_empty() && !line.ends_with("(sandbox)") && !is_progress(line) {
+            if !line.trim().is_empty()
+                && !line.ends_with("(sandbox)")
+                && !line.ends_with("; trying again")
+                && !is_progress(line)
+            {
                 writeln!(seen, "{line}").unwrap();
             }
         }
