@@ -93,7 +93,6 @@ pub fn applied() -> Snapshot {
         state: "Enabled".into(),
         has_alias: true,
         policy: kms_key::policy_for(&desired, ZONE),
-        public_key: vec![1],
         tags: tags.clone(),
         ..kms_key::Live::default()
     };

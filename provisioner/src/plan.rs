@@ -427,10 +427,21 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
     link(desired, snapshot, goal, lowered)
 }
 
-/// The DS set of a parent server that vouches for other keys only.
+/// The DS set of a parent server that vouches for none of the zone's keys. Without a key-signing key
+/// there is nothing to compare with.
 fn wrong_ds(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Option<String> {
-    let key = DnsKey::from_spki(&snapshot.kms_key.present()?.public_key).ok()?;
-    let is_ours = |ds: &String| Ds::parse(ds).is_ok_and(|ds| ds.matches(&desired.domain, &key));
+    let shown = &snapshot.dnssec.present()?.keys;
+    let keys: Vec<DnsKey> = shown
+        .iter()
+        .filter_map(|ksk| DnsKey::parse(&ksk.dnskey).ok())
+        .collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let is_ours = |ds: &String| {
+        let ds = Ds::parse(ds);
+        ds.is_ok_and(|ds| keys.iter().any(|key| ds.matches(&desired.domain, key)))
+    };
     answers
         .iter()
         .find(|answer| !answer.ds.is_empty() && !answer.ds.iter().any(is_ours))

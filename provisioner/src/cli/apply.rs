@@ -21,11 +21,12 @@ use crate::condition::later;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group::{self, DsSeen};
+use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
 use crate::render::{self, Paint};
 use crate::run::Outcome;
 use crate::safety::DS_AT_PARENT;
-use crate::snapshot::{LockSeen, Snapshot};
+use crate::snapshot::Snapshot;
 use planfile::PlanFile;
 use progress::Teller;
 
@@ -79,7 +80,7 @@ async fn plan_one(
     };
     let mut session = Session::open(global, &document).await?;
     session.find_code(&updater::source(&document, code)?);
-    let snapshot = session.snapshot(Records::FirstPage, None).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
     let plan = plan::converge(&session.desired, &snapshot);
     if json {
         let stack = path.display().to_string();
@@ -196,7 +197,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
-        let (snapshot, plan) = self.plan(None).await?;
+        let (snapshot, plan) = self.plan(Purpose::Apply).await?;
         self.show(&plan)?;
         // What moved says more than what is blocked by it.
         if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
@@ -221,7 +222,7 @@ impl Job<'_> {
             Err(exit) => return Ok(exit),
         };
         // Live AWS may have moved since it was read; only what was approved is done.
-        let planned = self.plan(Some(lock.seen.clone())).await;
+        let planned = self.plan(Purpose::Run(lock.seen.clone())).await;
         let (snapshot, again) = match planned {
             Ok(planned) => planned,
             Err(error) => {
@@ -316,13 +317,13 @@ impl Job<'_> {
         self.show(again).err().map(Err)
     }
 
-    async fn plan(&self, own: Option<LockSeen>) -> anyhow::Result<(Snapshot, Plan)> {
+    async fn plan(&self, purpose: Purpose) -> anyhow::Result<(Snapshot, Plan)> {
         let desired = &self.session.desired;
         let records = match self.goal {
             Goal::Converge => Records::FirstPage,
             Goal::Destroy(_) => Records::All,
         };
-        let snapshot = self.session.snapshot(records, own).await?;
+        let snapshot = self.session.snapshot(records, purpose).await?;
         let plan = match &self.goal {
             Goal::Converge => plan::converge(desired, &snapshot),
             Goal::Destroy(options) => plan::destroy(desired, &snapshot, options),
@@ -524,14 +525,14 @@ impl Job<'_> {
         if !desired.dnssec || self.go.json {
             return Ok(Exit::Done);
         }
-        let (snapshot, after) = self.plan(None).await?;
+        let (snapshot, after) = self.plan(Purpose::Apply).await?;
         if !after.is_empty() {
             output::note(&format!(
                 "note: a new plan is not empty: {}",
                 render::summary(&after)
             ));
         }
-        match records::key_state(desired, &snapshot, &self.session.dns).await {
+        match records::key_state(self.session, &snapshot).await {
             Ok(state) => match state.not_yet {
                 None => output::text(&format!("\n{}", render::ds_text(desired, &state.key))),
                 Some(why) => output::note(&format!(

@@ -1,8 +1,8 @@
 //! The journal: log group `/spore-infra/DOMAIN`. Its tags hold evidence for waits, its events the
 //! history of applies. First made, last removed.
 //!
-//! Natural key: the name. Tags are read directly (`ListTagsForResource`), not through a list, so that
-//! a group made a second ago is seen. AWS: CreateLogGroup, PutRetentionPolicy, TagResource.
+//! Natural key: the name. Runs read tags directly (`ListTagsForResource`), not through a list, so that
+//! a group made a second ago is seen; plans that are only shown take what the tagging API has. AWS: CreateLogGroup, PutRetentionPolicy, TagResource.
 
 use std::collections::BTreeMap;
 
@@ -378,6 +378,17 @@ impl Op {
 pub async fn tags(read: &Clients, desired: &Desired) -> Result<Option<Tags>, Failure> {
     let arn = desired.log_group_arn(&desired.journal_group());
     tags::of_log_group(read, &arn).await
+}
+
+/// The journal's tags as the tagging API shows them; none while it may lag, which shows by tags or
+/// evidence that every finished stack has.
+pub fn indexed(desired: &Desired, tagged: &BTreeMap<String, Tags>) -> Option<Tags> {
+    let tags = tagged.get(&desired.log_group_arn(&desired.journal_group()))?;
+    let is_whole = desired.tags_to_set(tags).is_empty()
+        && [EVIDENCE_ZONE, EVIDENCE_API]
+            .iter()
+            .all(|key| tags.contains_key(*key));
+    is_whole.then(|| tags.clone())
 }
 
 /// Puts together what its tags and the list of groups show.

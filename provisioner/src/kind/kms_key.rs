@@ -30,7 +30,7 @@ use crate::plan::{
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 
-pub use observe::{ByAlias, by_alias, detail, look, of_ksks};
+pub use observe::{ByAlias, by_alias, detail, look, of_ksks, public_key};
 pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
 pub use op::Op;
 pub(super) use perform::kms_tags;
@@ -56,8 +56,6 @@ pub struct Live {
     pub stale_alias: bool,
     /// Its policy, as text.
     pub policy: String,
-    /// Public key, DER (SubjectPublicKeyInfo).
-    pub public_key: Vec<u8>,
     /// Grants to anybody but AWS's services: id, and who may do what.
     pub grants: BTreeMap<String, String>,
     /// Its tags.

@@ -259,7 +259,6 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 has_alias,
                 stale_alias: false,
                 policy,
-                public_key: Vec::new(),
                 grants: BTreeMap::new(),
                 tags,
                 twins,
