@@ -87,6 +87,23 @@ pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result
     Ok(KeyState { key, not_yet })
 }
 
+/// `ksk list`.
+pub async fn keys(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    match &snapshot.dnssec {
+        Observation::Present(dnssec) => {
+            output::text(&render::keys(&session.desired, &snapshot, dnssec));
+            Ok(Exit::Done)
+        }
+        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
+        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
+    }
+}
+
 /// `ds`.
 pub async fn ds(global: &Global, named: Option<PathBuf>, format: DsFormat) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
