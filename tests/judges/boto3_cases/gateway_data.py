@@ -387,11 +387,6 @@ class GatewayData(GatewayCase):
         )["Datapoints"]
         return sum(point["Sum"] for point in points)
 
-    def now(self):
-        """The world's time, in seconds: STS says when a session of 15 minutes ends."""
-        made = self.client("sts").get_session_token(DurationSeconds=900)["Credentials"]
-        return int(made["Expiration"].timestamp()) - 900
-
     def test_data_a_disabled_endpoint_answers_nobody(self):
         api, root = self.api()
         self.mock(api, root, body="{}")
