@@ -663,11 +663,17 @@ impl<'a> Drafts<'a> {
                 arn: arn.clone(),
                 key,
             };
-            self.journal.drafts.push(
-                Draft::new(step, Op::JournalGroup(op))
-                    .after(After::AllOf(self.desired.addr(Kind::KmsKey)))
-                    .after(After::AllOf(self.ksk_addr())),
-            );
+            let mut draft = Draft::new(step, Op::JournalGroup(op))
+                .after(After::AllOf(self.desired.addr(Kind::KmsKey)))
+                .after(After::AllOf(self.ksk_addr()));
+            // The last trace goes last: without it the next run would begin another rotation.
+            if *key == EVIDENCE_NEXT {
+                let journal = self.desired.addr(Kind::JournalGroup);
+                for (_, other) in &EVIDENCE[1..] {
+                    draft = draft.after(After::Answered(StepId::new(&journal, other)));
+                }
+            }
+            self.journal.drafts.push(draft);
             if let Some(value) = value {
                 self.journal_change(Field::gone(format!("tags.{key}"), value));
             }
