@@ -258,8 +258,16 @@ class Alarms(AlarmCase):
 
     def test_alarms_tell_their_history(self):
         topic = f"arn:aws:sns:us-east-1:{self.account}:ops"
-        self.alarm(TreatMissingData="notBreaching", AlarmActions=[topic])
-        self.command("advance", "2min")
+        # Alarms that look at more than a day are evaluated once an hour (API reference,
+        # PutMetricAlarm), so that none is evaluated between two of the lines below.
+        self.alarm(
+            Period=86400,
+            EvaluationPeriods=2,
+            DatapointsToAlarm=1,
+            TreatMissingData="notBreaching",
+            AlarmActions=[topic],
+        )
+        self.command("advance", "61min")
         self.assertEqual(self.shown()["StateValue"], "OK")
         # A state that was set lasts until the next evaluation (API reference, SetAlarmState).
         self.cloudwatch.set_alarm_state(
@@ -270,10 +278,10 @@ class Alarms(AlarmCase):
             (shown["StateValue"], shown["StateReason"], shown["StateReasonData"]),
             ("ALARM", "a drill", "{}"),
         )
-        self.command("advance", "2min")
+        self.command("advance", "61min")
         self.assertEqual(self.shown()["StateValue"], "OK")
         self.put("m", 3.0)
-        self.command("advance", "2min")
+        self.command("advance", "61min")
         found, pages = self.pages(
             self.cloudwatch,
             "describe_alarm_history",

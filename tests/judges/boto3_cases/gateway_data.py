@@ -396,3 +396,104 @@ class GatewayData(GatewayCase):
         )
         self.deploy(api)
         self.gets((403, "Forbidden"), api)
+
+    def test_data_paths_are_matched_by_the_most_exact_resource(self):
+        api, root = self.api()
+
+        def child(parent, part):
+            return self.gateway.create_resource(parentId=parent, pathPart=part, **api)["id"]
+
+        a = child(root, "a")
+        self.mock(api, a, "GET", body='{"is":"a"}')
+        one = child(a, "{one}")
+        self.mock(api, one, "ANY", body='{"is":"one","was":"$input.params(\'one\')"}')
+        self.mock(api, one, "PUT", body='{"is":"put"}')
+        self.mock(api, child(root, "{proxy+}"), "ANY", body='{"is":"proxy"}')
+        self.deploy(api)
+        for method, path, expected in (
+            ("GET", "/a", {"is": "a"}),
+            ("GET", "/a/b", {"is": "one", "was": "b"}),
+            ("PUT", "/a/b", {"is": "put"}),
+            ("GET", "/c", {"is": "proxy"}),
+            ("DELETE", "/c/d/e", {"is": "proxy"}),
+        ):
+            status, _, body = self.ask(api, path, method=method)
+            self.assertEqual((status, body), (200, expected), f"{method} {path}")
+        # A greedy path has something to take.
+        self.gets((403, "Missing Authentication Token"), api, "/")
+
+    def test_data_integrations_that_pass_nothing_through(self):
+        """MOCK with a template for one content type only: "Integration passthrough behaviors"."""
+        api, root = self.api()
+        at = self.mock(api, root, "POST", body='{"ok":true}')
+        for behavior, status in (("NEVER", 415), ("WHEN_NO_TEMPLATES", 415)):
+            self.gateway.update_integration(
+                patchOperations=patch(("replace", "/passthroughBehavior", behavior)), **at
+            )
+            self.deploy(api)
+            self.assertEqual(self.ask(api, method="POST", body={})[0], 200, behavior)
+            answer = self.ask(api, method="POST", body={}, **{"Content-Type": "text/plain"})
+            self.assertEqual(
+                (answer[0], answer[2]), (status, {"message": "Unsupported Media Type"}), behavior
+            )
+
+    def test_data_mock_statuses_are_mapped(self):
+        api, root = self.api()
+        at = self.mock(api, root, "GET", body='{"is":"default"}')
+        self.gateway.update_integration(
+            patchOperations=patch(
+                (
+                    "replace",
+                    "/requestTemplates/application~1json",
+                    '{"statusCode": $input.params("s")}',
+                )
+            ),
+            **at,
+        )
+        self.gateway.put_method_response(
+            statusCode="404", responseParameters={"method.response.header.X-Own": True}, **at
+        )
+        self.gateway.put_integration_response(
+            statusCode="404",
+            selectionPattern="4..",
+            responseTemplates={"application/json": '{"is":"4"}'},
+            responseParameters={"method.response.header.X-Own": "'own'"},
+            **at,
+        )
+        self.deploy(api)
+        for sent, status, body in (("200", 200, "default"), ("404", 404, "4"), ("418", 404, "4")):
+            found, headers, said = self.ask(api, f"/?s={sent}")
+            self.assertEqual((found, said), (status, {"is": body}), sent)
+            self.assertEqual(headers["X-Own"], "own" if status == 404 else None)
+
+    def test_data_methods_have_throttles_of_their_own(self):
+        api, root = self.api()
+        for method in ("GET", "PUT"):
+            self.mock(api, root, method, body="{}")
+        self.deploy(api)
+        self.gateway.update_stage(
+            stageName="prod",
+            patchOperations=patch(
+                ("replace", "/*/*/throttling/rateLimit", "100"),
+                ("replace", "/*/*/throttling/burstLimit", "100"),
+                ("replace", "/~1/GET/throttling/rateLimit", "0.001"),
+                ("replace", "/~1/GET/throttling/burstLimit", "1"),
+            ),
+            **api,
+        )
+        self.assertEqual([self.ask(api)[0] for _ in range(2)], [200, 429])
+        self.assertEqual([self.ask(api, method="PUT")[0] for _ in range(5)], [200] * 5)
+
+    def test_data_methods_for_known_callers_refuse_others(self):
+        api, root = self.api()
+        for method, kind in (("GET", "AWS_IAM"), ("PUT", "NONE")):
+            at = self.mock(api, root, method, body="{}")
+            changes = [("replace", "/authorizationType", kind)]
+            if method == "PUT":
+                changes.append(("replace", "/apiKeyRequired", "true"))
+            self.gateway.update_method(patchOperations=patch(*changes), **at)
+        self.deploy(api)
+        self.gets((403, "Missing Authentication Token"), api)
+        # No key is no key, and neither is anything that was not given out.
+        self.gets((403, "Forbidden"), api, method="PUT")
+        self.gets((403, "Forbidden"), api, method="PUT", **{"x-api-key": "guessed"})
