@@ -406,13 +406,13 @@ class GatewayData(GatewayCase):
         a = child(root, "a")
         self.mock(api, a, "GET", body='{"is":"a"}')
         one = child(a, "{one}")
-        self.mock(api, one, "ANY", body='{"is":"one","was":"$input.params(\'one\')"}')
+        self.mock(api, one, "ANY", body='{"is":"one","at":"$context.resourcePath"}')
         self.mock(api, one, "PUT", body='{"is":"put"}')
         self.mock(api, child(root, "{proxy+}"), "ANY", body='{"is":"proxy"}')
         self.deploy(api)
         for method, path, expected in (
             ("GET", "/a", {"is": "a"}),
-            ("GET", "/a/b", {"is": "one", "was": "b"}),
+            ("GET", "/a/b", {"is": "one", "at": "/a/{one}"}),
             ("PUT", "/a/b", {"is": "put"}),
             ("GET", "/c", {"is": "proxy"}),
             ("DELETE", "/c/d/e", {"is": "proxy"}),
@@ -439,30 +439,24 @@ class GatewayData(GatewayCase):
 
     def test_data_mock_statuses_are_mapped(self):
         api, root = self.api()
-        at = self.mock(api, root, "GET", body='{"is":"default"}')
-        self.gateway.update_integration(
-            patchOperations=patch(
-                (
-                    "replace",
-                    "/requestTemplates/application~1json",
-                    '{"statusCode": $input.params("s")}',
-                )
-            ),
-            **at,
-        )
-        self.gateway.put_method_response(
-            statusCode="404", responseParameters={"method.response.header.X-Own": True}, **at
-        )
-        self.gateway.put_integration_response(
-            statusCode="404",
-            selectionPattern="4..",
-            responseTemplates={"application/json": '{"is":"4"}'},
-            responseParameters={"method.response.header.X-Own": "'own'"},
-            **at,
-        )
+        for sent in ("200", "404", "418"):
+            resource = self.gateway.create_resource(parentId=root, pathPart=sent, **api)["id"]
+            at = self.mock(api, resource, "GET", body='{"is":"default"}')
+            template = ("replace", "/requestTemplates/application~1json", f'{{"statusCode": {sent}}}')
+            self.gateway.update_integration(patchOperations=patch(template), **at)
+            self.gateway.put_method_response(
+                statusCode="404", responseParameters={"method.response.header.X-Own": True}, **at
+            )
+            self.gateway.put_integration_response(
+                statusCode="404",
+                selectionPattern="4..",
+                responseTemplates={"application/json": '{"is":"4"}'},
+                responseParameters={"method.response.header.X-Own": "'own'"},
+                **at,
+            )
         self.deploy(api)
         for sent, status, body in (("200", 200, "default"), ("404", 404, "4"), ("418", 404, "4")):
-            found, headers, said = self.ask(api, f"/?s={sent}")
+            found, headers, said = self.ask(api, f"/{sent}")
             self.assertEqual((found, said), (status, {"is": body}), sent)
             self.assertEqual(headers["X-Own"], "own" if status == 404 else None)
 
@@ -484,16 +478,24 @@ class GatewayData(GatewayCase):
         self.assertEqual([self.ask(api)[0] for _ in range(2)], [200, 429])
         self.assertEqual([self.ask(api, method="PUT")[0] for _ in range(5)], [200] * 5)
 
-    def test_data_methods_for_known_callers_refuse_others(self):
+    def test_data_what_is_not_modelled_is_refused_by_name(self):
         api, root = self.api()
-        for method, kind in (("GET", "AWS_IAM"), ("PUT", "NONE")):
-            at = self.mock(api, root, method, body="{}")
-            changes = [("replace", "/authorizationType", kind)]
-            if method == "PUT":
-                changes.append(("replace", "/apiKeyRequired", "true"))
+        for part, method, changes, named in (
+            ("iam", "GET", [("replace", "/authorizationType", "AWS_IAM")], "AWS_IAM"),
+            ("key", "GET", [("replace", "/apiKeyRequired", "true")], "API key"),
+        ):
+            resource = self.gateway.create_resource(parentId=root, pathPart=part, **api)["id"]
+            at = self.mock(api, resource, method, body="{}")
             self.gateway.update_method(patchOperations=patch(*changes), **at)
+            self.deploy(api)
+            # Better no answer than one that lets in whom AWS would refuse.
+            status, _, body = self.ask(api, f"/{part}")
+            self.assertIn(status, (403, 501))
+            if status == 501:
+                self.assertIn(named.lower(), body["message"].lower())
+        resource = self.gateway.create_resource(parentId=root, pathPart="vtl", **api)["id"]
+        self.mock(api, resource, body="#set($x = 1)$x")
         self.deploy(api)
-        self.gets((403, "Missing Authentication Token"), api)
-        # No key is no key, and neither is anything that was not given out.
-        self.gets((403, "Forbidden"), api, method="PUT")
-        self.gets((403, "Forbidden"), api, method="PUT", **{"x-api-key": "guessed"})
+        status, _, body = self.ask(api, "/vtl")
+        self.assertEqual(status, 501)
+        self.assertIn("VTL", body["message"])
