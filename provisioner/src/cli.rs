@@ -128,6 +128,16 @@ enum Command {
         #[arg(long, value_enum, default_value_t = DsFormat::Text)]
         format: DsFormat,
     },
+    /// The zone's key-signing keys.
+    Ksk {
+        #[command(subcommand)]
+        command: KskCommand,
+    },
+    /// The zone's signing.
+    Dnssec {
+        #[command(subcommand)]
+        command: DnssecCommand,
+    },
     /// The function that changes records: its code.
     Updater {
         #[command(subcommand)]
@@ -181,6 +191,38 @@ enum DsFormat {
     Bind,
     /// JSON.
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum KskCommand {
+    /// Show each key-signing key with its KMS key and DS record.
+    List {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+    },
+    /// Put another key in place of the present one, as far as can be done now. Run it again when the
+    /// parent zone's people have acted; it goes on from what is live.
+    Rotate {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+        /// Keep the present key and take the second one away, as long as that is safe.
+        #[arg(long)]
+        abort: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DnssecCommand {
+    /// Turn signing off, once the parent has no DS record and no resolver remembers one. The document
+    /// has to say `[dnssec] enabled = false` first.
+    Disable {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -338,6 +380,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             apply::destroy(&global, stack, &go, options).await
         }
         Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Ksk { command } => match command {
+            KskCommand::List { stack } => records::keys(&global, stack).await,
+            KskCommand::Rotate { stack, go, abort } => {
+                apply::rotate(&global, stack, &go, abort).await
+            }
+        },
+        Command::Dnssec {
+            command: DnssecCommand::Disable { stack, go },
+        } => apply::unsign(&global, stack, &go).await,
         Command::Updater {
             command:
                 UpdaterCommand::Build {

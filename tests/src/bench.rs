@@ -15,6 +15,7 @@ use spore_infra::desired::Desired;
 use spore_infra::dns::Dns;
 use spore_infra::journal::{self, Taken};
 use spore_infra::kind::hosted_zone::Records;
+use spore_infra::observe::Purpose;
 use spore_infra::plan::{self, Goal, Plan};
 use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
@@ -81,13 +82,10 @@ impl Bench {
 
     /// Reads live AWS.
     pub async fn snapshot(&self, records: Records, own: Option<LockSeen>) -> Snapshot {
-        let lock = match own {
-            Some(own) => Some(own),
-            None => journal::look(&self.read, &self.desired).await.unwrap(),
-        };
+        let purpose = own.map_or(Purpose::Plan, Purpose::Run);
         let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
         let code = Code::Known(updater::bootstrap());
-        observe::snapshot(read, dns, clock, &self.desired, records, code, lock)
+        observe::snapshot(read, dns, clock, &self.desired, records, code, purpose)
             .await
             .unwrap()
     }

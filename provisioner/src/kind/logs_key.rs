@@ -6,7 +6,7 @@
 //! CloudWatch Logs User Guide, "Encrypt log data"). A disabled key stops the logs and with them every
 //! alarm that counts their lines, so its state is compared too. Grants on it are not: what it
 //! encrypts never leaves CloudWatch Logs, so that a grant opens nothing. AWS: CreateKey,
-//! EnableKeyRotation, CreateAlias, PutKeyPolicy, ScheduleKeyDeletion.
+//! EnableKeyRotation, GetKeyRotationStatus, CreateAlias, PutKeyPolicy, ScheduleKeyDeletion.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +44,8 @@ pub struct Live {
     pub has_alias: bool,
     /// Whether the alias exists, but points to a key that is gone or going.
     pub stale_alias: bool,
+    /// Whether KMS rotates it by itself.
+    pub is_rotated: bool,
     /// Its policy, as text.
     pub policy: String,
     /// Its tags.
@@ -61,9 +63,14 @@ impl Live {
         attributes.insert("arn".into(), self.arn.clone());
         attributes.insert("state".into(), self.state.clone());
         attributes.insert("alias".into(), self.has_alias.to_string());
+        attributes.insert("rotation".into(), rotation(self.is_rotated).into());
         attributes.insert("policy".into(), Policy::shown(&self.policy));
         attributes
     }
+}
+
+fn rotation(is_on: bool) -> &'static str {
+    if is_on { "every year, by KMS" } else { "off" }
 }
 
 /// The policy the key has to have.
@@ -104,7 +111,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, stale_alias: bool
         Field::new("alias", &alias),
         Field::new("region", &desired.region),
         Field::new("spec", "SYMMETRIC_DEFAULT"),
-        Field::new("rotation", "every year, by KMS"),
+        Field::new("rotation", rotation(true)),
     ];
     fields.extend(tag_fields(&tags, &BTreeMap::new()));
     let rights = rights(addr, &policy, None);
@@ -219,10 +226,14 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
         lowered
             .drafts
             .push(Draft::new("alias", super::Op::LogsKey(op)));
-        // A run died between CreateKey and the rest: rotation may not have been switched on.
-        lowered
-            .drafts
-            .push(Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key })));
+    }
+    if !live.is_rotated {
+        fields.push(Field::change("rotation", rotation(false), rotation(true)));
+        // KMS refuses it while the key is disabled.
+        lowered.drafts.push(
+            Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key }))
+                .after(After::Answered(StepId::new(addr, "enable"))),
+        );
     }
     if fields.is_empty() {
         let known = std::mem::take(&mut lowered.known);
@@ -517,14 +528,23 @@ async fn read_live(
     let indexed = tagged
         .get(&live.arn)
         .filter(|found| desired.tags_to_set(found).is_empty());
-    (live.policy, live.tags) =
-        tokio::try_join!(kms_key::key_policy(&read.kms_regional, &live.arn), async {
+    (live.policy, live.is_rotated, live.tags) = tokio::try_join!(
+        kms_key::key_policy(&read.kms_regional, &live.arn),
+        is_rotated(read, &live.arn),
+        async {
             match indexed {
                 Some(tags) => Ok(tags.clone()),
                 None => crate::tags::of_key(&read.kms_regional, &live.arn).await,
             }
-        })?;
+        }
+    )?;
     Ok(Some(live))
+}
+
+async fn is_rotated(read: &Clients, arn: &str) -> Result<bool, Failure> {
+    let call = read.kms_regional.get_key_rotation_status().key_id(arn);
+    let answer = call.send().await.or_fail("kms:GetKeyRotationStatus")?;
+    Ok(answer.key_rotation_enabled())
 }
 
 /// Looks for a key made by a call whose answer was lost.
