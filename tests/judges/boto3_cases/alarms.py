@@ -49,6 +49,7 @@ class AlarmCase(Case):
         self.cloudwatch.put_metric_data(Namespace="Judged", MetricData=[datum])
 
     def alarm(self, name="judged", **more):
+        """Puts an alarm; a member that is None is left out."""
         given = {
             "AlarmName": name,
             "Namespace": "Judged",
@@ -129,7 +130,17 @@ class Alarms(AlarmCase):
             {"ExtendedStatistic": "p90"},
             # Period times EvaluationPeriods: seven days at most.
             {"Period": 86400, "EvaluationPeriods": 8},
+            # Less, if a period is shorter than an hour: one day.
+            {"EvaluationPeriods": 1441},
             {"AlarmActions": ["not-an-arn"]},
+            {"AlarmActions": [f"arn:aws:sns:us-east-1:{self.account}:t{n}" for n in range(6)]},
+            # A topic is in the alarm's region.
+            {"AlarmActions": [f"arn:aws:sns:eu-west-1:{self.account}:t"]},
+            {"AlarmName": "x" * 256},
+            {"AlarmDescription": "x" * 1025},
+            {"Statistic": None, "ExtendedStatistic": "p101"},
+            {"Tags": [{"Key": f"k{n}", "Value": ""} for n in range(51)]},
+            {"Dimensions": [{"Name": f"d{n}", "Value": "1"} for n in range(31)]},
         ):
             try:
                 self.alarm(**wrong)

@@ -147,6 +147,12 @@ class Iam(IamCase):
             json.dumps(LAMBDA | {"Version": "2012-10-18"}),
             json.dumps(document(trusting({"Nobody": "x"}))),
             json.dumps(document(trusting({"AWS": self.arn("role/never-there")}))),
+            # No part of a name may be an asterisk (AWS JSON policy elements: Principal).
+            json.dumps(document(trusting({"AWS": self.arn("role/*")}))),
+            json.dumps(document(trusting({"AWS": "12345"}))),
+            json.dumps(document(trusting({"Service": "nobody"}))),
+            json.dumps(document(trusting({"Service": "lambda.amazonaws.com"}, Action="kms:Sign"))),
+            json.dumps(document()),
             json.dumps(
                 document(
                     trusting(
@@ -215,6 +221,11 @@ class Iam(IamCase):
             document(allowing("x")),
             document(allowing("logs:x", Sid="not allowed")),
             document(allowing("logs:x", Sid="s"), allowing("logs:y", Sid="s")),
+            document(allowing("logs:x", NotAction="logs:y")),
+            document(allowing("logs:x", Comment="why")),
+            document(allowing("logs:x", Condition=[])),
+            document(allowing("logs:x", resource="arn:odd:logs:::x")),
+            document(allowing("l*s:x")),
         ):
             self.refused(
                 "MalformedPolicyDocument",
@@ -325,6 +336,18 @@ class Iam(IamCase):
         self.refused(
             "NoSuchEntity", iam.put_role_permissions_boundary, PermissionsBoundary=arn, **name
         )
+        # 6,144 characters at most, white space not counted (IAM and AWS STS quotas).
+        def long(count):
+            return document(allowing(*(f"logs:{n:0100}" for n in range(count))))
+
+        self.refused(
+            "LimitExceeded",
+            iam.create_policy,
+            PolicyName="long",
+            PolicyDocument=json.dumps(long(57)),
+        )
+        self.assertLess(len(json.dumps(long(56), separators=(",", ":"))), 6144)
+        iam.create_policy(PolicyName="long", PolicyDocument=json.dumps(long(56), indent=9))
         # Ten managed policies hang on a role at most.
         for number in range(10):
             arn = self.policy(f"p{number}")["Arn"]
@@ -346,6 +369,8 @@ class Iam(IamCase):
         self.refused(
             "InvalidInput", iam.tag_role, Tags=[{"Key": "k", "Value": ""}] * 2, **name
         )
+        # The prefix is AWS's own.
+        self.refused("InvalidInput", iam.tag_role, Tags=[{"Key": "aws:k", "Value": ""}], **name)
         self.refused("NoSuchEntity", iam.list_role_tags, RoleName="never")
         self.refused("NoSuchEntity", iam.tag_role, RoleName="never", Tags=many)
 
