@@ -108,7 +108,9 @@ class Access(IamCase):
         self.refused("AccessDenied", route53.list_resource_record_sets, HostedZoneId=ours)
         listed = self.client("route53").list_resource_record_sets(HostedZoneId=ours)
         self.assertEqual(
-            sorted(one["Name"] for one in listed["ResourceRecordSets"] if one["Type"] in ("A", "TXT")),
+            sorted(
+                one["Name"] for one in listed["ResourceRecordSets"] if one["Type"] in ("A", "TXT")
+            ),
             ["_spore.web.n.judged.example.", "web.n.judged.example."],
         )
         # Without the action among those allowed.
@@ -178,9 +180,7 @@ class Access(IamCase):
         user.describe_key(KeyId=left)
         user.describe_key(KeyId=own)
         user.get_key_policy(KeyId=left, PolicyName="default")
-        self.refused(
-            "AccessDeniedException", user.get_key_policy, KeyId=own, PolicyName="default"
-        )
+        self.refused("AccessDeniedException", user.get_key_policy, KeyId=own, PolicyName="default")
         # Another account needs both: the key's policy and its own.
         theirs = self.client("kms", key="299999999998")
         self.refused("AccessDeniedException", theirs.describe_key, KeyId=left)

@@ -95,7 +95,9 @@ class Alarms(AlarmCase):
         for name, value in given.items():
             shown = found[name]
             if name == "Dimensions":
-                value, shown = ({one["Name"]: one["Value"] for one in all} for all in (value, shown))
+                value, shown = (
+                    {one["Name"]: one["Value"] for one in all} for all in (value, shown)
+                )
             self.assertEqual(shown, value, name)
         self.assertEqual(
             (found["AlarmArn"], found["StateValue"]), (self.arn(), "INSUFFICIENT_DATA")
@@ -107,7 +109,13 @@ class Alarms(AlarmCase):
             (found["ExtendedStatistic"], found["ActionsEnabled"], found["AlarmActions"]),
             ("p99.5", True, []),
         )
-        for name in ("Statistic", "DatapointsToAlarm", "TreatMissingData", "AlarmDescription", "Unit"):
+        for name in (
+            "Statistic",
+            "DatapointsToAlarm",
+            "TreatMissingData",
+            "AlarmDescription",
+            "Unit",
+        ):
             self.assertNotIn(name, found)
         self.cloudwatch.disable_alarm_actions(AlarmNames=["judged"])
         self.assertFalse(self.shown()["ActionsEnabled"])
@@ -169,14 +177,10 @@ class Alarms(AlarmCase):
         self.cloudwatch.set_alarm_state(AlarmName="a/2", StateValue="ALARM", StateReason="judged")
         self.assertEqual(names(StateValue="ALARM"), ["a/2"])
         for_metric = self.cloudwatch.describe_alarms_for_metric
-        self.assertEqual(
-            len(for_metric(Namespace="Judged", MetricName="m")["MetricAlarms"]), 3
-        )
+        self.assertEqual(len(for_metric(Namespace="Judged", MetricName="m")["MetricAlarms"]), 3)
         self.assertEqual(for_metric(Namespace="Judged", MetricName="n")["MetricAlarms"], [])
         # One wrong name and nothing is deleted (API reference, DeleteAlarms).
-        self.refused(
-            "ResourceNotFound", self.cloudwatch.delete_alarms, AlarmNames=["a/1", "never"]
-        )
+        self.refused("ResourceNotFound", self.cloudwatch.delete_alarms, AlarmNames=["a/1", "never"])
         self.assertEqual(names(), ["a/1", "a/2", "b/1"])
         self.cloudwatch.delete_alarms(AlarmNames=["a/1", "b/1"])
         self.assertEqual(names(), ["a/2"])
@@ -229,9 +233,7 @@ class Alarms(AlarmCase):
             [metrics[0], metric("errors", "e", True), metrics[2]],
             metrics[:2],
         ):
-            self.refused(
-                "ValidationError", self.alarm, name="new", Metrics=wrong, **simple
-            )
+            self.refused("ValidationError", self.alarm, name="new", Metrics=wrong, **simple)
         at = self.now() - 300
         dimensions = [{"Name": "d", "Value": "1"}]
         for name, value in (("e", 3), ("c", 5)):
@@ -314,9 +316,7 @@ class Alarms(AlarmCase):
                 )
             ],
         )
-        self.assertEqual(
-            [one["HistoryItemType"] for one in found][0], "ConfigurationUpdate"
-        )
+        self.assertEqual([one["HistoryItemType"] for one in found][0], "ConfigurationUpdate")
         actions = [one for one in found if one["HistoryItemType"] == "Action"]
         self.assertEqual(len(actions), 2, "once for each ALARM")
         times = [one["Timestamp"] for one in found]
@@ -478,9 +478,7 @@ class Metrics(AlarmCase):
         every = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
         self.assertEqual(found(), every)
         self.assertEqual(found(MetricName="a"), every[:2])
-        self.assertEqual(
-            found(Dimensions=[{"Name": "d", "Value": "2"}]), [("a", "2"), ("b", "2")]
-        )
+        self.assertEqual(found(Dimensions=[{"Name": "d", "Value": "2"}]), [("a", "2"), ("b", "2")])
         self.assertEqual(found(Dimensions=[{"Name": "d"}], Namespace="Judged"), every)
         self.assertEqual(found(Namespace="Other"), [])
 

@@ -235,9 +235,7 @@ class GatewayData(GatewayCase):
                 },
             ),
         )
-        self.assertEqual(
-            ask(b" " * (10 * 1024 * 1024 + 1))[0], 413, "payloads are 10 MB at most"
-        )
+        self.assertEqual(ask(b" " * (10 * 1024 * 1024 + 1))[0], 413, "payloads are 10 MB at most")
 
     def test_data_functions_get_the_documented_event(self):
         api, _ = self.echo()
@@ -280,7 +278,9 @@ class GatewayData(GatewayCase):
         }.items():
             self.assertEqual(context[name], value, name)
         self.assertEqual(context["identity"]["sourceIp"], "127.0.0.1")
-        self.assertRegex(context["requestTime"], r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000$")
+        self.assertRegex(
+            context["requestTime"], r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000$"
+        )
         # An answer of any other form is a malformed Lambda proxy response.
         for raw in ("text", {"status": 200}, {"statusCode": 200, "body": {}}, None):
             self.gets(
@@ -328,9 +328,7 @@ class GatewayData(GatewayCase):
             RoleName="logger",
             PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
         )
-        self.gateway.update_account(
-            patchOperations=patch(("replace", "/cloudwatchRoleArn", role))
-        )
+        self.gateway.update_account(patchOperations=patch(("replace", "/cloudwatchRoleArn", role)))
         logs.create_log_group(logGroupName="/judged")
         api, root = self.api(name="metered")
         self.mock(api, root, body="{}")
@@ -442,7 +440,11 @@ class GatewayData(GatewayCase):
         for sent in ("200", "404", "418"):
             resource = self.gateway.create_resource(parentId=root, pathPart=sent, **api)["id"]
             at = self.mock(api, resource, "GET", body='{"is":"default"}')
-            template = ("replace", "/requestTemplates/application~1json", f'{{"statusCode": {sent}}}')
+            template = (
+                "replace",
+                "/requestTemplates/application~1json",
+                f'{{"statusCode": {sent}}}',
+            )
             self.gateway.update_integration(patchOperations=patch(template), **at)
             self.gateway.put_method_response(
                 statusCode="404", responseParameters={"method.response.header.X-Own": True}, **at

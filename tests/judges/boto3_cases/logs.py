@@ -191,11 +191,14 @@ class Logs(Case):
         # PutLogEvents: none older than 14 days or the retention, none more than 2 hours ahead, the
         # first index that is too new, and the indices after the last that are too old or expired.
         self.assertEqual(put(0), {})
-        self.assertEqual(put(-15 * day, -4 * day, -60_000, 3 * day), {
-            "tooOldLogEventEndIndex": 1,
-            "expiredLogEventEndIndex": 2,
-            "tooNewLogEventStartIndex": 3,
-        })
+        self.assertEqual(
+            put(-15 * day, -4 * day, -60_000, 3 * day),
+            {
+                "tooOldLogEventEndIndex": 1,
+                "expiredLogEventEndIndex": 2,
+                "tooNewLogEventStartIndex": 3,
+            },
+        )
         self.assertEqual(kept(), [-60_000, 0])
         # A batch spans 24 hours at most, and holds 10,000 events.
         self.refused(
