@@ -10,6 +10,7 @@ import json
 import unittest
 
 import spore
+from boto3_cases.access import Access
 from boto3_cases.alarms import Alarms, Metrics
 from boto3_cases.base import ANSWERED, Case, World, watched
 from boto3_cases.credentials import Credentials
@@ -109,7 +110,27 @@ class Serving(unittest.TestCase):
 
 def load_tests(loader, _tests, _pattern):
     """Completeness judges what all others have seen."""
-    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Functions, Gateway, GatewayData, Iam, Simulation, Roles, Alarms, Metrics, Filters, LogPolicies, Serving, Completeness)
+    cases = (
+        Credentials,
+        Kms,
+        Route53,
+        Dnssec,
+        Logs,
+        Tagging,
+        Functions,
+        Gateway,
+        GatewayData,
+        Iam,
+        Simulation,
+        Roles,
+        Access,
+        Alarms,
+        Metrics,
+        Filters,
+        LogPolicies,
+        Serving,
+        Completeness,
+    )
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 
 

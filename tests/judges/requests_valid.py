@@ -213,7 +213,9 @@ def promised():
 
 
 # What no record may hold, in parameters and bodies neither; `authorizationType` is a method's attribute.
-SECRET = re.compile(r"AWS4-HMAC-SHA256|authorization(?!type|scopes)|security-token|Signature=", re.I)
+SECRET = re.compile(
+    r"AWS4-HMAC-SHA256|authorization(?!type|scopes)|security-token|Signature=", re.I
+)
 
 
 class Requests(unittest.TestCase):
@@ -377,13 +379,15 @@ class Requests(unittest.TestCase):
         group = f"arn:aws:logs:us-east-1:{spore.ACCOUNT}:log-group:{journal}"
         lock, tag, unlock = written
         self.assertEqual(
-            (lock["operation"], lock["input"]["logGroupName"]), ("CreateLogGroup", f"{journal}/lock")
+            (lock["operation"], lock["input"]["logGroupName"]),
+            ("CreateLogGroup", f"{journal}/lock"),
         )
         self.assertEqual((tag["operation"], tag["input"]["resourceArn"]), ("TagResource", group))
         for name in tag["input"]["tags"]:
             self.assertRegex(name, r"^spore:.*ds", "a tag that is no evidence of a DS")
         self.assertEqual(
-            (unlock["operation"], unlock["input"]), ("DeleteLogGroup", {"logGroupName": f"{journal}/lock"})
+            (unlock["operation"], unlock["input"]),
+            ("DeleteLogGroup", {"logGroupName": f"{journal}/lock"}),
         )
 
     def test_writes_name_the_plan(self):

@@ -49,6 +49,7 @@ class AlarmCase(Case):
         self.cloudwatch.put_metric_data(Namespace="Judged", MetricData=[datum])
 
     def alarm(self, name="judged", **more):
+        """Puts an alarm; a member that is None is left out."""
         given = {
             "AlarmName": name,
             "Namespace": "Judged",
@@ -94,7 +95,9 @@ class Alarms(AlarmCase):
         for name, value in given.items():
             shown = found[name]
             if name == "Dimensions":
-                value, shown = ({one["Name"]: one["Value"] for one in all} for all in (value, shown))
+                value, shown = (
+                    {one["Name"]: one["Value"] for one in all} for all in (value, shown)
+                )
             self.assertEqual(shown, value, name)
         self.assertEqual(
             (found["AlarmArn"], found["StateValue"]), (self.arn(), "INSUFFICIENT_DATA")
@@ -106,7 +109,13 @@ class Alarms(AlarmCase):
             (found["ExtendedStatistic"], found["ActionsEnabled"], found["AlarmActions"]),
             ("p99.5", True, []),
         )
-        for name in ("Statistic", "DatapointsToAlarm", "TreatMissingData", "AlarmDescription", "Unit"):
+        for name in (
+            "Statistic",
+            "DatapointsToAlarm",
+            "TreatMissingData",
+            "AlarmDescription",
+            "Unit",
+        ):
             self.assertNotIn(name, found)
         self.cloudwatch.disable_alarm_actions(AlarmNames=["judged"])
         self.assertFalse(self.shown()["ActionsEnabled"])
@@ -129,7 +138,17 @@ class Alarms(AlarmCase):
             {"ExtendedStatistic": "p90"},
             # Period times EvaluationPeriods: seven days at most.
             {"Period": 86400, "EvaluationPeriods": 8},
+            # Less, if a period is shorter than an hour: one day.
+            {"EvaluationPeriods": 1441},
             {"AlarmActions": ["not-an-arn"]},
+            {"AlarmActions": [f"arn:aws:sns:us-east-1:{self.account}:t{n}" for n in range(6)]},
+            # A topic is in the alarm's region.
+            {"AlarmActions": [f"arn:aws:sns:eu-west-1:{self.account}:t"]},
+            {"AlarmName": "x" * 256},
+            {"AlarmDescription": "x" * 1025},
+            {"Statistic": None, "ExtendedStatistic": "p101"},
+            {"Tags": [{"Key": f"k{n}", "Value": ""} for n in range(51)]},
+            {"Dimensions": [{"Name": f"d{n}", "Value": "1"} for n in range(31)]},
         ):
             try:
                 self.alarm(**wrong)
@@ -158,14 +177,10 @@ class Alarms(AlarmCase):
         self.cloudwatch.set_alarm_state(AlarmName="a/2", StateValue="ALARM", StateReason="judged")
         self.assertEqual(names(StateValue="ALARM"), ["a/2"])
         for_metric = self.cloudwatch.describe_alarms_for_metric
-        self.assertEqual(
-            len(for_metric(Namespace="Judged", MetricName="m")["MetricAlarms"]), 3
-        )
+        self.assertEqual(len(for_metric(Namespace="Judged", MetricName="m")["MetricAlarms"]), 3)
         self.assertEqual(for_metric(Namespace="Judged", MetricName="n")["MetricAlarms"], [])
         # One wrong name and nothing is deleted (API reference, DeleteAlarms).
-        self.refused(
-            "ResourceNotFound", self.cloudwatch.delete_alarms, AlarmNames=["a/1", "never"]
-        )
+        self.refused("ResourceNotFound", self.cloudwatch.delete_alarms, AlarmNames=["a/1", "never"])
         self.assertEqual(names(), ["a/1", "a/2", "b/1"])
         self.cloudwatch.delete_alarms(AlarmNames=["a/1", "b/1"])
         self.assertEqual(names(), ["a/2"])
@@ -218,9 +233,7 @@ class Alarms(AlarmCase):
             [metrics[0], metric("errors", "e", True), metrics[2]],
             metrics[:2],
         ):
-            self.refused(
-                "ValidationError", self.alarm, name="new", Metrics=wrong, **simple
-            )
+            self.refused("ValidationError", self.alarm, name="new", Metrics=wrong, **simple)
         at = self.now() - 300
         dimensions = [{"Name": "d", "Value": "1"}]
         for name, value in (("e", 3), ("c", 5)):
@@ -258,8 +271,16 @@ class Alarms(AlarmCase):
 
     def test_alarms_tell_their_history(self):
         topic = f"arn:aws:sns:us-east-1:{self.account}:ops"
-        self.alarm(TreatMissingData="notBreaching", AlarmActions=[topic])
-        self.command("advance", "2min")
+        # Alarms that look at more than a day are evaluated once an hour (API reference,
+        # PutMetricAlarm), so that none is evaluated between two of the lines below.
+        self.alarm(
+            Period=86400,
+            EvaluationPeriods=2,
+            DatapointsToAlarm=1,
+            TreatMissingData="notBreaching",
+            AlarmActions=[topic],
+        )
+        self.command("advance", "61min")
         self.assertEqual(self.shown()["StateValue"], "OK")
         # A state that was set lasts until the next evaluation (API reference, SetAlarmState).
         self.cloudwatch.set_alarm_state(
@@ -270,10 +291,10 @@ class Alarms(AlarmCase):
             (shown["StateValue"], shown["StateReason"], shown["StateReasonData"]),
             ("ALARM", "a drill", "{}"),
         )
-        self.command("advance", "2min")
+        self.command("advance", "61min")
         self.assertEqual(self.shown()["StateValue"], "OK")
         self.put("m", 3.0)
-        self.command("advance", "2min")
+        self.command("advance", "61min")
         found, pages = self.pages(
             self.cloudwatch,
             "describe_alarm_history",
@@ -295,9 +316,7 @@ class Alarms(AlarmCase):
                 )
             ],
         )
-        self.assertEqual(
-            [one["HistoryItemType"] for one in found][0], "ConfigurationUpdate"
-        )
+        self.assertEqual([one["HistoryItemType"] for one in found][0], "ConfigurationUpdate")
         actions = [one for one in found if one["HistoryItemType"] == "Action"]
         self.assertEqual(len(actions), 2, "once for each ALARM")
         times = [one["Timestamp"] for one in found]
@@ -459,9 +478,7 @@ class Metrics(AlarmCase):
         every = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
         self.assertEqual(found(), every)
         self.assertEqual(found(MetricName="a"), every[:2])
-        self.assertEqual(
-            found(Dimensions=[{"Name": "d", "Value": "2"}]), [("a", "2"), ("b", "2")]
-        )
+        self.assertEqual(found(Dimensions=[{"Name": "d", "Value": "2"}]), [("a", "2"), ("b", "2")])
         self.assertEqual(found(Dimensions=[{"Name": "d"}], Namespace="Judged"), every)
         self.assertEqual(found(Namespace="Other"), [])
 

@@ -75,9 +75,9 @@ class Filters(AlarmCase):
         for name, value in given.items():
             self.assertEqual(found[name], value, name)
         given = self.filter("{ $.n > 0 }", metricValue="$.n", dimensions={"zone": "$.zone"})
-        (found,) = logs.describe_metric_filters(
-            metricName="denied", metricNamespace="Judged"
-        )["metricFilters"]
+        (found,) = logs.describe_metric_filters(metricName="denied", metricNamespace="Judged")[
+            "metricFilters"
+        ]
         for name, value in given.items():
             self.assertEqual(found[name], value, name)
         self.assertNotIn("defaultValue", found["metricTransformations"][0])
@@ -206,9 +206,7 @@ class Filters(AlarmCase):
         self.write({"code": "ok"}, "no JSON", at=self.now() - 60)
         self.assertEqual(self.sums(), [2.0, 0.0], "the default stands for minutes without a match")
         self.filter("{ $.n > 0 }", metricValue="$.n", dimensions={"zone": "$.zone"})
-        self.write(
-            {"n": 2.5, "zone": "a"}, {"n": 4, "zone": "b"}, {"n": 8}, {"n": 0, "zone": "a"}
-        )
+        self.write({"n": 2.5, "zone": "a"}, {"n": 4, "zone": "b"}, {"n": 8}, {"n": 0, "zone": "a"})
         self.assertEqual((self.sums(zone="a"), self.sums(zone="b")), ([2.5], [4.0]))
 
     def test_filters_ring_alarms(self):
@@ -266,7 +264,11 @@ class LogPolicies(Case):
             (sorted(one["policyName"] for one in found), pages), ([f"p{n}" for n in range(10)], 3)
         )
         self.assertEqual(
-            {one["policyName"] for one in found if json.loads(one["policyDocument"]) == json.loads(changed)},
+            {
+                one["policyName"]
+                for one in found
+                if json.loads(one["policyDocument"]) == json.loads(changed)
+            },
             {"p3"},
         )
         logs.delete_resource_policy(policyName="p3")
@@ -350,9 +352,7 @@ class LogPolicies(Case):
         other = route53.create_hosted_zone(Name="other.example", CallerReference="2")
         other = other["HostedZone"]["Id"].removeprefix("/hostedzone/")
         second = create(**wanted | {"HostedZoneId": other})["QueryLoggingConfig"]
-        found, pages = self.pages(
-            route53, "list_query_logging_configs", "QueryLoggingConfigs", "1"
-        )
+        found, pages = self.pages(route53, "list_query_logging_configs", "QueryLoggingConfigs", "1")
         self.assertEqual(
             (sorted(one["Id"] for one in found), pages), (sorted((made["Id"], second["Id"])), 2)
         )

@@ -160,9 +160,7 @@ class Gateway(GatewayCase):
         self.patched("update_resource", ("replace", "/pathPart", "z"), resourceId=a["id"], **api)
         self.assertEqual(gateway.get_resource(resourceId=b["id"], **api)["path"], "/z/{b+}")
         items, pages = self.pages(gateway, "get_resources", "items", 1, **api)
-        self.assertEqual(
-            (sorted(one["path"] for one in items), pages), (["/", "/z", "/z/{b+}"], 3)
-        )
+        self.assertEqual((sorted(one["path"] for one in items), pages), (["/", "/z", "/z/{b+}"], 3))
         self.mock(api, a["id"], "GET")
         plain = gateway.get_resource(resourceId=a["id"], **api)["resourceMethods"]
         self.assertEqual(plain, {"GET": {}})
@@ -181,9 +179,9 @@ class Gateway(GatewayCase):
     def test_gateway_methods_are_read_back(self):
         gateway, (api, root) = self.gateway, self.api()
         gateway.create_model(name="Update", contentType="application/json", schema="{}", **api)
-        validator = gateway.create_request_validator(
-            name="body", validateRequestBody=True, **api
-        )["id"]
+        validator = gateway.create_request_validator(name="body", validateRequestBody=True, **api)[
+            "id"
+        ]
         at = api | {"resourceId": root, "httpMethod": "POST"}
         given = {
             "authorizationType": "NONE",
@@ -207,7 +205,10 @@ class Gateway(GatewayCase):
         self.refused("ConflictException", gateway.put_method, **at, **given)
         self.refused("ConflictException", gateway.delete_model, modelName="Update", **api)
         self.refused(
-            "ConflictException", gateway.delete_request_validator, requestValidatorId=validator, **api
+            "ConflictException",
+            gateway.delete_request_validator,
+            requestValidatorId=validator,
+            **api,
         )
         changed = self.patched(
             "update_method",
@@ -449,7 +450,8 @@ class Gateway(GatewayCase):
         self.reads_back("get_deployment", first, deploymentId=first["id"], **api)
         seen = gateway.get_deployment(deploymentId=first["id"], embed=["apisummary"], **api)
         self.assertEqual(
-            seen["apiSummary"], {"/": {"GET": {"authorizationType": "NONE", "apiKeyRequired": False}}}
+            seen["apiSummary"],
+            {"/": {"GET": {"authorizationType": "NONE", "apiKeyRequired": False}}},
         )
         given = {
             "stageName": "prod",
@@ -467,11 +469,13 @@ class Gateway(GatewayCase):
         self.assertEqual((made["deploymentId"], made["methodSettings"]), (first["id"], {}))
         stage = api | {"stageName": "prod"}
         self.reads_back("get_stage", made, **stage)
+        self.refused("ConflictException", gateway.create_stage, deploymentId=first["id"], **stage)
         self.refused(
-            "ConflictException", gateway.create_stage, deploymentId=first["id"], **stage
-        )
-        self.refused(
-            "BadRequestException", gateway.create_stage, deploymentId=first["id"], stageName="a b", **api
+            "BadRequestException",
+            gateway.create_stage,
+            deploymentId=first["id"],
+            stageName="a b",
+            **api,
         )
         second = gateway.create_deployment(description="second", **api)
         self.assertEqual(gateway.get_stage(**stage)["deploymentId"], first["id"])
@@ -506,12 +510,8 @@ class Gateway(GatewayCase):
                 "BadRequestException", gateway.update_stage, patchOperations=patch(wrong), **stage
             )
         self.reads_back("get_stage", changed, **stage)
-        self.assertEqual(
-            [one["stageName"] for one in gateway.get_stages(**api)["item"]], ["prod"]
-        )
-        self.assertEqual(
-            gateway.get_stages(deploymentId=first["id"], **api)["item"], []
-        )
+        self.assertEqual([one["stageName"] for one in gateway.get_stages(**api)["item"]], ["prod"])
+        self.assertEqual(gateway.get_stages(deploymentId=first["id"], **api)["item"], [])
         self.patched(
             "update_deployment",
             ("replace", "/description", "changed"),
@@ -519,17 +519,13 @@ class Gateway(GatewayCase):
             **api,
         )
         items, pages = self.pages(gateway, "get_deployments", "items", 1, **api)
-        self.assertEqual(
-            ({one["description"] for one in items}, pages), ({"first", "changed"}, 2)
-        )
+        self.assertEqual(({one["description"] for one in items}, pages), ({"first", "changed"}, 2))
         # What a stage shows cannot go.
         self.refused(
             "BadRequestException", gateway.delete_deployment, deploymentId=second["id"], **api
         )
         gateway.delete_deployment(deploymentId=first["id"], **api)
-        self.refused(
-            "NotFoundException", gateway.get_deployment, deploymentId=first["id"], **api
-        )
+        self.refused("NotFoundException", gateway.get_deployment, deploymentId=first["id"], **api)
         gateway.delete_stage(**stage)
         self.refused("NotFoundException", gateway.get_stage, **stage)
         gateway.delete_deployment(deploymentId=second["id"], **api)
@@ -588,9 +584,7 @@ class Gateway(GatewayCase):
         self.refused(
             "BadRequestException",
             gateway.update_stage,
-            patchOperations=patch(
-                ("replace", "/accessLogSettings/format", "$context.status")
-            ),
+            patchOperations=patch(("replace", "/accessLogSettings/format", "$context.status")),
             **stage,
         )
         changed = self.patched("update_stage", ("remove", "/accessLogSettings"), **stage)
@@ -600,9 +594,7 @@ class Gateway(GatewayCase):
         gateway, (api, root) = self.gateway, self.api(tags={"a": "1", "b": "2"})
         self.mock(api, root)
         deployment = gateway.create_deployment(**api)["id"]
-        gateway.create_stage(
-            stageName="prod", deploymentId=deployment, tags={"s": "1"}, **api
-        )
+        gateway.create_stage(stageName="prod", deploymentId=deployment, tags={"s": "1"}, **api)
         arn, stage = self.arn(api), self.arn(api, "/stages/prod")
         gateway.tag_resource(resourceArn=arn, tags={"b": "3", "c": ""})
         gateway.untag_resource(resourceArn=arn, tagKeys=["a", "never"])

@@ -235,9 +235,7 @@ class GatewayData(GatewayCase):
                 },
             ),
         )
-        self.assertEqual(
-            ask(b" " * (10 * 1024 * 1024 + 1))[0], 413, "payloads are 10 MB at most"
-        )
+        self.assertEqual(ask(b" " * (10 * 1024 * 1024 + 1))[0], 413, "payloads are 10 MB at most")
 
     def test_data_functions_get_the_documented_event(self):
         api, _ = self.echo()
@@ -280,7 +278,9 @@ class GatewayData(GatewayCase):
         }.items():
             self.assertEqual(context[name], value, name)
         self.assertEqual(context["identity"]["sourceIp"], "127.0.0.1")
-        self.assertRegex(context["requestTime"], r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000$")
+        self.assertRegex(
+            context["requestTime"], r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000$"
+        )
         # An answer of any other form is a malformed Lambda proxy response.
         for raw in ("text", {"status": 200}, {"statusCode": 200, "body": {}}, None):
             self.gets(
@@ -328,9 +328,7 @@ class GatewayData(GatewayCase):
             RoleName="logger",
             PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
         )
-        self.gateway.update_account(
-            patchOperations=patch(("replace", "/cloudwatchRoleArn", role))
-        )
+        self.gateway.update_account(patchOperations=patch(("replace", "/cloudwatchRoleArn", role)))
         logs.create_log_group(logGroupName="/judged")
         api, root = self.api(name="metered")
         self.mock(api, root, body="{}")
@@ -396,3 +394,110 @@ class GatewayData(GatewayCase):
         )
         self.deploy(api)
         self.gets((403, "Forbidden"), api)
+
+    def test_data_paths_are_matched_by_the_most_exact_resource(self):
+        api, root = self.api()
+
+        def child(parent, part):
+            return self.gateway.create_resource(parentId=parent, pathPart=part, **api)["id"]
+
+        a = child(root, "a")
+        self.mock(api, a, "GET", body='{"is":"a"}')
+        one = child(a, "{one}")
+        self.mock(api, one, "ANY", body='{"is":"one","at":"$context.resourcePath"}')
+        self.mock(api, one, "PUT", body='{"is":"put"}')
+        self.mock(api, child(root, "{proxy+}"), "ANY", body='{"is":"proxy"}')
+        self.deploy(api)
+        for method, path, expected in (
+            ("GET", "/a", {"is": "a"}),
+            ("GET", "/a/b", {"is": "one", "at": "/a/{one}"}),
+            ("PUT", "/a/b", {"is": "put"}),
+            ("GET", "/c", {"is": "proxy"}),
+            ("DELETE", "/c/d/e", {"is": "proxy"}),
+        ):
+            status, _, body = self.ask(api, path, method=method)
+            self.assertEqual((status, body), (200, expected), f"{method} {path}")
+        # A greedy path has something to take.
+        self.gets((403, "Missing Authentication Token"), api, "/")
+
+    def test_data_integrations_that_pass_nothing_through(self):
+        """MOCK with a template for one content type only: "Integration passthrough behaviors"."""
+        api, root = self.api()
+        at = self.mock(api, root, "POST", body='{"ok":true}')
+        for behavior, status in (("NEVER", 415), ("WHEN_NO_TEMPLATES", 415)):
+            self.gateway.update_integration(
+                patchOperations=patch(("replace", "/passthroughBehavior", behavior)), **at
+            )
+            self.deploy(api)
+            self.assertEqual(self.ask(api, method="POST", body={})[0], 200, behavior)
+            answer = self.ask(api, method="POST", body={}, **{"Content-Type": "text/plain"})
+            self.assertEqual(
+                (answer[0], answer[2]), (status, {"message": "Unsupported Media Type"}), behavior
+            )
+
+    def test_data_mock_statuses_are_mapped(self):
+        api, root = self.api()
+        for sent in ("200", "404", "418"):
+            resource = self.gateway.create_resource(parentId=root, pathPart=sent, **api)["id"]
+            at = self.mock(api, resource, "GET", body='{"is":"default"}')
+            template = (
+                "replace",
+                "/requestTemplates/application~1json",
+                f'{{"statusCode": {sent}}}',
+            )
+            self.gateway.update_integration(patchOperations=patch(template), **at)
+            self.gateway.put_method_response(
+                statusCode="404", responseParameters={"method.response.header.X-Own": True}, **at
+            )
+            self.gateway.put_integration_response(
+                statusCode="404",
+                selectionPattern="4..",
+                responseTemplates={"application/json": '{"is":"4"}'},
+                responseParameters={"method.response.header.X-Own": "'own'"},
+                **at,
+            )
+        self.deploy(api)
+        for sent, status, body in (("200", 200, "default"), ("404", 404, "4"), ("418", 404, "4")):
+            found, headers, said = self.ask(api, f"/{sent}")
+            self.assertEqual((found, said), (status, {"is": body}), sent)
+            self.assertEqual(headers["X-Own"], "own" if status == 404 else None)
+
+    def test_data_methods_have_throttles_of_their_own(self):
+        api, root = self.api()
+        for method in ("GET", "PUT"):
+            self.mock(api, root, method, body="{}")
+        self.deploy(api)
+        self.gateway.update_stage(
+            stageName="prod",
+            patchOperations=patch(
+                ("replace", "/*/*/throttling/rateLimit", "100"),
+                ("replace", "/*/*/throttling/burstLimit", "100"),
+                ("replace", "/~1/GET/throttling/rateLimit", "0.001"),
+                ("replace", "/~1/GET/throttling/burstLimit", "1"),
+            ),
+            **api,
+        )
+        self.assertEqual([self.ask(api)[0] for _ in range(2)], [200, 429])
+        self.assertEqual([self.ask(api, method="PUT")[0] for _ in range(5)], [200] * 5)
+
+    def test_data_what_is_not_modelled_is_refused_by_name(self):
+        api, root = self.api()
+        for part, method, changes, named in (
+            ("iam", "GET", [("replace", "/authorizationType", "AWS_IAM")], "AWS_IAM"),
+            ("key", "GET", [("replace", "/apiKeyRequired", "true")], "API key"),
+        ):
+            resource = self.gateway.create_resource(parentId=root, pathPart=part, **api)["id"]
+            at = self.mock(api, resource, method, body="{}")
+            self.gateway.update_method(patchOperations=patch(*changes), **at)
+            self.deploy(api)
+            # Better no answer than one that lets in whom AWS would refuse.
+            status, _, body = self.ask(api, f"/{part}")
+            self.assertIn(status, (403, 501))
+            if status == 501:
+                self.assertIn(named.lower(), body["message"].lower())
+        resource = self.gateway.create_resource(parentId=root, pathPart="vtl", **api)["id"]
+        self.mock(api, resource, body="#set($x = 1)$x")
+        self.deploy(api)
+        status, _, body = self.ask(api, "/vtl")
+        self.assertEqual(status, 501)
+        self.assertIn("VTL", body["message"])

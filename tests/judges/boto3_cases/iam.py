@@ -140,13 +140,17 @@ class Iam(IamCase):
             "{}",
             # A trust policy has principals and no resources.
             json.dumps(document(allowing("sts:AssumeRole"))),
-            json.dumps(
-                document(trusting({"Service": "lambda.amazonaws.com"}, Resource="*"))
-            ),
+            json.dumps(document(trusting({"Service": "lambda.amazonaws.com"}, Resource="*"))),
             json.dumps(document(trusting({"Service": "lambda.amazonaws.com"}, Effect="Maybe"))),
             json.dumps(LAMBDA | {"Version": "2012-10-18"}),
             json.dumps(document(trusting({"Nobody": "x"}))),
             json.dumps(document(trusting({"AWS": self.arn("role/never-there")}))),
+            # No part of a name may be an asterisk (AWS JSON policy elements: Principal).
+            json.dumps(document(trusting({"AWS": self.arn("role/*")}))),
+            json.dumps(document(trusting({"AWS": "12345"}))),
+            json.dumps(document(trusting({"Service": "nobody"}))),
+            json.dumps(document(trusting({"Service": "lambda.amazonaws.com"}, Action="kms:Sign"))),
+            json.dumps(document()),
             json.dumps(
                 document(
                     trusting(
@@ -205,9 +209,7 @@ class Iam(IamCase):
         )
         changed = document(allowing("logs:d", resource="arn:aws:logs:*:*:log-group:/a/*"))
         iam.put_role_policy(PolicyName="b", PolicyDocument=json.dumps(changed), **name)
-        self.assertEqual(
-            iam.get_role_policy(PolicyName="b", **name)["PolicyDocument"], changed
-        )
+        self.assertEqual(iam.get_role_policy(PolicyName="b", **name)["PolicyDocument"], changed)
         for wrong in (
             document(allowing("logs:x") | {"Principal": "*"}),
             document({"Effect": "Allow", "Action": "logs:x"}),
@@ -215,6 +217,11 @@ class Iam(IamCase):
             document(allowing("x")),
             document(allowing("logs:x", Sid="not allowed")),
             document(allowing("logs:x", Sid="s"), allowing("logs:y", Sid="s")),
+            document(allowing("logs:x", NotAction="logs:y")),
+            document(allowing("logs:x", Comment="why")),
+            document(allowing("logs:x", Condition=[])),
+            document(allowing("logs:x", resource="arn:odd:logs:::x")),
+            document(allowing("l*s:x")),
         ):
             self.refused(
                 "MalformedPolicyDocument",
@@ -325,6 +332,19 @@ class Iam(IamCase):
         self.refused(
             "NoSuchEntity", iam.put_role_permissions_boundary, PermissionsBoundary=arn, **name
         )
+
+        # 6,144 characters at most, white space not counted (IAM and AWS STS quotas).
+        def long(count):
+            return document(allowing(*(f"logs:{n:0100}" for n in range(count))))
+
+        self.refused(
+            "LimitExceeded",
+            iam.create_policy,
+            PolicyName="long",
+            PolicyDocument=json.dumps(long(57)),
+        )
+        self.assertLess(len(json.dumps(long(56), separators=(",", ":"))), 6144)
+        iam.create_policy(PolicyName="long", PolicyDocument=json.dumps(long(56), indent=9))
         # Ten managed policies hang on a role at most.
         for number in range(10):
             arn = self.policy(f"p{number}")["Arn"]
@@ -343,9 +363,9 @@ class Iam(IamCase):
         many = [{"Key": f"k{n}", "Value": ""} for n in range(48)]
         iam.tag_role(Tags=many, **name)
         self.refused("LimitExceeded", iam.tag_role, Tags=[{"Key": "k48", "Value": ""}], **name)
-        self.refused(
-            "InvalidInput", iam.tag_role, Tags=[{"Key": "k", "Value": ""}] * 2, **name
-        )
+        self.refused("InvalidInput", iam.tag_role, Tags=[{"Key": "k", "Value": ""}] * 2, **name)
+        # The prefix is AWS's own.
+        self.refused("InvalidInput", iam.tag_role, Tags=[{"Key": "aws:k", "Value": ""}], **name)
         self.refused("NoSuchEntity", iam.list_role_tags, RoleName="never")
         self.refused("NoSuchEntity", iam.tag_role, RoleName="never", Tags=many)
 
@@ -370,9 +390,7 @@ class Iam(IamCase):
 
     def test_iam_users_and_their_keys(self):
         iam, name = self.iam, {"UserName": "Judged"}
-        made = iam.create_user(
-            Path="/people/", Tags=[{"Key": "a", "Value": "1"}], **name
-        )["User"]
+        made = iam.create_user(Path="/people/", Tags=[{"Key": "a", "Value": "1"}], **name)["User"]
         self.assertEqual(made["Arn"], self.arn("user/people/Judged"))
         self.assertRegex(made["UserId"], r"^AIDA[A-Z0-9]{17}$")
         read = iam.get_user(**name)["User"]
@@ -382,9 +400,7 @@ class Iam(IamCase):
         )
         self.refused("EntityAlreadyExists", iam.create_user, UserName="judged")
         self.assertEqual(self.names("list_users", "Users", "UserName"), ["Judged"])
-        self.assertEqual(
-            self.names("list_users", "Users", "UserName", PathPrefix="/machines/"), []
-        )
+        self.assertEqual(self.names("list_users", "Users", "UserName", PathPrefix="/machines/"), [])
         key = iam.create_access_key(**name)["AccessKey"]
         self.assertRegex(key["AccessKeyId"], r"^AKIA[A-Z0-9]{16}$")
         self.assertEqual((key["UserName"], key["Status"]), ("Judged", "Active"))
@@ -397,9 +413,7 @@ class Iam(IamCase):
         )
         self.assertNotIn("SecretAccessKey", listed[0])
         own = {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
-        self.assertEqual(
-            self.client("sts", **own).get_caller_identity()["Arn"], made["Arn"]
-        )
+        self.assertEqual(self.client("sts", **own).get_caller_identity()["Arn"], made["Arn"])
         # Nothing is allowed that no policy allows; then only what it allows.
         kms = self.client("kms", **own)
         self.refused("AccessDeniedException", kms.list_keys)
@@ -408,20 +422,14 @@ class Iam(IamCase):
         )
         self.assertEqual(kms.list_keys()["Keys"], [])
         self.refused("AccessDeniedException", kms.list_aliases)
-        self.assertEqual(
-            self.names("list_user_policies", "PolicyNames", None, **name), ["own"]
-        )
+        self.assertEqual(self.names("list_user_policies", "PolicyNames", None, **name), ["own"])
         self.assertEqual(iam.list_attached_user_policies(**name)["AttachedPolicies"], [])
         self.assertEqual(iam.list_mfa_devices(**name)["MFADevices"], [])
         self.refused("DeleteConflict", iam.delete_user, **name)
         for one in (key, other):
             iam.delete_access_key(AccessKeyId=one["AccessKeyId"], **name)
-        self.refused(
-            "InvalidClientTokenId", self.client("sts", **own).get_caller_identity
-        )
-        self.refused(
-            "NoSuchEntity", iam.delete_access_key, AccessKeyId=key["AccessKeyId"], **name
-        )
+        self.refused("InvalidClientTokenId", self.client("sts", **own).get_caller_identity)
+        self.refused("NoSuchEntity", iam.delete_access_key, AccessKeyId=key["AccessKeyId"], **name)
         self.refused("DeleteConflict", iam.delete_user, **name)
 
         iam.create_user(UserName="bare")
@@ -506,7 +514,11 @@ class Simulation(IamCase):
             ),
         ]
         names = ["route53:ChangeResourceRecordSets", "route53:ChangeTagsForResource"]
-        asked = {"PolicyInputList": policies, "ActionNames": names, "ResourceArns": [zone, zone + "2"]}
+        asked = {
+            "PolicyInputList": policies,
+            "ActionNames": names,
+            "ResourceArns": [zone, zone + "2"],
+        }
         self.assertEqual(
             self.decided(simulate(**asked)),
             {
@@ -537,9 +549,7 @@ class Simulation(IamCase):
         bounded = simulate(
             PermissionsBoundaryPolicyInputList=[json.dumps(document(allowing("kms:*")))], **asked
         )
-        self.assertEqual(
-            set(self.decided(bounded).values()), {"implicitDeny", "explicitDeny"}
-        )
+        self.assertEqual(set(self.decided(bounded).values()), {"implicitDeny", "explicitDeny"})
         found, pages = self.pages(
             self.iam, "simulate_custom_policy", "EvaluationResults", 1, **asked
         )
@@ -638,9 +648,7 @@ class Roles(IamCase):
                 self.refused("AccessDeniedException", kms.list_aliases)
             else:
                 self.refused("AccessDeniedException", kms.list_keys)
-        self.refused(
-            "MalformedPolicyDocument", self.assume, credentials=trusted, Policy="{"
-        )
+        self.refused("MalformedPolicyDocument", self.assume, credentials=trusted, Policy="{")
         # What is not there is not told from what is not allowed.
         self.refused("AccessDenied", self.assume, credentials=trusted, role="never")
 
@@ -676,9 +684,7 @@ class Roles(IamCase):
             DurationSeconds=7201,
         )
         # A session that assumes another role gets an hour at most (role chaining).
-        self.role(
-            "next", trust=document(trusting({"AWS": self.account})), MaxSessionDuration=7200
-        )
+        self.role("next", trust=document(trusting({"AWS": self.account})), MaxSessionDuration=7200)
         self.iam.put_role_policy(
             RoleName="judged", PolicyName="own", PolicyDocument=json.dumps(document(allowed))
         )
