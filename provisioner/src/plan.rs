@@ -872,7 +872,7 @@ impl Plan {
     }
 
     /// Who outside has to act, and how.
-    pub fn awaited(&self) -> Vec<(&str, &str)> {
+    pub fn external(&self) -> Vec<(&str, &str)> {
         self.report
             .iter()
             .filter_map(|report| match report {
@@ -891,7 +891,7 @@ impl Plan {
 
     /// Whether resources wait for somebody outside.
     pub fn waits_for_others(&self) -> bool {
-        !self.awaited().is_empty()
+        !self.external().is_empty()
     }
 
     /// How many resources are added, changed and destroyed.

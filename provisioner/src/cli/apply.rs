@@ -568,7 +568,7 @@ impl Job<'_> {
                     output::note("the rotation is over; the zone has one key-signing key");
                     return Ok(Exit::Done);
                 }
-                for (who, what) in after.awaited() {
+                for (who, what) in after.external() {
                     output::note(&format!("next: {who}: {what}"));
                 }
                 output::note("then run `spore-infra ksk rotate` again");
