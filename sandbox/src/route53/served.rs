@@ -136,6 +136,21 @@ pub struct Served<'a> {
     now: Timestamp,
 }
 
+impl World {
+    /// When something that was changed before `now` gets to a name server of Route 53 after it, in
+    /// their order.
+    pub fn dns_arrivals(&self, now: Timestamp) -> std::collections::BTreeSet<Timestamp> {
+        let zones = self.route53.zones.values();
+        let pending = zones.flat_map(|zone| &zone.pending);
+        let departed = self.route53.departed.iter().flat_map(|zone| zone.gone_at);
+        pending
+            .flat_map(|pending| pending.current_at)
+            .chain(departed)
+            .filter(|at| *at > now)
+            .collect()
+    }
+}
+
 impl State {
     /// Zones that the server of a number answers for.
     pub fn served_by(&self, number: u16, now: Timestamp) -> impl Iterator<Item = Served<'_>> {
