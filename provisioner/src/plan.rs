@@ -619,8 +619,15 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
     (desired.dnssec && without).then(|| {
+        let when = match kind::zone_signing::unsigned_until(snapshot) {
+            Some(until) => format!(
+                ", not before {until:.0}, as resolvers may remember unsigned answers until then"
+            ),
+            None => String::new(),
+        };
         format!(
-            "have {parent} publish the DS record that `spore-infra ds` prints; until then {domain} is insecure"
+            "have {parent} publish the DS record that `spore-infra ds` prints{when}; until then {domain} \
+             is insecure"
         )
     })
 }

@@ -10,6 +10,7 @@
 //! Time: the world's clock is the host's plus what was slept or advanced so far. Opened with an
 //! explicit start, it stands still but for that, so that traces repeat.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +52,7 @@ struct Inner {
     crashed: bool,
     /// Who runs functions.
     invoker: Option<Arc<dyn Invoker>>,
+    watcher: Option<Watcher>,
 }
 
 /// How a sandbox is opened.
@@ -141,6 +143,15 @@ impl Options {
     }
 }
 
+/// Somebody who looks at every change.
+struct Watcher(Box<dyn FnMut(&str, &World, Timestamp) + Send>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Watcher")
+    }
+}
+
 /// What a door has to do with a call, once the world is done with it.
 #[derive(Debug)]
 pub enum Outcome {
@@ -190,6 +201,7 @@ impl Sandbox {
             on_crash: options.on_crash,
             crashed: false,
             invoker: None,
+            watcher: None,
         };
         Ok(Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -343,7 +355,14 @@ impl Sandbox {
         let now = inner.now();
         let result = work(&mut inner.world, now);
         inner.save(now)?;
+        inner.tell("by hand", now);
         Ok(result)
+    }
+
+    /// Has every change of the world looked at as soon as it is made: by a call, whose name is given, or
+    /// by [`Self::with_world`]. The watcher must not use the sandbox.
+    pub fn watch(&self, watcher: impl FnMut(&str, &World, Timestamp) + Send + 'static) {
+        self.lock().watcher = Some(Watcher(Box::new(watcher)));
     }
 
     /// Looks at the world.
@@ -591,7 +610,16 @@ impl Inner {
             answered.error = Some(error);
             answered.wrote = false;
         }
+        if answered.wrote {
+            self.tell(arrived.operation(), now);
+        }
         answered
+    }
+
+    fn tell(&mut self, what: &str, now: Timestamp) {
+        if let Some(watcher) = &mut self.watcher {
+            (watcher.0)(what, &self.world, now);
+        }
     }
 
     fn crash(&mut self) -> Broken {

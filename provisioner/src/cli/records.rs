@@ -8,7 +8,7 @@ use super::session::Session;
 use super::{DsFormat, Exit, Global, output, stack};
 use crate::ds::{DnsKey, Ds};
 use crate::kind::hosted_zone::Records;
-use crate::kind::kms_key;
+use crate::kind::{kms_key, zone_signing};
 use crate::observe::Purpose;
 use crate::render;
 use crate::snapshot::{Observation, Snapshot};
@@ -72,6 +72,11 @@ pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result
     } else if dnssec.signing != "SIGNING" {
         let status = format!("signing is {} {}", dnssec.signing, dnssec.signing_message);
         Some(status.trim_end().to_owned())
+    } else if let Some(until) = zone_signing::unsigned_until(snapshot) {
+        Some(format!(
+            "the zone was delegated before it was signed, and resolvers may remember unsigned answers \
+             until {until:.0}"
+        ))
     } else {
         let servers = snapshot
             .hosted_zone

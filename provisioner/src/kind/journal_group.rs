@@ -24,6 +24,8 @@ pub const RETENTION_DAYS: i32 = 3653;
 pub const EVIDENCE_ZONE: &str = "spore:zone";
 /// Evidence: id of the REST API, so that it is found although lists lag.
 pub const EVIDENCE_API: &str = "spore:api";
+/// Evidence: since when a zone that was delegated unsigned has been signed.
+pub const EVIDENCE_SIGNED: &str = "spore:signed-since";
 /// Evidence: since when no parent server has had a DS record of the zone.
 pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.

@@ -34,6 +34,9 @@ pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(3_600);
 /// records; the parent's NS TTL may be shorter than that.
 pub const HOLD_DOWN_UNSEEN: Duration = Duration::from_secs(86_400);
 
+/// The longest TTL that Route 53 serves in a signed zone: a week.
+const TTL_MAX_SECS: u64 = 604_800;
+
 /// How long after its hold-down evidence is still believed. A DS record that came and went unseen in
 /// between would be missed; a day covers an operator who comes back the next morning.
 pub const EVIDENCE_SLACK: Duration = Duration::from_secs(86_400);
@@ -93,6 +96,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         .after(After::AllOf(ksk))
         .after(After::Settled(StepId::new(&zone, "create")))
         .done(Condition::ChangeInSync);
+    let mut drafts = vec![draft];
+    if may_be_remembered(snapshot) {
+        let key = journal_group::EVIDENCE_SIGNED;
+        let remember = journal_group::Op::remember(desired, key, Arg::Now);
+        drafts.push(
+            Draft::new("remember-signed", remember)
+                .after(After::Settled(StepId::new(addr, "enable"))),
+        );
+    }
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -103,9 +115,35 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             ),
             risk: Risk::Safe,
         }),
-        drafts: vec![draft],
+        drafts,
         ..Lowered::default()
     }
+}
+
+/// Whether resolvers may hold answers of the zone as it is: it is delegated, or nobody can tell.
+fn may_be_remembered(snapshot: &Snapshot) -> bool {
+    snapshot.hosted_zone.present().is_some()
+        && snapshot.parent.all().map_or(true, |answers| {
+            answers.iter().any(|answer| !answer.name_servers.is_empty())
+        })
+}
+
+/// Until when resolvers may hold unsigned answers of the zone, which a DS record would make bogus; none
+/// for a zone that was signed before anybody could ask for it (Route 53 Developer Guide, "Enabling
+/// DNSSEC signing and establishing a chain of trust", has the zone's largest TTL waited out).
+pub fn unsigned_until(snapshot: &Snapshot) -> Option<Timestamp> {
+    let journal = snapshot.journal_group.present()?;
+    let since = journal.evidence(journal_group::EVIDENCE_SIGNED)?;
+    let since: Timestamp = since.parse().ok()?;
+    let zone = snapshot.hosted_zone.present()?;
+    let ttls = zone.records.iter().filter_map(|set| set.ttl_secs);
+    let largest = ttls.max().unwrap_or_default();
+    let secs = if zone.complete {
+        u64::try_from(largest).unwrap_or_default()
+    } else {
+        TTL_MAX_SECS
+    };
+    Some(later(since, Duration::from_secs(secs))).filter(|until| snapshot.taken_at < *until)
 }
 
 /// Route 53 does not sign a zone that its parent delegates to other servers

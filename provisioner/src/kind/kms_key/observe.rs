@@ -194,6 +194,9 @@ async fn read_named(
         if live.arn.is_empty() {
             if let Some(twin) = twin {
                 live.twins.remove(twin);
+                // Without any usable key, the first twin is what the alias leads to.
+                live.has_alias = live.stale_alias && twin == 0;
+                live.stale_alias &= !live.has_alias;
             }
             live.deletion_date = key.deletion_date().map(ToString::to_string);
             live.arn = arn(&key);

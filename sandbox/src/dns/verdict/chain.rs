@@ -90,8 +90,12 @@ pub(super) fn validate<'a>(
 }
 
 /// Records of one type.
-fn of<'a, T: hickory_proto::rr::RecordData + 'a>(records: &'a [Record]) -> impl Iterator<Item = &'a T> {
-    records.iter().filter_map(|record| T::try_borrow(&record.data))
+fn of<'a, T: hickory_proto::rr::RecordData + 'a>(
+    records: &'a [Record],
+) -> impl Iterator<Item = &'a T> {
+    records
+        .iter()
+        .filter_map(|record| T::try_borrow(&record.data))
 }
 
 /// The DNSKEY set, if one of its keys that `starts` accepts has signed it.
@@ -109,7 +113,13 @@ fn entry<'a>(
             continue;
         };
         any = true;
-        match signed(zone, std::slice::from_ref(record), (zone, RecordType::DNSKEY), records, now) {
+        match signed(
+            zone,
+            std::slice::from_ref(record),
+            (zone, RecordType::DNSKEY),
+            records,
+            now,
+        ) {
             Ok(()) => return Ok(records),
             Err(problem) => {
                 let tag = key.calculate_key_tag().unwrap_or(0);
@@ -171,7 +181,13 @@ fn denied(
     let mut proofs: Vec<(&Name, &NSEC)> = Vec::new();
     for record in &answer.authorities {
         if let Some(nsec) = NSEC::try_borrow(&record.data) {
-            signed(zone, keys, (&record.name, RecordType::NSEC), &answer.authorities, now)?;
+            signed(
+                zone,
+                keys,
+                (&record.name, RecordType::NSEC),
+                &answer.authorities,
+                now,
+            )?;
             proofs.push((&record.name, nsec));
         }
     }
