@@ -213,7 +213,7 @@ fn the_resolver_brings_what_servers_say_and_claims_nothing() {
     let message = ask(ZONE, "DS");
     let rrsig = message.answers.iter().find_map(|r| RRSIG::try_borrow(&r.data)).unwrap();
     assert_eq!(rrsig.input().signer_name.to_ascii(), "example.edu.");
-    // An alias into another zone is followed there.
+    // A server of Route 53 has its name in another top-level domain.
     let message = ask("ns-1.awsdns-00.com", "A");
     assert!(covered(&message.answers).contains(&RecordType::A));
     // A zone whose servers do not answer.
