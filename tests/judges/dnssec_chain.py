@@ -54,9 +54,10 @@ class Validators:
             "delv", f"@{self.host}", "-p", self.port, "-a", self.bind, "+root=.", name, rtype
         )
         words = [
-            (r"resolution failed|broken trust chain|no valid", BOGUS),
+            # It calls a validated denial a failed resolution as well.
             (r"fully validated", SECURE),
             (r"unsigned answer", INSECURE),
+            (r"resolution failed", BOGUS),
         ]
         return one_of(output, words), output
 
@@ -66,8 +67,8 @@ class Validators:
             name, rtype,
         )
         words = [
-            (r"^;; Chase successful|Existence denied by verified", SECURE),
-            (r"Bogus DNSSEC signature|does not match|signature expired|No trusted keys found", BOGUS),
+            (r"^;; Chase successful", SECURE),
+            (r"^;; Chase failed", BOGUS),
         ]
         return one_of(output, words), output
 
@@ -160,6 +161,7 @@ class Chain(unittest.TestCase):
             (f"none.{DOMAIN}", "A"),
             (f"a.{DOMAIN}", "AAAA"),
             (f"none.{PARENT}", "A"),
+            ("no.such.domain.edu", "A"),
         )
 
     def test_a_tampered_record_is_bogus(self):

@@ -161,9 +161,13 @@ impl Judge {
             take(self.answers.entry(question).or_default(), fresh, now);
         }
         for (zone, held) in &self.referrals {
-            let lost = held
-                .iter()
-                .find(|held| !held.what.servers.iter().any(|s| seen.reached.contains(&(zone.clone(), s.clone()))));
+            let lost = held.iter().find(|held| {
+                !held
+                    .what
+                    .servers
+                    .iter()
+                    .any(|s| seen.reached.contains(&(zone.clone(), s.clone())))
+            });
             if let Some(lost) = lost {
                 let names: Vec<String> = lost.what.servers.iter().map(DnsName::text).collect();
                 return Verdict::Unreachable(format!(

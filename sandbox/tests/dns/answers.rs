@@ -35,11 +35,23 @@ fn zone() -> Lab {
     let mut lab = Lab::new();
     let at = |label: &str| format!("{label}.{ZONE}");
     lab.change("CREATE", &at("a"), "A", 60, &["192.0.2.1", "192.0.2.200"]);
-    lab.change("CREATE", &at("Mixed.b"), "CNAME", 60, &["A.Spore.Example.EDU"]);
+    lab.change(
+        "CREATE",
+        &at("Mixed.b"),
+        "CNAME",
+        60,
+        &["A.Spore.Example.EDU"],
+    );
     lab.change("CREATE", &at("*.w"), "TXT", 60, &["\"wild\""]);
     lab.change("CREATE", &at("mx"), "MX", 60, &["10 Mail.Example.EDU"]);
     lab.change("CREATE", &at("old"), "A", 1_000_000, &["192.0.2.1"]);
-    lab.change("CREATE", &at("sub"), "NS", 60, &["ns1.sub.spore.example.edu"]);
+    lab.change(
+        "CREATE",
+        &at("sub"),
+        "NS",
+        60,
+        &["ns1.sub.spore.example.edu"],
+    );
     lab.secured();
     lab
 }
@@ -69,7 +81,8 @@ fn every_kind_of_answer_validates() {
     assert_eq!(lab.look(&mut judge), Verdict::Secure);
     // The zones above deny in the other way.
     for zone in ["example.edu", "edu"] {
-        let mut judge = Judge::new(&name(zone));
+        let deep = name(&format!("no.such.name.{zone}"));
+        let mut judge = Judge::new(&name(zone)).also(&deep, rtype("A"));
         assert_eq!(lab.look(&mut judge), Verdict::Secure, "{zone}");
     }
 }
@@ -82,12 +95,18 @@ fn a_name_that_does_not_exist_is_denied_as_route_53_does() {
     let message = lab.ask(server, &owner, "A");
     assert_eq!(message.metadata.response_code, ResponseCode::NoError);
     assert!(message.answers.is_empty());
-    assert_eq!(covered(&message.authorities), [RecordType::SOA, RecordType::NSEC]);
+    assert_eq!(
+        covered(&message.authorities),
+        [RecordType::SOA, RecordType::NSEC]
+    );
     let proofs = nsecs(&message.authorities);
     let (record, nsec) = proofs[0];
     assert_eq!(proofs.len(), 1);
     assert_eq!(record.name.to_ascii(), format!("{owner}."));
-    assert_eq!(nsec.next_domain_name().to_ascii(), format!("\\000.{owner}."));
+    assert_eq!(
+        nsec.next_domain_name().to_ascii(),
+        format!("\\000.{owner}.")
+    );
     let types: Vec<_> = nsec.type_bit_maps().collect();
     assert_eq!(types, [RecordType::RRSIG, RecordType::NSEC]);
     // A name that exists claims all types but the one asked for.
@@ -113,7 +132,9 @@ fn nobody_gets_signatures_unasked() {
         let message = Message::from_vec(&octets).unwrap();
         let records = message.answers.iter().chain(&message.authorities);
         assert_eq!(
-            records.filter(|r| matches!(&r.data, RData::DNSSEC(_))).count(),
+            records
+                .filter(|r| matches!(&r.data, RData::DNSSEC(_)))
+                .count(),
             0
         );
         // Without DO nothing has to be proven, and the truth can be told.
@@ -128,7 +149,11 @@ fn a_parent_proves_that_a_child_has_no_ds_and_signs_the_one_it_has() {
     let parent = name("ns1.example.edu");
     let message = lab.ask(&parent, &format!("a.{ZONE}"), "A");
     assert!(!message.metadata.authoritative);
-    assert_eq!(covered(&message.authorities), [RecordType::DS], "not the NS set");
+    assert_eq!(
+        covered(&message.authorities),
+        [RecordType::DS],
+        "not the NS set"
+    );
     lab.set_ds(&[]);
     let message = lab.ask(&parent, &format!("a.{ZONE}"), "A");
     let (record, nsec) = nsecs(&message.authorities)[0];
@@ -165,7 +190,10 @@ fn each_active_ksk_signs_the_keys_and_nothing_else() {
     lab.ksk("second");
     lab.wait(60);
     let message = lab.ask(&lab.servers()[0], ZONE, "DNSKEY");
-    let keys = message.answers.iter().filter(|r| r.record_type() == RecordType::DNSKEY);
+    let keys = message
+        .answers
+        .iter()
+        .filter(|r| r.record_type() == RecordType::DNSKEY);
     assert_eq!(keys.count(), 3);
     assert_eq!(covered(&message.answers), [RecordType::DNSKEY; 2]);
     let message = lab.ask(&lab.servers()[0], ZONE, "SOA");
@@ -200,7 +228,10 @@ fn the_resolver_brings_what_servers_say_and_claims_nothing() {
         query[3] |= 0x10;
         // 0x20: the question comes back as it was asked.
         query[13].make_ascii_uppercase();
-        let octets = lab.world.resolve(lab.now, &query, Transport::Stream).unwrap();
+        let octets = lab
+            .world
+            .resolve(lab.now, &query, Transport::Stream)
+            .unwrap();
         assert_eq!(octets[13], query[13]);
         Message::from_vec(&octets).unwrap()
     };
@@ -208,10 +239,17 @@ fn the_resolver_brings_what_servers_say_and_claims_nothing() {
     let header = &message.metadata;
     assert!(header.recursion_available && header.recursion_desired && header.checking_disabled);
     assert!(!header.authoritative && !header.authentic_data);
-    assert_eq!(covered(&message.answers), [RecordType::A, RecordType::CNAME]);
+    assert_eq!(
+        covered(&message.answers),
+        [RecordType::A, RecordType::CNAME]
+    );
     // The DS is the parent's.
     let message = ask(ZONE, "DS");
-    let rrsig = message.answers.iter().find_map(|r| RRSIG::try_borrow(&r.data)).unwrap();
+    let rrsig = message
+        .answers
+        .iter()
+        .find_map(|r| RRSIG::try_borrow(&r.data))
+        .unwrap();
     assert_eq!(rrsig.input().signer_name.to_ascii(), "example.edu.");
     // A server of Route 53 has its name in another top-level domain.
     let message = ask("ns-1.awsdns-00.com", "A");
@@ -229,5 +267,10 @@ fn equal_worlds_answer_alike_and_others_have_other_keys() {
     assert_eq!(ask(&one), ask(&other));
     let third = spore_sandbox::World::new(12, Profile::Aws);
     assert_ne!(third.root_anchor(), one.world.root_anchor());
-    assert!(one.world.root_anchor().bind().contains("static-key 257 3 13 \""));
+    assert!(
+        one.world
+            .root_anchor()
+            .bind()
+            .contains("static-key 257 3 13 \"")
+    );
 }

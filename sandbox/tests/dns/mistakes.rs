@@ -379,7 +379,10 @@ fn a_zone_made_again_has_other_servers_and_other_keys() {
 #[test]
 fn a_lame_delegation_is_unreachable() {
     let mut lab = Lab::new();
-    assert!(matches!(lab.cold(), Verdict::Unreachable(_)), "not delegated");
+    assert!(
+        matches!(lab.cold(), Verdict::Unreachable(_)),
+        "not delegated"
+    );
     lab.registrar(RegistrarAction::Delegate {
         zone: ZONE.into(),
         name_servers: Some(vec!["ns-2000.awsdns-58.co.uk".into()]),

@@ -88,9 +88,15 @@ fn unbound(lab: &Lab, owner: &str, rtype: &str) -> Option<&'static str> {
         std::fs::write(&path, config).unwrap();
         let key = folder.join("root.key").display().to_string();
         let path = path.display().to_string();
-        ["-C", &path, "-f", &key, "-v", "-t", rtype, owner].map(str::to_owned).into()
+        ["-C", &path, "-f", &key, "-v", "-t", rtype, owner]
+            .map(str::to_owned)
+            .into()
     });
-    let words = [("(BOGUS", "bogus"), ("(insecure)", "insecure"), ("(secure)", "secure")];
+    let words = [
+        ("(BOGUS", "bogus"),
+        ("(insecure)", "insecure"),
+        ("(secure)", "secure"),
+    ];
     Some(found(&text, &words))
 }
 
@@ -101,12 +107,24 @@ fn delv(lab: &Lab, owner: &str, rtype: &str) -> Option<&'static str> {
     let text = printed(lab, "delv", |port, folder| {
         let keys = folder.join("bind.keys").display().to_string();
         let port = port.to_string();
-        ["@127.0.0.1", "-p", &port, "-a", &keys, "+root=.", owner, rtype].map(str::to_owned).into()
+        [
+            "@127.0.0.1",
+            "-p",
+            &port,
+            "-a",
+            &keys,
+            "+root=.",
+            owner,
+            rtype,
+        ]
+        .map(str::to_owned)
+        .into()
     });
     let words = [
-        ("resolution failed", "bogus"),
+        // It calls a validated denial a failed resolution as well.
         ("fully validated", "secure"),
         ("unsigned answer", "insecure"),
+        ("resolution failed", "bogus"),
     ];
     Some(found(&text, &words))
 }
@@ -118,19 +136,22 @@ fn drill(lab: &Lab, owner: &str, rtype: &str) -> Option<&'static str> {
     let text = printed(lab, "drill", |port, folder| {
         let key = folder.join("root.key").display().to_string();
         let port = port.to_string();
-        ["-S", "-b", "1232", "-k", &key, "-p", &port, "@127.0.0.1", owner, rtype]
-            .map(str::to_owned)
-            .into()
+        [
+            "-S",
+            "-b",
+            "1232",
+            "-k",
+            &key,
+            "-p",
+            &port,
+            "@127.0.0.1",
+            owner,
+            rtype,
+        ]
+        .map(str::to_owned)
+        .into()
     });
-    if std::env::var_os("SHOW").is_some() {
-        eprintln!("{text}");
-    }
-    let words = [
-        ("Chase successful", "secure"),
-        ("verifiably non-existent", "secure"),
-        ("Bogus DNSSEC signature", "bogus"),
-        ("No trusted keys found", "bogus"),
-    ];
+    let words = [("Chase successful", "secure"), ("Chase failed", "bogus")];
     Some(found(&text, &words))
 }
 
@@ -219,7 +240,10 @@ fn delv_and_drill_find_the_chain_and_every_break_of_it() {
     let missing = format!("none.{ZONE}");
     let both = |lab: &Lab, owner: &str, rtype: &str, expected: &str| {
         for found in [delv(lab, owner, rtype), drill(lab, owner, rtype)] {
-            assert!(found.is_none_or(|found| found == expected), "{owner} {rtype}: {found:?}");
+            assert!(
+                found.is_none_or(|found| found == expected),
+                "{owner} {rtype}: {found:?}"
+            );
         }
     };
     both(&lab, &record, "A", "secure");
@@ -228,6 +252,7 @@ fn delv_and_drill_find_the_chain_and_every_break_of_it() {
     both(&lab, &missing, "A", "secure");
     both(&lab, &record, "AAAA", "secure");
     both(&lab, "none.example.edu", "A", "secure");
+    both(&lab, "no.such.domain.edu", "A", "secure");
     for (owner, rtype) in [(record.as_str(), "A"), (ZONE, "DNSKEY"), (ZONE, "DS")] {
         lab.world.tamper(&name(owner), rtype, true);
         both(&lab, &record, "A", "bogus");

@@ -90,8 +90,12 @@ pub(super) fn validate<'a>(
 }
 
 /// Records of one type.
-fn of<'a, T: hickory_proto::rr::RecordData + 'a>(records: &'a [Record]) -> impl Iterator<Item = &'a T> {
-    records.iter().filter_map(|record| T::try_borrow(&record.data))
+fn of<'a, T: hickory_proto::rr::RecordData + 'a>(
+    records: &'a [Record],
+) -> impl Iterator<Item = &'a T> {
+    records
+        .iter()
+        .filter_map(|record| T::try_borrow(&record.data))
 }
 
 /// The DNSKEY set, if one of its keys that `starts` accepts has signed it.
@@ -109,7 +113,13 @@ fn entry<'a>(
             continue;
         };
         any = true;
-        match signed(zone, std::slice::from_ref(record), (zone, RecordType::DNSKEY), records, now) {
+        match signed(
+            zone,
+            std::slice::from_ref(record),
+            (zone, RecordType::DNSKEY),
+            records,
+            now,
+        ) {
             Ok(()) => return Ok(records),
             Err(problem) => {
                 let tag = key.calculate_key_tag().unwrap_or(0);
@@ -171,7 +181,13 @@ fn denied(
     let mut proofs: Vec<(&Name, &NSEC)> = Vec::new();
     for record in &answer.authorities {
         if let Some(nsec) = NSEC::try_borrow(&record.data) {
-            signed(zone, keys, (&record.name, RecordType::NSEC), &answer.authorities, now)?;
+            signed(
+                zone,
+                keys,
+                (&record.name, RecordType::NSEC),
+                &answer.authorities,
+                now,
+            )?;
             proofs.push((&record.name, nsec));
         }
     }
@@ -200,9 +216,18 @@ fn denied(
             *owner < denied && (denied < next || next == zone) && !denied.zone_of(next)
         })
     };
-    // The closest encloser follows from the interval (section 5.4); the names denied here have their
-    // zone's apex as such.
-    let wildcard = Name::from_ascii("*").and_then(|label| label.append_domain(zone));
+    // The closest encloser follows from the interval that covers the name (section 5.4): no wildcard
+    // there may have been an answer either.
+    let exists = |ancestor: &Name| {
+        let known = |(owner, nsec): &(&Name, &NSEC)| {
+            ancestor.zone_of(owner) || ancestor.zone_of(nsec.next_domain_name())
+        };
+        proofs.iter().any(known)
+    };
+    let labels = (0..=name.num_labels()).rev();
+    let encloser = labels.map(|count| name.trim_to(count.into())).find(exists);
+    let wildcard = Name::from_ascii("*")
+        .and_then(|label| label.append_domain(&encloser.unwrap_or_else(Name::root)));
     match wildcard {
         Ok(wildcard) if covers(name) && covers(&wildcard) => Ok(()),
         Ok(_) | Err(_) => Err("its NSEC do not deny the name".into()),

@@ -107,7 +107,10 @@ pub(super) fn observe(
         for server in &servers {
             let asked = |name: &DnsName, rtype| ask(world, now, server, name, rtype);
             let keys = asked(&at, Rtype::DNSKEY);
-            if keys.as_ref().is_some_and(|message| message.metadata.authoritative) {
+            if keys
+                .as_ref()
+                .is_some_and(|message| message.metadata.authoritative)
+            {
                 seen.reached.insert((at.clone(), server.clone()));
             }
             note(&mut seen.answers, (at.clone(), Rtype::DNSKEY), keys);
