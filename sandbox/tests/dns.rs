@@ -7,3 +7,5 @@ mod answers;
 mod lab;
 #[path = "dns/mistakes.rs"]
 mod mistakes;
+#[path = "dns/tools.rs"]
+mod tools;

@@ -81,13 +81,13 @@ pub(super) fn deny(
         }
         (Style::Narrow, Missing::Type { present }) => vec![of(name, below(name), present)],
         (Style::Narrow, Missing::Name { encloser }) => {
-            let wildcard = encloser.child("*");
-            let mut proofs: Vec<(DnsName, RrSet)> = [name, &wildcard]
-                .into_iter()
+            // The name just below the closest one that exists, and with it everything below that. An
+            // interval around the name itself would say that the names above it exist.
+            let closer = name.ancestor(encloser.depth() + 1);
+            [closer, encloser.child("*")]
+                .iter()
                 .map(|denied| of(&before(denied), after(denied), &[]))
-                .collect();
-            proofs.dedup_by(|a, b| a.0 == b.0);
-            proofs
+                .collect()
         }
     }
 }
@@ -217,6 +217,19 @@ mod tests {
                 prop_assert!(!inside, "{sibling} in {start} .. {end}");
             }
         }
+    }
+
+    #[test]
+    fn a_deep_name_is_denied_at_the_first_label_that_does_not_exist() {
+        let name = |text: &str| DnsName::parse(text).unwrap();
+        let missing = Missing::Name {
+            encloser: name("edu"),
+        };
+        let proofs = deny(Style::Narrow, (&name("x.y.edu"), Rtype::A), &missing, 900);
+        let owners: Vec<_> = proofs.iter().map(|(owner, _)| owner.depth()).collect();
+        assert_eq!(owners, [2, 2], "nothing says that y.edu exists");
+        let next = Name::from_octets(after(&name("y.edu"))).unwrap();
+        assert!(name("x.y.edu").wire().canonical_cmp(&next).is_lt());
     }
 
     #[test]

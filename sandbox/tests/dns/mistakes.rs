@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use hickory_proto::dnssec::rdata::RRSIG;
-use hickory_proto::rr::RecordData as _;
 use serde_json::json;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
 use spore_sandbox::dns::{Fault, RegistrarAction};
@@ -244,30 +242,39 @@ fn a_lost_key_is_bogus_only_when_its_last_signature_has_ended() {
 
 #[test]
 fn a_key_that_is_usable_again_signs_only_after_activation() {
+    for activated in [false, true] {
+        let mut lab = Lab::new();
+        let (arn, _) = lab.secured();
+        lab.call("kms", "DisableKey", json!({ "KeyId": arn }));
+        lab.wait(3 * DAY);
+        assert_eq!(lab.statuses(), ["ACTION_NEEDED"]);
+        lab.call("kms", "EnableKey", json!({ "KeyId": arn }));
+        lab.wait(3 * DAY);
+        assert_eq!(lab.statuses(), ["ACTION_NEEDED"]);
+        if activated {
+            lab.ksk_call("ActivateKeySigningKey", "first");
+        }
+        lab.wait(30 * DAY);
+        let sound = lab.cold() == Verdict::Secure;
+        assert_eq!(sound, activated, "{:?}", lab.cold());
+    }
+}
+
+#[test]
+fn a_key_lost_for_an_hour_that_nobody_noticed_goes_on_signing() {
     let mut lab = Lab::new();
     let (arn, _) = lab.secured();
     lab.call("kms", "DisableKey", json!({ "KeyId": arn }));
-    lab.wait(3 * DAY);
-    assert_eq!(lab.statuses(), ["ACTION_NEEDED"]);
+    lab.wait(HOUR);
     lab.call("kms", "EnableKey", json!({ "KeyId": arn }));
-    lab.wait(3 * DAY);
-    assert_eq!(lab.statuses(), ["ACTION_NEEDED"]);
-    let left = |lab: &Lab| {
-        let message = lab.ask(&lab.servers()[0], ZONE, "DNSKEY");
-        let sig = message
-            .answers
-            .iter()
-            .find_map(|record| RRSIG::try_borrow(&record.data))
-            .map(|rrsig| rrsig.input().sig_expiration.get())
-            .unwrap();
-        i64::from(sig) - lab.now.as_second()
-    };
-    let before = left(&lab);
-    lab.ksk_call("ActivateKeySigningKey", "first");
-    lab.wait(60);
-    assert!(left(&lab) >= before);
-    lab.wait(30 * DAY);
+    assert_eq!(lab.statuses(), ["ACTIVE"]);
+    lab.wait(60 * DAY);
     assert_eq!(lab.cold(), Verdict::Secure);
+    // Over a refresh it is noticed by the refresh.
+    lab.call("kms", "DisableKey", json!({ "KeyId": arn }));
+    lab.wait(2 * DAY);
+    lab.call("kms", "EnableKey", json!({ "KeyId": arn }));
+    assert_eq!(lab.statuses(), ["ACTION_NEEDED"]);
 }
 
 #[test]
@@ -291,7 +298,6 @@ fn a_tampered_record_is_bogus_wherever_it_is() {
         (ZONE, "DS"),
         (ZONE, "DNSKEY"),
         (ZONE, "SOA"),
-        (ZONE, "NS"),
     ] {
         let owner = name(owner);
         lab.world.tamper(&owner, rtype, true);
@@ -357,14 +363,14 @@ fn a_zone_made_again_has_other_servers_and_other_keys() {
     assert_eq!(lab.look(&mut judge), Verdict::Secure);
     // Somebody moves the zone by hand: new zone, new key, and at the parent the old DS.
     lab.zone = lab.make_zone(ZONE);
-    lab.ksk("new");
-    lab.zone_call("EnableHostedZoneDNSSEC");
-    lab.wait(60);
     let servers = lab.servers();
     lab.registrar(RegistrarAction::Delegate {
         zone: ZONE.into(),
         name_servers: Some(servers.iter().map(|server| server.text()).collect()),
     });
+    lab.ksk("new");
+    lab.zone_call("EnableHostedZoneDNSSEC");
+    lab.wait(60);
     lab.set_ds(&[&ds]);
     bogus(&lab.cold(), "no DNSKEY matches it");
     bogus(&lab.look(&mut judge), "no DNSKEY matches it");

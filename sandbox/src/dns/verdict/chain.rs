@@ -216,9 +216,18 @@ fn denied(
             *owner < denied && (denied < next || next == zone) && !denied.zone_of(next)
         })
     };
-    // The closest encloser follows from the interval (section 5.4); the names denied here have their
-    // zone's apex as such.
-    let wildcard = Name::from_ascii("*").and_then(|label| label.append_domain(zone));
+    // The closest encloser follows from the interval that covers the name (section 5.4): no wildcard
+    // there may have been an answer either.
+    let exists = |ancestor: &Name| {
+        let known = |(owner, nsec): &(&Name, &NSEC)| {
+            ancestor.zone_of(owner) || ancestor.zone_of(nsec.next_domain_name())
+        };
+        proofs.iter().any(known)
+    };
+    let labels = (0..=name.num_labels()).rev();
+    let encloser = labels.map(|count| name.trim_to(count.into())).find(exists);
+    let wildcard = Name::from_ascii("*")
+        .and_then(|label| label.append_domain(&encloser.unwrap_or_else(Name::root)));
     match wildcard {
         Ok(wildcard) if covers(name) && covers(&wildcard) => Ok(()),
         Ok(_) | Err(_) => Err("its NSEC do not deny the name".into()),
