@@ -327,7 +327,10 @@ impl Sandbox {
         let source = self.lock().world.way_out(&seat.id, seat.family);
         match source {
             None => Outcome::Break(Broken::NoWay),
-            Some(source) => self.answer(Origin::of(Via::Instance(source)), request).await,
+            Some(source) => {
+                self.answer(Origin::of(Via::Instance(source)), request)
+                    .await
+            }
         }
     }
 
@@ -337,7 +340,9 @@ impl Sandbox {
             let mut inner = self.lock();
             match inner.execute(origin.peer, request) {
                 Some(outcome) => outcome,
-                None => inner.deliver(origin.via, request).unwrap_or_else(Outcome::Break),
+                None => inner
+                    .deliver(origin.via, request)
+                    .unwrap_or_else(Outcome::Break),
             }
         };
         match outcome {

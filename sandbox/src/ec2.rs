@@ -86,9 +86,14 @@ fn no_such_token() -> AwsError {
 fn check_ids(ids: &[String]) -> Result<(), AwsError> {
     let is_hex = |digits: &str| {
         matches!(digits.len(), 8 | 17)
-            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && digits
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    match ids.iter().find(|id| !id.strip_prefix("i-").is_some_and(is_hex)) {
+    match ids
+        .iter()
+        .find(|id| !id.strip_prefix("i-").is_some_and(is_hex))
+    {
         None => Ok(()),
         Some(bad) => Err(AwsError::new(
             "InvalidInstanceID.Malformed",

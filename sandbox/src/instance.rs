@@ -33,8 +33,8 @@ mod keys;
 pub mod metadata;
 pub(crate) mod region;
 
-pub(crate) use action::{METADATA_KEY_RULE, is_metadata_key};
 pub use action::{InstanceAction, Launch, View};
+pub(crate) use action::{METADATA_KEY_RULE, is_metadata_key};
 pub(crate) use document::{ARCHITECTURE, IMAGE, TYPE};
 pub use keys::{Certificates, PublicKeys};
 
@@ -290,9 +290,8 @@ impl State {
         (account, region): (&str, &str),
         now: Timestamp,
     ) -> impl Iterator<Item = &Instance> {
-        self.all().filter(move |one| {
-            one.account == account && one.region == region && one.is_listed(now)
-        })
+        self.all()
+            .filter(move |one| one.account == account && one.region == region && one.is_listed(now))
     }
 
     /// An instance as EC2 finds it for an account in a region.

@@ -45,9 +45,9 @@ use tokio::task::JoinSet;
 
 use crate::dns::{RegistrarAction, Transport};
 use crate::door::{Origin, Outcome, Sandbox, of_http, to_http};
-use crate::instance::{InstanceAction, View};
 #[cfg(doc)]
 use crate::instance::{Certificates, PublicKeys};
+use crate::instance::{InstanceAction, View};
 use crate::invoke::process::ProcessInvoker;
 use crate::profile::Profile;
 use crate::store::{ServeInfo, StoreError};
@@ -326,8 +326,7 @@ async fn connection(
     (shared, mut stopped): (Shared, watch::Receiver<()>),
 ) {
     stream.set_nodelay(true).ok();
-    let service =
-        service_fn(|request| answer(request, (peer, client.clone()), shared.clone()));
+    let service = service_fn(|request| answer(request, (peer, client.clone()), shared.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -371,7 +370,10 @@ async fn answer(
             shared.sandbox.answer(origin, &of_http(request)).await
         }
         Client::Instance(seat) => {
-            shared.sandbox.answer_instance(&seat, &of_http(request)).await
+            shared
+                .sandbox
+                .answer_instance(&seat, &of_http(request))
+                .await
         }
     };
     match outcome {
@@ -472,7 +474,9 @@ fn keys<K: Serialize>(
     of: impl FnOnce(&mut World, Option<&str>) -> Option<BTreeMap<String, K>>,
 ) -> Answer {
     let query = request.uri().query().unwrap_or_default();
-    let only = query.split('&').find_map(|pair| pair.strip_prefix("region="));
+    let only = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("region="));
     match shared.sandbox.with_world(|world, _| of(world, only)) {
         Ok(Some(keys)) => json(StatusCode::OK, &keys),
         Ok(None) => refused(StatusCode::NOT_FOUND, "there is no such region".to_owned()),
@@ -481,8 +485,13 @@ fn keys<K: Serialize>(
 }
 
 /// What is done with instances, told with the listeners that they get by it.
-fn with_instances(action: InstanceAction, shared: &Shared) -> Result<Result<String, String>, StoreError> {
-    let done = shared.sandbox.with_world(|world, now| world.instance(now, action))?;
+fn with_instances(
+    action: InstanceAction,
+    shared: &Shared,
+) -> Result<Result<String, String>, StoreError> {
+    let done = shared
+        .sandbox
+        .with_world(|world, now| world.instance(now, action))?;
     shared.ways.reconcile(shared);
     Ok(done.map(|views| told(&shared.ways.with_urls(views))))
 }

@@ -335,7 +335,10 @@ pub fn validate(call: &Call, input: &Value) -> Result<(), AwsError> {
     if problems.is_empty() {
         return Ok(());
     }
-    let mut missing = shape.required.iter().filter(|name| input.get(name.as_str()).is_none());
+    let mut missing = shape
+        .required
+        .iter()
+        .filter(|name| input.get(name.as_str()).is_none());
     if let (Protocol::Ec2, Some(name)) = (call.protocol, missing.next()) {
         let message = format!("The request must contain the parameter {name}");
         return Err(AwsError::new("MissingParameter", message));

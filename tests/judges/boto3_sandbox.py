@@ -14,6 +14,7 @@ from boto3_cases.base import ANSWERED, Case, World, watched
 from boto3_cases.credentials import Credentials
 from boto3_cases.dnssec import Dnssec
 from boto3_cases.functions import Functions
+from boto3_cases.instances import Instances
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -73,6 +74,7 @@ class Completeness(Case):
             ("route53", "ListHealthChecks", {}),
             ("sts", "GetAccessKeyInfo", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}),
             ("logs", "DescribeDestinations", {}),
+            ("ec2", "TerminateInstances", {"InstanceIds": ["i-0123456789abcdef0"]}),
             ("dynamodb", "ListTables", {}),
         ):
             with self.subTest(operation=operation):
@@ -104,7 +106,18 @@ class Serving(unittest.TestCase):
 
 def load_tests(loader, _tests, _pattern):
     """Completeness judges what all others have seen."""
-    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Functions, Serving, Completeness)
+    cases = (
+        Credentials,
+        Kms,
+        Route53,
+        Dnssec,
+        Logs,
+        Tagging,
+        Functions,
+        Instances,
+        Serving,
+        Completeness,
+    )
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 
 

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::instance;
 use crate::policy::evaluation::{
     Identity, Layer, Owner, Policies, Refusal, Resource, ResourceLayer, Role,
 };
 use crate::policy::{Context, Kind, Policy, Principal, Question, Verdict, role_of};
-use crate::instance;
 use crate::wire::model::{self, Protocol};
 use crate::world::{AwsError, Caller, Need, World};
 

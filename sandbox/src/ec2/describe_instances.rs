@@ -43,9 +43,10 @@ fn describe_instances(world: &mut World, caller: &Caller, input: Value) -> Resul
         ));
     }
     let size = page_size(input.max_results)?;
-    let after = input.next_token.as_deref().map(|token| {
-        listing::after(LISTING, token).ok_or_else(no_such_token)
-    });
+    let after = input
+        .next_token
+        .as_deref()
+        .map(|token| listing::after(LISTING, token).ok_or_else(no_such_token));
     let instances = &world.instances;
     let ids = input.instance_ids.iter().map(String::as_str);
     let missing: Vec<&str> = ids
@@ -156,7 +157,9 @@ fn instance(one: &Instance, state: InstanceState) -> Value {
     });
     if !one.tags.is_empty() {
         let tags = one.tags.iter();
-        shown["Tags"] = tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+        shown["Tags"] = tags
+            .map(|(key, value)| json!({"Key": key, "Value": value}))
+            .collect();
     }
     if let Some(role) = &one.role {
         let arn = format!("arn:aws:iam::{}:instance-profile/{role}", one.account);

@@ -32,8 +32,9 @@ pub(super) fn passes(
                 format!("The filter '{name}' is invalid"),
             ));
         }
-        let has = values_of(name)
-            .ok_or_else(|| AwsError::not_modelled(&format!("{operation} with the filter {name}")))?;
+        let has = values_of(name).ok_or_else(|| {
+            AwsError::not_modelled(&format!("{operation} with the filter {name}"))
+        })?;
         // Filter values have the wildcards of policies, and their case matters.
         passes &= filter.values.iter().any(|wanted| {
             let wanted = Glob::new(wanted);

@@ -52,9 +52,16 @@ fn create_tags_needs(world: &World, caller: &Caller, input: &Value) -> Vec<Need>
         Ok(input) => input,
         Err(_) => return of_all("ec2:CreateTags", caller),
     };
-    let keys: Vec<String> = input.tags.iter().filter_map(|tag| tag.key.clone()).collect();
+    let keys: Vec<String> = input
+        .tags
+        .iter()
+        .filter_map(|tag| tag.key.clone())
+        .collect();
     let of_one = |id: &String| {
-        let arn = format!("arn:aws:ec2:{}:{}:instance/{id}", caller.region, caller.account);
+        let arn = format!(
+            "arn:aws:ec2:{}:{}:instance/{id}",
+            caller.region, caller.account
+        );
         let mut need = Need::new("ec2:CreateTags", arn)
             .with("ec2:Region", vec![caller.region.clone()])
             .with("aws:TagKeys", keys.clone());
@@ -71,7 +78,9 @@ fn create_tags(world: &mut World, caller: &Caller, input: Value) -> Result<Value
     let input: CreateTags = read(input)?;
     check_dry_run(input.dry_run)?;
     if let Some(other) = input.resources.iter().find(|id| !id.starts_with("i-")) {
-        return Err(AwsError::not_modelled(&format!("ec2:CreateTags of {other}")));
+        return Err(AwsError::not_modelled(&format!(
+            "ec2:CreateTags of {other}"
+        )));
     }
     check_ids(&input.resources)?;
     let of = |id: &str| world.instances.of(place(caller), id, caller.now);
@@ -88,7 +97,9 @@ fn create_tags(world: &mut World, caller: &Caller, input: Value) -> Result<Value
             let key = tag.key.clone().unwrap_or_default();
             check_tag(&key, &tag.value)?;
             if one.options.tags && !is_metadata_key(&key) {
-                return Err(invalid(format!("'{key}' is not a valid tag key. {METADATA_KEY_RULE}")));
+                return Err(invalid(format!(
+                    "'{key}' is not a valid tag key. {METADATA_KEY_RULE}"
+                )));
             }
             one.tags.insert(key, tag.value.clone());
         }
@@ -136,9 +147,10 @@ fn describe_tags(world: &mut World, caller: &Caller, input: Value) -> Result<Val
     let input: DescribeTags = read(input)?;
     check_dry_run(input.dry_run)?;
     let size = page_size(input.max_results)?;
-    let after = input.next_token.as_deref().map(|token| {
-        listing::after(LISTING, token).ok_or_else(no_such_token)
-    });
+    let after = input
+        .next_token
+        .as_deref()
+        .map(|token| listing::after(LISTING, token).ok_or_else(no_such_token));
     let mut found = Vec::new();
     for one in world.instances.listed(place(caller), caller.now) {
         for (key, value) in &one.tags {

@@ -125,7 +125,11 @@ impl fmt::Display for View {
 
 impl World {
     /// Carries out what is to be done with instances, and shows those concerned; or why not.
-    pub fn instance(&mut self, now: Timestamp, action: InstanceAction) -> Result<Vec<View>, String> {
+    pub fn instance(
+        &mut self,
+        now: Timestamp,
+        action: InstanceAction,
+    ) -> Result<Vec<View>, String> {
         self.instances.instances.retain(|_, one| one.is_listed(now));
         let id = match action {
             InstanceAction::Launch(launch) => self.launch(now, launch)?,
@@ -145,7 +149,12 @@ impl World {
                 return Ok(self.instances.all().map(|one| view(one, now)).collect());
             }
         };
-        Ok(self.instances.get(&id).map(|one| view(one, now)).into_iter().collect())
+        Ok(self
+            .instances
+            .get(&id)
+            .map(|one| view(one, now))
+            .into_iter()
+            .collect())
     }
 
     fn launch(&mut self, now: Timestamp, launch: Launch) -> Result<String, String> {
@@ -170,7 +179,9 @@ impl World {
             vpc: new_id(random, "vpc"),
             interface: (new_id(random, "eni"), new_id(random, "eni-attach")),
             // Locally administered, as EC2's are.
-            mac: mac.iter().fold("02".to_owned(), |text, byte| format!("{text}:{byte:02x}")),
+            mac: mac
+                .iter()
+                .fold("02".to_owned(), |text, byte| format!("{text}:{byte:02x}")),
             private_ip,
             public_ip,
             wants_public: launch.public,
@@ -239,7 +250,9 @@ fn check(world: &World, launch: &Launch) -> Result<(), String> {
         return Err(format!("{account:?} is no account: 12 digits"));
     }
     if region::must_opt_in(region).is_none() {
-        return Err(format!("{region:?} is no region of the partition aws that is modelled"));
+        return Err(format!(
+            "{region:?} is no region of the partition aws that is modelled"
+        ));
     }
     if !(1..=64).contains(&launch.options.hop_limit) {
         return Err("the hop limit is a number from 1 to 64".to_owned());

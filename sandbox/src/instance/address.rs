@@ -38,7 +38,9 @@ impl World {
             random, instances, ..
         } = self;
         let of_instances = instances.all().filter_map(|one| one.public_ip);
-        let taken: Vec<Ipv4Addr> = of_instances.chain(instances.nat.values().copied()).collect();
+        let taken: Vec<Ipv4Addr> = of_instances
+            .chain(instances.nat.values().copied())
+            .collect();
         drawn(
             || Ipv4Addr::from(PUBLIC | low(random.next(), PUBLIC_MASK)),
             |address| !taken.contains(address),
@@ -55,7 +57,11 @@ impl World {
                 let subnet = u128::from(random.next() & 0xFFFF_FFFF) << 64;
                 Ipv6Addr::from(PUBLIC_V6 | subnet | u128::from(random.next()))
             },
-            |address| instances.all().all(|one| one.ipv6.as_ref() != Some(address)),
+            |address| {
+                instances
+                    .all()
+                    .all(|one| one.ipv6.as_ref() != Some(address))
+            },
         )
     }
 
@@ -75,9 +81,7 @@ impl World {
         let host = |address: &Ipv4Addr| u32::from(*address) & SUBNET_MASK;
         drawn(
             || Ipv4Addr::from(PRIVATE | low(random.next(), SUBNET_MASK)),
-            |address| {
-                (4..SUBNET_MASK).contains(&host(address)) && !taken.contains(address)
-            },
+            |address| (4..SUBNET_MASK).contains(&host(address)) && !taken.contains(address),
         )
     }
 

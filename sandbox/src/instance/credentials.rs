@@ -62,7 +62,11 @@ pub(super) fn object(rows: &[(&str, &str)]) -> String {
 
 impl World {
     /// Credentials of the identity role. The flag says whether they are new.
-    pub(super) fn identity_credentials(&mut self, id: &str, now: Timestamp) -> Option<(Held, bool)> {
+    pub(super) fn identity_credentials(
+        &mut self,
+        id: &str,
+        now: Timestamp,
+    ) -> Option<(Held, bool)> {
         let one = self.instances.get(id)?;
         if let Some(held) = self.held(one.identity.as_deref(), now) {
             return Some((held, false));
@@ -72,7 +76,13 @@ impl World {
         let one = self.instances.get_mut(id)?;
         one.identity = Some(credentials.access_key_id.clone());
         let issued = now;
-        Some((Held { credentials, issued }, true))
+        Some((
+            Held {
+                credentials,
+                issued,
+            },
+            true,
+        ))
     }
 
     /// Credentials of the role of its profile, if the role still exists and trusts EC2; else the reason
@@ -106,7 +116,13 @@ impl World {
         let one = self.instances.get_mut(id)?;
         one.session = Some(credentials.access_key_id.clone());
         let issued = now;
-        Some(Ok((Held { credentials, issued }, true)))
+        Some(Ok((
+            Held {
+                credentials,
+                issued,
+            },
+            true,
+        )))
     }
 
     /// The ARN of a role that EC2 may take for an instance.

@@ -29,7 +29,8 @@ pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
         Ok(_) | Err(_) => {
             let bytes = length.to_be_bytes();
             let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-            let count = u8::try_from(bytes.len() - zeros).expect("a length has eight bytes at most");
+            let count =
+                u8::try_from(bytes.len() - zeros).expect("a length has eight bytes at most");
             out.push(0x80 | count);
             out.extend_from_slice(&bytes[zeros..]);
         }

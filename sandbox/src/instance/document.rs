@@ -127,7 +127,10 @@ fn message(key: &keys::Key, content: &[u8], made: Timestamp) -> Option<Vec<u8>> 
         keys::sha256_with_rsa(),
         der::element(der::OCTET_STRING, &signature),
     ]);
-    let octets = der::open_ended(der::OCTET_STRINGS, &der::element(der::OCTET_STRING, content));
+    let octets = der::open_ended(
+        der::OCTET_STRINGS,
+        &der::element(der::OCTET_STRING, content),
+    );
     let inner = der::open_ended(
         der::SEQUENCE,
         &der::joined([data(), der::open_ended(der::CONTEXT_0, &octets)]),

@@ -109,7 +109,11 @@ impl Key {
         ]);
         let mut bits = vec![0];
         bits.extend(self.sign(&signed)?);
-        let whole = der::sequence([signed, sha256_with_rsa(), der::element(der::BIT_STRING, &bits)]);
+        let whole = der::sequence([
+            signed,
+            sha256_with_rsa(),
+            der::element(der::BIT_STRING, &bits),
+        ]);
         let text = super::document::wrapped(&BASE64_STANDARD.encode(whole), 64);
         Some(format!(
             "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
@@ -149,14 +153,16 @@ impl World {
         let place = if is_shared { SHARED } else { name };
         let random = &mut self.random;
         let keys = &mut self.instances.keys.rsa1024;
-        keys.entry(place.to_owned()).or_insert_with(|| Key::new(1024, random))
+        keys.entry(place.to_owned())
+            .or_insert_with(|| Key::new(1024, random))
     }
 
     /// The long key of a region.
     pub(super) fn rsa2048(&mut self, name: &str) -> &Key {
         let random = &mut self.random;
         let keys = &mut self.instances.keys.rsa2048;
-        keys.entry(name.to_owned()).or_insert_with(|| Key::new(2048, random))
+        keys.entry(name.to_owned())
+            .or_insert_with(|| Key::new(2048, random))
     }
 
     /// The regions whose keys are asked for: the one named, else those where there are instances. None

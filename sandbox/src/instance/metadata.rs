@@ -109,16 +109,22 @@ impl World {
         let Ok(path) = percent_decode(rest, false) else {
             return missing();
         };
-        let Some(found) = self.instances.get(id).and_then(|one| tree::find(one, &path)) else {
+        let Some(found) = self
+            .instances
+            .get(id)
+            .and_then(|one| tree::find(one, &path))
+        else {
             return missing();
         };
         let mut wrote = false;
         let text = match found {
             Leaf::Text(text) => Some(text),
-            Leaf::IdentityCredentials => self.identity_credentials(id, now).map(|(held, is_new)| {
-                wrote = is_new;
-                held.text()
-            }),
+            Leaf::IdentityCredentials => {
+                self.identity_credentials(id, now).map(|(held, is_new)| {
+                    wrote = is_new;
+                    held.text()
+                })
+            }
             Leaf::ProfileCredentials => self.profile_credentials(id, now).map(|given| {
                 given.map_or_else(
                     |refused| refused,
@@ -164,7 +170,9 @@ fn token(one: &Instance, request: &Request, now: Timestamp) -> Response {
     if request.header("x-forwarded-for").is_some() {
         return error(403, "Forbidden");
     }
-    let ttl = request.header(TTL_HEADER).and_then(|text| text.trim().parse::<u32>().ok());
+    let ttl = request
+        .header(TTL_HEADER)
+        .and_then(|text| text.trim().parse::<u32>().ok());
     let Some(ttl) = ttl.filter(|ttl| (1..=TTL_SECS_MAX).contains(ttl)) else {
         return error(400, "Bad Request");
     };

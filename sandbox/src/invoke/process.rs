@@ -202,20 +202,18 @@ impl ProcessInvoker {
             endpoint: self.endpoint.as_deref(),
             identity_keys: self.identity_keys.as_deref(),
         };
-        let child = start(run, &task, &log, &places)
-            .await
-            .map_err(|error| {
-                let why = match error.raw_os_error() {
-                    Some(code) if code == rustix::io::Errno::NOEXEC.raw_os_error() => {
-                        "exec format error".to_owned()
-                    }
-                    Some(_) | None => error.to_string(),
-                };
-                (
-                    "Runtime.InvalidEntrypoint",
-                    format!("fork/exec /var/task/bootstrap: {why}"),
-                )
-            })?;
+        let child = start(run, &task, &log, &places).await.map_err(|error| {
+            let why = match error.raw_os_error() {
+                Some(code) if code == rustix::io::Errno::NOEXEC.raw_os_error() => {
+                    "exec format error".to_owned()
+                }
+                Some(_) | None => error.to_string(),
+            };
+            (
+                "Runtime.InvalidEntrypoint",
+                format!("fork/exec /var/task/bootstrap: {why}"),
+            )
+        })?;
         let process = Process {
             child,
             api,
@@ -360,12 +358,7 @@ struct Places<'a> {
 
 /// Starts a bootstrap with Lambda's environment and nothing of ours
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
-async fn start(
-    run: &Run,
-    task: &Path,
-    log: &Path,
-    places: &Places<'_>,
-) -> io::Result<Child> {
+async fn start(run: &Run, task: &Path, log: &Path, places: &Places<'_>) -> io::Result<Child> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(0o600);
     let out = options.open(log)?;

@@ -88,8 +88,15 @@ fn leaves(one: &Instance) -> BTreeMap<String, Leaf> {
         );
     }
     if one.options.tags {
-        for (key, value) in one.tags.iter().filter(|(key, _)| action::is_metadata_key(key)) {
-            put(&format!("meta-data/tags/instance/{key}"), Leaf::Text(value.clone()));
+        for (key, value) in one
+            .tags
+            .iter()
+            .filter(|(key, _)| action::is_metadata_key(key))
+        {
+            put(
+                &format!("meta-data/tags/instance/{key}"),
+                Leaf::Text(value.clone()),
+            );
         }
     }
     let text = document::text(one);
