@@ -278,6 +278,63 @@ enum SandboxCommand {
         #[command(subcommand)]
         action: RegistrarCommand,
     },
+    /// Start and stop simulated EC2 instances. `sandbox serve` gives each a URL that is its metadata
+    /// service and its way out: what is sent there comes from the instance.
+    Instance {
+        #[command(subcommand)]
+        action: InstanceCommand,
+    },
+}
+
+/// What somebody does in EC2's console.
+#[derive(Debug, Subcommand)]
+enum InstanceCommand {
+    /// Launch an instance, or start a stopped one again.
+    Start {
+        /// A stopped instance; without one, a new one is launched.
+        #[arg(conflicts_with_all = ["tag", "account", "region", "no_public", "ipv6", "metadata_tags",
+            "no_metadata", "hop_limit", "role"])]
+        id: Option<String>,
+        /// Tag it; may be repeated.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
+        tag: Vec<(String, String)>,
+        /// Account it belongs to.
+        #[arg(long, default_value = "123456789012")]
+        account: String,
+        /// Region it runs in.
+        #[arg(long, default_value = "us-east-1")]
+        region: String,
+        /// Give it no public IPv4 address: it then goes out through a NAT gateway.
+        #[arg(long)]
+        no_public: bool,
+        /// Give it an IPv6 address.
+        #[arg(long)]
+        ipv6: bool,
+        /// Show its tags in its metadata.
+        #[arg(long)]
+        metadata_tags: bool,
+        /// Switch its metadata service off.
+        #[arg(long)]
+        no_metadata: bool,
+        /// How many network hops the answer with a metadata token survives: 1 keeps containers out.
+        #[arg(long, default_value_t = 2)]
+        hop_limit: u8,
+        /// Name of the role that its programs have.
+        #[arg(long)]
+        role: Option<String>,
+    },
+    /// Stop an instance; it loses its public IPv4 address.
+    Stop {
+        /// The instance.
+        id: String,
+    },
+    /// End an instance for good.
+    Terminate {
+        /// The instance.
+        id: String,
+    },
+    /// Show all instances, with their URLs.
+    List,
 }
 
 /// What registrars and hostmasters do.
@@ -326,6 +383,14 @@ enum ProfileArg {
     Fast,
     /// No delays at all.
     Instant,
+}
+
+/// `KEY=VALUE`.
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// `90s`, `10min`, `2d`, `1h 30m`.

@@ -23,6 +23,7 @@ VERSION = "1.44.5"
 
 SERVES = {
     "sts": ["AssumeRole", "GetCallerIdentity", "GetSessionToken"],
+    "ec2": ["CreateTags", "DescribeInstances", "DescribeRegions", "DescribeTags"],
     "kms": [
         "CancelKeyDeletion", "CreateAlias", "CreateGrant", "CreateKey", "Decrypt", "DeleteAlias",
         "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation",
@@ -110,7 +111,7 @@ KEPT_SHAPE = {
 }
 KEPT_REF = {
     "shape", "location", "locationName", "flattened", "xmlAttribute", "xmlNamespace", "streaming",
-    "timestampFormat", "jsonvalue", "box", "idempotencyToken",
+    "timestampFormat", "jsonvalue", "box", "idempotencyToken", "queryName",
 }
 DROPPED = {
     "documentation", "deprecated", "deprecatedMessage", "deprecatedSince", "synthetic",

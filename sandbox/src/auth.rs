@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::wire::model::{self, Protocol};
 use crate::wire::text;
-use crate::world::{AwsError, Caller, Request, World};
+use crate::world::{AwsError, Caller, Request, Via, World};
 
 /// How far a request's date may be from the time of its arrival.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -93,6 +93,7 @@ impl Problem {
             ),
         };
         let (code, status) = match protocol {
+            Protocol::Ec2 => return self.error_of_ec2(),
             Protocol::RestXml | Protocol::Query => (xml_code, 403),
             Protocol::RestJson => (json_code, 403),
             Protocol::Json | Protocol::RpcV2Cbor => (json_code, 400),
@@ -101,6 +102,25 @@ impl Problem {
             code: code.to_owned(),
             message,
             status: Some(status),
+        }
+    }
+}
+
+impl Problem {
+    /// EC2 says only whether the time is over
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>).
+    fn error_of_ec2(&self) -> AwsError {
+        let (code, status, message) = match self {
+            Self::Expired => ("RequestExpired", 400, "Request has expired."),
+            Self::Missing | Self::Incomplete(_) | Self::UnknownKey | Self::Signature(_) => (
+                "AuthFailure",
+                401,
+                "AWS was not able to validate the provided access credentials",
+            ),
+        };
+        AwsError {
+            status: Some(status),
+            ..AwsError::new(code, message)
         }
     }
 }
@@ -223,7 +243,7 @@ pub fn authenticate(
 ) -> Result<Caller, Problem> {
     let (secret, caller) = secret_of(world, now, claim)?;
     check_time(world, now, claim)?;
-    check_scope(claim)?;
+    check_scope(claim, &request.host)?;
     let canonical = signature::canonical_request(claim, request)?;
     let to_sign = signature::string_to_sign(claim, &canonical);
     if signature::signature(&secret, claim, &to_sign) == claim.signature {
@@ -247,6 +267,7 @@ fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Ca
         user_id: account.to_owned(),
         region: claim.region.clone(),
         now,
+        source: Via::Host.source(),
     };
     if let Some(session) = world.sts.session(id) {
         // A token of another session, or none, is as unknown as a wrong key.
@@ -262,6 +283,7 @@ fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Ca
             user_id: session.user_id.clone(),
             region: claim.region.clone(),
             now,
+            source: Via::Host.source(),
         };
         return Ok((session.secret.clone(), caller));
     }
@@ -276,6 +298,7 @@ fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Ca
             user_id: key.user_id.clone(),
             region: claim.region.clone(),
             now,
+            source: Via::Host.source(),
         };
         return Ok((key.secret.clone(), caller));
     }
@@ -346,8 +369,10 @@ fn check_time(world: &World, now: Timestamp, claim: &Claim) -> Result<(), Proble
     )))
 }
 
-/// The scope's region must exist in form, and be us-east-1 for the services with one endpoint.
-fn check_scope(claim: &Claim) -> Result<(), Problem> {
+/// The scope's region must exist in form, and be us-east-1 for the services with one endpoint. A
+/// client that calls STS by its name must have signed for the region of that name, which is us-east-1
+/// for the global one.
+fn check_scope(claim: &Claim, host: &str) -> Result<(), Problem> {
     let Some(model) = model::signed_as(&claim.service) else {
         return Ok(()); // The router refuses the service by name.
     };
@@ -357,6 +382,16 @@ fn check_scope(claim: &Claim) -> Result<(), Problem> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !plausible || (model.global && claim.region != "us-east-1") {
+        return Err(Problem::Signature(
+            "Credential should be scoped to a valid region. ".to_owned(),
+        ));
+    }
+    let of_host = match host.strip_prefix("sts.").filter(|_| claim.service == "sts") {
+        Some("amazonaws.com") => Some("us-east-1"),
+        Some(rest) => rest.strip_suffix(".amazonaws.com"),
+        None => None,
+    };
+    if of_host.is_some_and(|region| region != claim.region) {
         return Err(Problem::Signature(
             "Credential should be scoped to a valid region. ".to_owned(),
         ));

@@ -59,6 +59,7 @@ impl Bench {
             user_id: "AIDA".into(),
             region: "us-east-1".into(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            source: crate::world::Via::Host.source(),
         };
         Self {
             world: World::new(1, profile),

@@ -13,7 +13,9 @@ use crate::wire::{self, Call, Unrouted};
 use crate::world::{
     AwsError, Caller, Effect, Invocation, Operation, Ran, Request, Response, Via, Waiting, World,
 };
-use crate::{apigateway, auth, cloudwatch, iam, kms, lambda, limits, logs, route53, sts, tagging};
+use crate::{
+    apigateway, auth, cloudwatch, ec2, iam, kms, lambda, limits, logs, route53, sts, tagging,
+};
 
 /// A request, read as far as it can be without the world.
 #[derive(Debug)]
@@ -114,7 +116,11 @@ impl<'a> Arrived<'a> {
             Ok(call) => Some(call.model),
             Err(unrouted) => unrouted.model,
         };
-        wire::error::write(model, self.protocol(), error, request_id)
+        let protocol = self.protocol();
+        if wire::wants_json(model, protocol, self.request) {
+            return wire::error::write_query_json(model, error, request_id);
+        }
+        wire::error::write(model, protocol, error, request_id)
     }
 
     /// Whether carrying it out may change the world.
@@ -136,6 +142,7 @@ fn operation(service: &str, name: &str) -> Option<&'static Operation> {
     match service {
         "apigateway" => apigateway::operation(name),
         "cloudwatch" => cloudwatch::operation(name),
+        "ec2" => ec2::operation(name),
         "iam" => iam::operation(name),
         "kms" => kms::operation(name),
         "lambda" => lambda::operation(name),
@@ -193,7 +200,6 @@ impl World {
 
     /// Carries out one call and says what became of it.
     pub fn answer(&mut self, now: Timestamp, via: Via, arrived: &Arrived<'_>) -> Answered {
-        let Via::Host = via;
         let request_id = self.random.uuid();
         let mut answered = Answered {
             response: Response {
@@ -207,7 +213,7 @@ impl World {
             error: None,
             wrote: false,
         };
-        match self.carry_out(now, arrived, &request_id, &mut answered) {
+        match self.carry_out((now, via), arrived, &request_id, &mut answered) {
             Ok(response) => answered.response = response,
             Err(error) => {
                 answered.response = arrived.refuse(&error, &request_id);
@@ -219,7 +225,7 @@ impl World {
 
     fn carry_out(
         &mut self,
-        now: Timestamp,
+        (now, via): (Timestamp, Via),
         arrived: &Arrived<'_>,
         request_id: &str,
         answered: &mut Answered,
@@ -228,8 +234,9 @@ impl World {
             .claim
             .as_ref()
             .map_err(|why| why.error(arrived.protocol()))?;
-        let caller = auth::authenticate(self, now, claim, arrived.request)
+        let mut caller = auth::authenticate(self, now, claim, arrived.request)
             .map_err(|why| why.error(arrived.protocol()))?;
+        caller.source = via.source();
         answered.caller = Some(caller.clone());
         let call = arrived
             .routed

@@ -23,6 +23,7 @@ use crate::apigateway;
 use crate::call::{Answered, Arrived};
 use crate::dns::Transport;
 use crate::fault::{Fault, FaultPlan, FaultSyntax, Rule, Selector};
+use crate::instance::{Family, metadata};
 use crate::invoke::{Invoker, Run};
 use crate::profile::Profile;
 use crate::record::{RecordError, Recorded, Recorder};
@@ -106,6 +107,57 @@ pub enum Broken {
     /// The call could not be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The instance does not run, or nothing is at this address for it.
+    #[error("no way leads there from this instance")]
+    NoWay,
+}
+
+/// Where a request comes from: by which way, and from which address AWS sees it come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    via: Via,
+    peer: IpAddr,
+}
+
+impl Origin {
+    const HOST: Self = Self {
+        via: Via::Host,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+
+    /// A way with an address of its own.
+    pub(crate) fn of(via: Via) -> Self {
+        let peer = via.source();
+        Self { via, peer }
+    }
+
+    /// A client at the door, by the address it comes from.
+    pub(crate) fn peer(peer: IpAddr) -> Self {
+        let via = Via::Host;
+        Self { via, peer }
+    }
+}
+
+/// Where a program sits that runs on an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The instance.
+    pub id: String,
+    /// The family of addresses it uses.
+    pub family: Family,
+    /// How far it is from the metadata: 1, or 2 in a container with a network of its own.
+    pub hops: u8,
+}
+
+impl Seat {
+    /// A program on the instance itself that uses IPv4.
+    pub fn on(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            family: Family::V4,
+            hops: 1,
+        }
+    }
 }
 
 /// A sandbox that cannot be opened.
@@ -241,8 +293,23 @@ impl Sandbox {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, Broken> {
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        match self.answer(peer, &of_http(request)).await {
+        let outcome = self.answer(Origin::HOST, &of_http(request)).await;
+        self.given(outcome).await
+    }
+
+    /// As [`Self::exchange`], from an instance: of its metadata, or through its way out.
+    pub async fn exchange_from(
+        &self,
+        seat: &Seat,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, Broken> {
+        let outcome = self.answer_instance(seat, &of_http(request)).await;
+        self.given(outcome).await
+    }
+
+    /// An outcome as an in-process caller gets it.
+    async fn given(&self, outcome: Outcome) -> Result<http::Response<Bytes>, Broken> {
+        match outcome {
             Outcome::Answer(response, delay) => {
                 if !delay.is_zero() {
                     // A clock that could not be stored is told by the next write.
@@ -256,13 +323,39 @@ impl Sandbox {
         }
     }
 
-    /// Carries out a request of a client at `peer` to its end; functions run.
-    pub(crate) async fn answer(&self, peer: IpAddr, request: &Request) -> Outcome {
+    /// Carries out a request that a program on an instance sends.
+    pub(crate) async fn answer_instance(&self, seat: &Seat, request: &Request) -> Outcome {
+        if metadata::is_metadata(&request.path) {
+            return match seat.family {
+                // The service's IPv6 address has to be switched on (HttpProtocolIpv6), and nothing
+                // here does.
+                Family::V6 => Outcome::Break(Broken::NoWay),
+                Family::V4 => self.lock().metadata(seat, request),
+            };
+        }
+        // What belongs to the sandbox itself is of another world than an instance's.
+        if request.path.starts_with("/_spore/") {
+            return Outcome::Break(Broken::NoWay);
+        }
+        let source = self.lock().world.way_out(&seat.id, seat.family);
+        match source {
+            None => Outcome::Break(Broken::NoWay),
+            Some(source) => {
+                self.answer(Origin::of(Via::Instance(source)), request)
+                    .await
+            }
+        }
+    }
+
+    /// Carries out a request of a client to its end; functions run.
+    pub(crate) async fn answer(&self, origin: Origin, request: &Request) -> Outcome {
         let outcome = {
             let mut inner = self.lock();
-            match inner.execute(peer, request) {
+            match inner.execute(origin.peer, request) {
                 Some(outcome) => outcome,
-                None => inner.deliver(request).unwrap_or_else(Outcome::Break),
+                None => inner
+                    .deliver(origin.via, request)
+                    .unwrap_or_else(Outcome::Break),
             }
         };
         match outcome {
@@ -273,7 +366,8 @@ impl Sandbox {
 
     /// Carries out a request, with its faults, its record and its storing.
     pub fn deliver(&self, request: &Request) -> Outcome {
-        self.lock().deliver(request).unwrap_or_else(Outcome::Break)
+        let outcome = self.lock().deliver(Via::Host, request);
+        outcome.unwrap_or_else(Outcome::Break)
     }
 
     /// Runs the function that a request waits for, and answers it.
@@ -444,7 +538,7 @@ impl Inner {
         Ok(())
     }
 
-    fn deliver(&mut self, request: &Request) -> Result<Outcome, Broken> {
+    fn deliver(&mut self, via: Via, request: &Request) -> Result<Outcome, Broken> {
         if self.crashed {
             return Err(Broken::Crashed);
         }
@@ -479,7 +573,7 @@ impl Inner {
                 let id = self.world.random.uuid();
                 Answered::refused(arrived.refuse(error, &id), error.clone())
             }
-            None => self.carry_out(now, &arrived),
+            None => self.carry_out((now, via), &arrived),
         };
         if let Some(invocation) = answered.invocation.take() {
             // The rest of its faults strike when the function has run. It runs once: a repeated
@@ -493,7 +587,7 @@ impl Inner {
         }
         if plan.repeat {
             line(Some(&answered), &mut self.recorder, self.calls)?;
-            answered = self.carry_out(now, &arrived);
+            answered = self.carry_out((now, via), &arrived);
         }
         line(Some(&answered), &mut self.recorder, self.calls)?;
         if plan.crash_after {
@@ -523,6 +617,21 @@ impl Inner {
             }))),
             Effect::Silence => Some(Outcome::Hang),
             Effect::Die => Some(Outcome::Break(self.crash())),
+        }
+    }
+
+    /// Answers for an instance's metadata: no AWS operation either.
+    fn metadata(&mut self, seat: &Seat, request: &Request) -> Outcome {
+        let now = self.now();
+        let Some(told) = self.world.metadata(now, &seat.id, seat.hops, request) else {
+            return Outcome::Break(Broken::NoWay);
+        };
+        match told.response {
+            None => Outcome::Hang,
+            Some(response) if told.wrote => {
+                Outcome::Answer(self.stored_first(now, response), Duration::ZERO)
+            }
+            Some(response) => Outcome::Answer(response, Duration::ZERO),
         }
     }
 
@@ -594,8 +703,8 @@ impl Inner {
     }
 
     /// Carries out a call and stores what it wrote before anybody sees the answer.
-    fn carry_out(&mut self, now: Timestamp, arrived: &Arrived<'_>) -> Answered {
-        let mut answered = self.world.answer(now, Via::Host, arrived);
+    fn carry_out(&mut self, (now, via): (Timestamp, Via), arrived: &Arrived<'_>) -> Answered {
+        let mut answered = self.world.answer(now, via, arrived);
         if answered.wrote
             && let Err(error) = self.save(now)
         {

@@ -93,6 +93,10 @@ fn bucket_of(service: &str, operation: &str) -> Option<(&'static str, Rate)> {
         ("lambda", "GetPolicy") => (per_action, rate(15.0, 15.0)),
         ("lambda", _) => ("control plane", rate(15.0, 15.0)),
         ("sts", _) => ("all", rate(600.0, 600.0)),
+        // "Request token bucket sizes and refill rates" of the EC2 API's guide: tags, and
+        // non-mutating calls as long as they have a filter or an id.
+        ("ec2", "CreateTags") => (per_action, rate(100.0, 10.0)),
+        ("ec2", _) => (per_action, rate(100.0, 20.0)),
         _ => return None,
     };
     Some(found)
@@ -142,7 +146,13 @@ pub fn throttled(model: &Model, protocol: Protocol) -> AwsError {
         ),
         ("apigateway", _) => AwsError::new("TooManyRequestsException", "Too Many Requests"),
         ("lambda", _) => AwsError::new("TooManyRequestsException", "Rate exceeded"),
-        (_, Protocol::RestXml | Protocol::Query) => AwsError::new("Throttling", "Rate exceeded"),
+        ("ec2", _) => AwsError {
+            status: Some(503),
+            ..AwsError::new("RequestLimitExceeded", "Request limit exceeded.")
+        },
+        (_, Protocol::RestXml | Protocol::Query | Protocol::Ec2) => {
+            AwsError::new("Throttling", "Rate exceeded")
+        }
         (_, Protocol::Json | Protocol::RestJson | Protocol::RpcV2Cbor) => {
             AwsError::new("ThrottlingException", "Rate exceeded")
         }

@@ -16,6 +16,7 @@ mod pattern;
 mod principal;
 
 pub use document::{Kind, Malformed, Policy};
+pub(crate) use pattern::Glob;
 pub(crate) use principal::role_of;
 
 use document::{Effect, Scope, Statement};

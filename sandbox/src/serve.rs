@@ -7,6 +7,9 @@
 //! |---|---|
 //! | `GET /_spore/info` | [`Info`]: who serves, since which offset, how to ask name servers |
 //! | `GET /_spore/root.key` | the root's trust anchor as a master file |
+//! | `GET /_spore/instances` | [`View`]s of all instances, with the URL of each one's listener |
+//! | `GET /_spore/identity-keys` | [`PublicKeys`] of identity documents by region |
+//! | `GET /_spore/identity-certificates` | the same as [`Certificates`] |
 //! | `POST /_spore/dns/ADDRESS` | a DNS message to the simulated name server of that address |
 //! | `POST /_spore/dns/ADDRESS/tcp` | the same over TCP: the answer is never truncated |
 //! | `POST /_spore/command` | a [`Command`] |
@@ -15,11 +18,16 @@
 //!
 //! Name servers are also reached through a resolver on a DNS port of its own ([`Info::resolver`]).
 //!
+//! The two routes of keys take `?region=NAME`; without it they tell those of all regions where there
+//! are instances.
+//!
 //! They answer callers on this machine only, and only under a loopback host name: a page in a browser
 //! that rebinds its own name to 127.0.0.1 (DNS rebinding) must not reset somebody's world.
+//!
+//! Functions and instances have listeners of their own ([`ways`]), so that the world knows where a
+//! request comes from.
 
-mod resolver;
-
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -39,10 +47,19 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::dns::{self, RegistrarAction, Transport};
-use crate::door::{Outcome, Sandbox, of_http, to_http};
+use crate::door::{Origin, Outcome, Sandbox, of_http, to_http};
+#[cfg(doc)]
+use crate::instance::{Certificates, PublicKeys};
+use crate::instance::{InstanceAction, View};
 use crate::invoke::process::ProcessInvoker;
 use crate::profile::Profile;
 use crate::store::{ServeInfo, StoreError};
+use crate::world::{Via, World};
+
+mod resolver;
+pub mod ways;
+
+use ways::Ways;
 
 /// Longest body taken: AWS's largest here is a Lambda zip of 50 MB, in base64.
 const BODY_BYTES_MAX: usize = 70 * 1024 * 1024;
@@ -139,6 +156,8 @@ pub enum Command {
         /// Whether it is tampered with from now on.
         tampered: bool,
     },
+    /// What somebody does with instances.
+    Instance(InstanceAction),
     /// Starts afresh.
     Reset,
 }
@@ -192,6 +211,10 @@ impl Command {
                 }),
                 Err(problem) => Ok(Err(problem)),
             },
+            Self::Instance(action) => {
+                let done = sandbox.with_world(|world, now| world.instance(now, action))?;
+                Ok(done.map(|views| told(&views)))
+            }
             Self::Reset => {
                 sandbox.reset()?;
                 sandbox.publish_anchor()?;
@@ -205,6 +228,15 @@ fn dns_name(text: &str) -> Result<dns::DnsName, String> {
     dns::DnsName::parse(text).map_err(|problem| format!("{text}: {problem}"))
 }
 
+/// Instances for people, a line each.
+fn told(views: &[View]) -> String {
+    if views.is_empty() {
+        return "there are no instances".to_owned();
+    }
+    let lines: Vec<String> = views.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
 /// A server that listens and has said so in its folder.
 #[derive(Debug)]
 pub struct Server {
@@ -213,6 +245,8 @@ pub struct Server {
     resolver: resolver::Port,
     latency: Duration,
     info: ServeInfo,
+    /// Where functions find AWS.
+    functions: TcpListener,
 }
 
 /// What every connection needs.
@@ -221,6 +255,18 @@ struct Shared {
     sandbox: Sandbox,
     latency: Duration,
     info: ServeInfo,
+    ways: Ways,
+}
+
+/// Whom a listener is for.
+#[derive(Debug, Clone)]
+enum Client {
+    /// Whoever is on this machine, or reaches it.
+    Anybody,
+    /// Functions.
+    Function,
+    /// The programs of an instance.
+    Instance(crate::door::Seat),
 }
 
 type Answer = http::Response<Full<Bytes>>;
@@ -274,9 +320,13 @@ impl Server {
         };
         sandbox.with_store(|store| store.map_or(Ok(()), |store| store.announce(&info)))?;
         sandbox.publish_anchor()?;
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let functions = TcpListener::bind(loopback).await.map_err(failed)?;
         if !sandbox.has_invoker() {
             // Functions call back here.
-            let invoker = ProcessInvoker::new(Some(info.url.clone()));
+            let endpoint = format!("http://{}", functions.local_addr().map_err(failed)?);
+            let keys = format!("{}/_spore/identity-keys", info.url);
+            let invoker = ProcessInvoker::new(Some(endpoint)).with_identity_keys(keys);
             sandbox.set_invoker(Arc::new(invoker));
         }
         Ok(Self {
@@ -285,6 +335,7 @@ impl Server {
             resolver: port,
             latency: options.latency,
             info,
+            functions,
         })
     }
 
@@ -299,17 +350,24 @@ impl Server {
             sandbox: self.sandbox,
             latency: self.latency,
             info: self.info,
+            ways: Ways::default(),
         };
+        shared.ways.reconcile(&shared);
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         let resolving = tokio::spawn(self.resolver.run(shared.sandbox.clone(), stopped.clone()));
+        // Functions go on calling while the requests that wait for them are finished.
+        let (stop_functions, functions_stopped) = watch::channel(());
+        let here = (shared.clone(), functions_stopped);
+        let functions = tokio::spawn(ways::listen(self.functions, Client::Function, here));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        connections.spawn(connection(stream, peer, shared.clone(), stopped.clone()));
+                        let here = (shared.clone(), stopped.clone());
+                        connections.spawn(connection(stream, (peer, Client::Anybody), here));
                     }
                     // Out of descriptors: those in use come back.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -318,11 +376,14 @@ impl Server {
             }
         }
         drop(self.listener);
+        shared.ways.close();
         drop(stop);
         let finish = async { while connections.join_next().await.is_some() {} };
         tokio::time::timeout(GRACE, finish).await.ok();
         tokio::time::timeout(GRACE, resolving).await.ok();
         shared.sandbox.stop_functions();
+        drop(stop_functions);
+        functions.await.ok();
         shared.sandbox.with_store(|store| {
             if let Some(store) = store {
                 store.withdraw();
@@ -333,12 +394,11 @@ impl Server {
 
 async fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
-    shared: Shared,
-    mut stopped: watch::Receiver<()>,
+    (peer, client): (SocketAddr, Client),
+    (shared, mut stopped): (Shared, watch::Receiver<()>),
 ) {
     stream.set_nodelay(true).ok();
-    let service = service_fn(|request| answer(request, peer, shared.clone()));
+    let service = service_fn(|request| answer(request, (peer, client.clone()), shared.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -356,7 +416,7 @@ async fn connection(
 
 async fn answer(
     request: http::Request<Incoming>,
-    peer: SocketAddr,
+    (peer, client): (SocketAddr, Client),
     shared: Shared,
 ) -> Result<Answer, BreakConnection> {
     let (parts, body) = request.into_parts();
@@ -368,11 +428,26 @@ async fn answer(
         Err(_) => return Err(BreakConnection),
     };
     let request = http::Request::from_parts(parts, body);
-    if let Some(route) = request.uri().path().strip_prefix("/_spore/") {
-        let route = route.to_owned();
-        return Ok(own(&route, &request, peer, &shared));
-    }
-    let outcome = shared.sandbox.answer(peer.ip(), &of_http(request)).await;
+    let outcome = match client {
+        Client::Anybody => {
+            if let Some(route) = request.uri().path().strip_prefix("/_spore/") {
+                let route = route.to_owned();
+                return Ok(own(&route, &request, peer, &shared));
+            }
+            let origin = Origin::peer(peer.ip());
+            shared.sandbox.answer(origin, &of_http(request)).await
+        }
+        Client::Function => {
+            let origin = Origin::of(Via::Function);
+            shared.sandbox.answer(origin, &of_http(request)).await
+        }
+        Client::Instance(seat) => {
+            shared
+                .sandbox
+                .answer_instance(&seat, &of_http(request))
+                .await
+        }
+    };
     match outcome {
         Outcome::Answer(response, delay) => {
             // Time is the host's here: what an in-process caller gets for free is really waited for.
@@ -418,6 +493,13 @@ fn own(route: &str, request: &http::Request<Bytes>, peer: SocketAddr, shared: &S
             let anchor = shared.sandbox.inspect(|world, _| world.root_anchor());
             text(StatusCode::OK, anchor.zone_file().trim_end())
         }
+        "instances" if request.method() == Method::GET => instances(shared),
+        "identity-keys" if request.method() == Method::GET => {
+            keys(request, shared, World::identity_keys)
+        }
+        "identity-certificates" if request.method() == Method::GET => {
+            keys(request, shared, World::identity_certificates)
+        }
         "command" if post => match serde_json::from_slice(request.body()) {
             Ok(command) => commanded(command, shared),
             Err(error) => refused(StatusCode::BAD_REQUEST, error.to_string()),
@@ -450,8 +532,62 @@ fn info(shared: &Shared) -> Info {
     })
 }
 
+/// All instances, with where each one's listener is.
+fn instances(shared: &Shared) -> Answer {
+    let done = shared
+        .sandbox
+        .with_world(|world, now| world.instance(now, InstanceAction::List));
+    match done {
+        Ok(Ok(views)) => json(StatusCode::OK, &shared.ways.with_urls(views)),
+        Ok(Err(message)) => refused(StatusCode::CONFLICT, message),
+        Err(error) => refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+    }
+}
+
+/// Keys of the region that the query names, or of all. They may have to be made and stored first.
+fn keys<K: Serialize>(
+    request: &http::Request<Bytes>,
+    shared: &Shared,
+    of: impl FnOnce(&mut World, Option<&str>) -> Option<BTreeMap<String, K>>,
+) -> Answer {
+    let query = request.uri().query().unwrap_or_default();
+    let only = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("region="));
+    match shared.sandbox.with_world(|world, _| of(world, only)) {
+        Ok(Some(keys)) => json(StatusCode::OK, &keys),
+        Ok(None) => refused(StatusCode::NOT_FOUND, "there is no such region".to_owned()),
+        Err(error) => refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+    }
+}
+
+/// What is done with instances, told with the listeners that they get by it.
+fn with_instances(
+    action: InstanceAction,
+    shared: &Shared,
+) -> Result<Result<String, String>, StoreError> {
+    let done = shared
+        .sandbox
+        .with_world(|world, now| world.instance(now, action))?;
+    shared.ways.reconcile(shared);
+    Ok(done.map(|views| told(&shared.ways.with_urls(views))))
+}
+
 fn commanded(command: Command, shared: &Shared) -> Answer {
-    match command.carry_out(&shared.sandbox) {
+    let done = match command {
+        Command::Instance(action) => with_instances(action, shared),
+        other @ (Command::Advance { .. }
+        | Command::Registrar(_)
+        | Command::ServerFault { .. }
+        | Command::Tamper { .. }
+        | Command::Reset) => {
+            let done = other.carry_out(&shared.sandbox);
+            // A new world has no instances.
+            shared.ways.reconcile(shared);
+            done
+        }
+    };
+    match done {
         Ok(Ok(message)) => json(StatusCode::OK, &CommandAnswer { message }),
         Ok(Err(message)) => refused(StatusCode::CONFLICT, message),
         Err(error) => refused(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
@@ -547,6 +683,7 @@ mod tests {
                 dns: format!("{url}/_spore/dns/"),
                 url,
             },
+            ways: Ways::default(),
         }
     }
 

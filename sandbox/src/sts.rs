@@ -142,6 +142,25 @@ impl World {
         self.open(principal, lasts, now).ok()
     }
 
+    /// Credentials of an instance's identity role
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html#ec2-instance-identity-roles>).
+    /// The guide prints the ARN with the service `iam`; GetCallerIdentity answers `sts`.
+    pub(crate) fn issue_identity(
+        &mut self,
+        account: &str,
+        instance: &str,
+        lasts: Duration,
+        now: Timestamp,
+    ) -> Option<Credentials> {
+        let principal = Principal {
+            account: account.to_owned(),
+            arn: format!("arn:aws:sts::{account}:assumed-role/{IDENTITY_ROLE}/{instance}"),
+            user_id: format!("{account}:{IDENTITY_ROLE}:{instance}"),
+            policy: None,
+        };
+        self.open(principal, lasts, now).ok()
+    }
+
     fn open(
         &mut self,
         principal: Principal,
@@ -185,6 +204,9 @@ impl World {
         Ok(credentials)
     }
 }
+
+/// Name of the role that every instance has. A colon is in no customer's role name.
+pub(crate) const IDENTITY_ROLE: &str = "aws:ec2-instance";
 
 /// The operation of a name.
 pub fn operation(name: &str) -> Option<&'static Operation> {

@@ -34,6 +34,8 @@ pub struct Call {
     pub operation: &'static OperationModel,
     /// The protocol the client chose.
     pub protocol: Protocol,
+    /// Whether the answer is to be JSON although the protocol writes XML.
+    pub as_json: bool,
     labels: rest::Labels,
 }
 
@@ -78,7 +80,7 @@ pub fn route(request: &Request, signed_for: Option<&str>) -> Result<Call, Unrout
     let (name, labels) = match protocol {
         Protocol::Json => (target(model, request), rest::Labels::new()),
         Protocol::RpcV2Cbor => (cbor_operation(model, request), rest::Labels::new()),
-        Protocol::Query => (action(request), rest::Labels::new()),
+        Protocol::Query | Protocol::Ec2 => (action(request), rest::Labels::new()),
         Protocol::RestXml | Protocol::RestJson => match matching(model, request) {
             Some((name, labels)) => (Some(name.to_owned()), labels),
             None => (None, rest::Labels::new()),
@@ -94,6 +96,7 @@ pub fn route(request: &Request, signed_for: Option<&str>) -> Result<Call, Unrout
             name,
             operation,
             protocol,
+            as_json: wants_json(Some(model), protocol, request),
             labels,
         }),
         None if model.refused.contains_key(&name) => Err(unsupported(
@@ -118,7 +121,7 @@ fn unsupported(model: Option<&'static Model>, protocol: Protocol, what: String) 
 /// A name that AWS does not know either.
 fn unknown(model: &'static Model, protocol: Protocol, name: &str) -> Unrouted {
     let code = match protocol {
-        Protocol::Query => "InvalidAction",
+        Protocol::Query | Protocol::Ec2 => "InvalidAction",
         Protocol::Json | Protocol::RpcV2Cbor | Protocol::RestXml | Protocol::RestJson => {
             "UnknownOperationException"
         }
@@ -162,6 +165,18 @@ fn service(request: &Request, signed_for: Option<&str>) -> Option<&'static Model
         model::models().find(|model| model.target_prefix.as_deref() == Some(prefix))
     });
     by_target.or_else(|| model::signed_as(request.host.split('.').next()?))
+}
+
+/// Whether an answer of the query protocol is to be JSON. STS writes it for who accepts nothing but
+/// that, which no SDK does; clients that prove their identity with GetCallerIdentity do
+/// (aws-iam-authenticator and Vault).
+pub fn wants_json(model: Option<&Model>, protocol: Protocol, request: &Request) -> bool {
+    protocol == Protocol::Query
+        && model.is_some_and(|model| model.service == "sts")
+        && request.header("accept").is_some_and(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default();
+            kind.trim().eq_ignore_ascii_case("application/json")
+        })
 }
 
 fn target(model: &Model, request: &Request) -> Option<String> {
@@ -221,7 +236,9 @@ pub fn decode(call: &Call, request: &Request) -> Result<Value, AwsError> {
         Protocol::RpcV2Cbor => {
             cbor::parse(&request.body).and_then(|body| json::read(model, shape, &body))
         }
-        Protocol::Query => form(request).and_then(|form| query::read(model, shape, &form)),
+        Protocol::Query | Protocol::Ec2 => {
+            form(request).and_then(|form| query::read(model, shape, &form))
+        }
         Protocol::RestXml | Protocol::RestJson => decode_rest(call, shape, request),
     };
     value.map_err(|why| malformed(call, &why))
@@ -301,6 +318,7 @@ fn malformed(call: &Call, why: &str) -> AwsError {
     match call.protocol {
         Protocol::RestXml => AwsError::new("InvalidInput", format!("Invalid XML ; {why}")),
         Protocol::Query => AwsError::new("MalformedInput", why),
+        Protocol::Ec2 => AwsError::new("InvalidParameterValue", why),
         Protocol::Json | Protocol::RestJson | Protocol::RpcV2Cbor => {
             AwsError::new("SerializationException", why)
         }
@@ -312,15 +330,25 @@ pub fn validate(call: &Call, input: &Value) -> Result<(), AwsError> {
     let Some(side) = &call.operation.input else {
         return Ok(());
     };
-    let problems = check::constraints(call.model, call.model.shape(&side.shape), input);
+    let shape = call.model.shape(&side.shape);
+    let problems = check::constraints(call.model, shape, input);
     if problems.is_empty() {
         return Ok(());
+    }
+    let mut missing = shape
+        .required
+        .iter()
+        .filter(|name| input.get(name.as_str()).is_none());
+    if let (Protocol::Ec2, Some(name)) = (call.protocol, missing.next()) {
+        let message = format!("The request must contain the parameter {name}");
+        return Err(AwsError::new("MissingParameter", message));
     }
     // The code by which each service calls a violated constraint.
     let code = match call.model.service.as_str() {
         "route53" => "InvalidInput",
         "apigateway" => "BadRequestException",
         "logs" | "resourcegroupstaggingapi" => "InvalidParameterException",
+        "ec2" => "InvalidParameterValue",
         _ if call.protocol == Protocol::Query => "ValidationError",
         _ => "ValidationException",
     };
@@ -365,9 +393,17 @@ pub fn encode(call: &Call, output: &Value, request_id: &str) -> Result<Response,
                 .map(|shape| cbor::write(call.model, shape, output))
                 .unwrap_or_default()
         }
+        Protocol::Query if call.as_json => {
+            headers.push(("content-type".into(), "application/json".into()));
+            query_as_json(call, shape, map, request_id)
+        }
         Protocol::Query => {
             headers.push(("content-type".into(), "text/xml".into()));
             encode_query(call, shape, map, request_id)
+        }
+        Protocol::Ec2 => {
+            headers.push(("content-type".into(), "text/xml;charset=UTF-8".into()));
+            encode_ec2(call, shape, map, request_id)
         }
         Protocol::RestXml | Protocol::RestJson => match shape {
             None => Vec::new(),
@@ -384,6 +420,50 @@ pub fn encode(call: &Call, output: &Value, request_id: &str) -> Result<Response,
         headers,
         body,
     })
+}
+
+/// The elements of an XML answer as members of JSON objects.
+fn query_as_json(
+    call: &Call,
+    shape: Option<&Shape>,
+    map: &Map<String, Value>,
+    request_id: &str,
+) -> Vec<u8> {
+    let name = call.name;
+    let mut response = Map::new();
+    if let Some(shape) = shape {
+        let result = json::write_members(call.model, shape, map);
+        response.insert(format!("{name}Result"), Value::Object(result));
+    }
+    response.insert(
+        "ResponseMetadata".into(),
+        serde_json::json!({ "RequestId": request_id }),
+    );
+    serde_json::json!({ format!("{name}Response"): response })
+        .to_string()
+        .into_bytes()
+}
+
+/// EC2 writes the members into the response itself, and `return` where there are none.
+fn encode_ec2(
+    call: &Call,
+    shape: Option<&Shape>,
+    map: &Map<String, Value>,
+    request_id: &str,
+) -> Vec<u8> {
+    let name = call.name;
+    // botocore's model lacks the slash that AWS's answers end their namespace with.
+    let namespace = call.model.xml_namespace.as_deref().unwrap_or_default();
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{name}Response xmlns=\"{namespace}/\">\
+         <requestId>{request_id}</requestId>"
+    );
+    match shape {
+        Some(shape) => xml::write_members(call.model, shape, map, &mut out),
+        None => out.push_str("<return>true</return>"),
+    }
+    out.push_str(&format!("</{name}Response>"));
+    out.into_bytes()
 }
 
 fn encode_query(

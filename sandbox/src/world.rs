@@ -4,6 +4,7 @@
 //! knows no clock: the time of a call is an argument.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    apigateway, blobs::Blobs, cloudwatch, dns, iam, kms, lambda, limits, logs, profile::Profile,
-    route53, sts, tagging,
+    apigateway, blobs::Blobs, cloudwatch, dns, iam, instance, kms, lambda, limits, logs,
+    profile::Profile, route53, sts, tagging,
 };
 
 /// One HTTP request as a door received it.
@@ -53,12 +54,31 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Where a request came from. Instances and functions follow with the updater.
+/// Where a request came from, as the door knows it: nothing in a request says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// The operator's machine.
     Host,
+    /// An instance, by the public address that its requests leave with.
+    Instance(IpAddr),
+    /// A function, by an address of Lambda's.
+    Function,
 }
+
+impl Via {
+    /// The source address that AWS sees.
+    pub fn source(self) -> IpAddr {
+        match self {
+            Self::Host => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Self::Instance(address) => address,
+            Self::Function => FUNCTION_ADDRESS,
+        }
+    }
+}
+
+/// The address that functions without a VPC leave with: at AWS one of many, here always the same one of
+/// a block that EC2 has in us-east-1.
+pub const FUNCTION_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(3, 80, 0, 1));
 
 /// A run of a function that the world asks for. The world cannot run programs: whoever holds the
 /// door does, and hands the outcome to [`World::resume`].
@@ -124,6 +144,8 @@ pub struct Caller {
     pub region: String,
     /// World time of the call.
     pub now: Timestamp,
+    /// The address the call comes from, which is `aws:SourceIp`.
+    pub source: IpAddr,
 }
 
 /// One action on some resources that a call needs to be allowed (for policy evaluation).
@@ -231,6 +253,9 @@ pub struct World {
     pub cloudwatch: cloudwatch::State,
     /// Sessions that STS issued.
     pub sts: sts::State,
+    /// Instances, and the keys their identity documents are signed with.
+    #[serde(default)]
+    pub instances: instance::State,
     /// What the tagging API has seen so far.
     pub tagging: tagging::State,
     /// Root, TLDs and external parents: what registrars and hostmasters did.
@@ -268,6 +293,7 @@ impl World {
             apigateway: apigateway::State::default(),
             cloudwatch: cloudwatch::State::default(),
             sts: sts::State::default(),
+            instances: instance::State::default(),
             tagging: tagging::State::default(),
             dns: dns::State::new(seed),
             limits: limits::State::default(),

@@ -18,7 +18,7 @@ SERVICES = {
     "apigateway": ("apigateway", ["DELETE", "GET", "PATCH", "POST", "PUT", "AddCertificateToDomain",
                                   "RemoveCertificateFromDomain", "SetWebACL", "UpdateRestApiPolicy"]),
     "cloudwatch": ("cloudwatch", []),
-    "ec2": (None, ["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces",
+    "ec2": ("ec2", ["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces",
                    "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs"]),
     "execute-api": (None, ["Invoke"]),
     "iam": ("iam", ["CreateServiceLinkedRole", "PassRole", "TagPolicy", "TagUser"]),

@@ -20,6 +20,7 @@ from boto3_cases.functions import Functions
 from boto3_cases.gateway import Gateway
 from boto3_cases.gateway_data import GatewayData
 from boto3_cases.iam import Iam, Roles, Simulation
+from boto3_cases.instances import Instances
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -79,6 +80,7 @@ class Completeness(Case):
             ("route53", "ListHealthChecks", {}),
             ("sts", "GetAccessKeyInfo", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}),
             ("logs", "DescribeDestinations", {}),
+            ("ec2", "TerminateInstances", {"InstanceIds": ["i-0123456789abcdef0"]}),
             ("dynamodb", "ListTables", {}),
         ):
             with self.subTest(operation=operation):
@@ -128,6 +130,7 @@ def load_tests(loader, _tests, _pattern):
         Metrics,
         Filters,
         LogPolicies,
+        Instances,
         Serving,
         Completeness,
     )

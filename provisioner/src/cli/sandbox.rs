@@ -1,4 +1,4 @@
-//! `sandbox serve`, `reset`, `advance` and `registrar`.
+//! `sandbox serve`, `reset`, `advance`, `registrar` and `instance`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,13 @@ use anyhow::bail;
 use spore_sandbox::Profile;
 use spore_sandbox::dns::RegistrarAction;
 use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::instance::{InstanceAction, Launch, MetadataOptions};
 use spore_sandbox::serve::{self, Command, CommandAnswer, Server};
 use spore_sandbox::store::Store;
 
 use super::{
-    DEFAULT_SANDBOX, Exit, Global, ProfileArg, RegistrarCommand, SandboxCommand, output, variable,
+    DEFAULT_SANDBOX, Exit, Global, InstanceCommand, ProfileArg, RegistrarCommand, SandboxCommand,
+    output, variable,
 };
 use crate::target::{self, Target};
 
@@ -57,6 +59,43 @@ pub async fn run(global: &Global, command: SandboxCommand) -> anyhow::Result<Exi
         SandboxCommand::Registrar { action } => {
             carry_out(dir, Command::Registrar(registrar(action))).await
         }
+        SandboxCommand::Instance { action } => {
+            carry_out(dir, Command::Instance(instance(action))).await
+        }
+    }
+}
+
+fn instance(command: InstanceCommand) -> InstanceAction {
+    match command {
+        InstanceCommand::Start { id: Some(id), .. } => InstanceAction::Start { id },
+        InstanceCommand::Start {
+            id: None,
+            tag,
+            account,
+            region,
+            no_public,
+            ipv6,
+            metadata_tags,
+            no_metadata,
+            hop_limit,
+            role,
+        } => InstanceAction::Launch(Launch {
+            account,
+            region,
+            tags: tag.into_iter().collect(),
+            public: !no_public,
+            ipv6,
+            options: MetadataOptions {
+                endpoint: !no_metadata,
+                tokens_required: true,
+                hop_limit,
+                tags: metadata_tags,
+            },
+            role,
+        }),
+        InstanceCommand::Stop { id } => InstanceAction::Stop { id },
+        InstanceCommand::Terminate { id } => InstanceAction::Terminate { id },
+        InstanceCommand::List => InstanceAction::List,
     }
 }
 

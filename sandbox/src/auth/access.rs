@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::instance;
 use crate::policy::evaluation::{
-    Identity, Owner, Policies, Refusal, Resource, ResourceLayer, Role,
+    Identity, Layer, Owner, Policies, Refusal, Resource, ResourceLayer, Role,
 };
 use crate::policy::{Context, Kind, Policy, Principal, Question, Verdict, role_of};
 use crate::wire::model::{self, Protocol};
@@ -18,6 +19,12 @@ use crate::world::{AwsError, Caller, Need, World};
 pub fn authorize(world: &World, caller: &Caller, needs: &[Need]) -> Result<(), AwsError> {
     if needs.is_empty() {
         return Ok(());
+    }
+    if instance::is_identity_role(&caller.arn) {
+        // "Instance identity roles" of EC2's guide: no policy applies to them, and what else than
+        // GetCallerIdentity, which needs nothing, a few of AWS's own agents may do is not for others.
+        let need = &needs[0];
+        return Err(refused(caller, need, &Refusal::NotAllowed(Layer::Identity)));
     }
     let requester = Requester::of(world, caller);
     needs.iter().try_for_each(|need| {
@@ -46,6 +53,17 @@ pub(crate) fn spelt(error: AwsError, protocol: Protocol) -> AwsError {
     }
     let (code, status) = match protocol {
         Protocol::RestXml | Protocol::Query => (DENIED, 403),
+        Protocol::Ec2 => {
+            // AWS adds an encoded copy of the message for writes, which nobody here can decode.
+            return AwsError {
+                code: "UnauthorizedOperation".to_owned(),
+                message: format!(
+                    "You are not authorized to perform this operation. {}",
+                    error.message
+                ),
+                status: Some(403),
+            };
+        }
         Protocol::RestJson => ("AccessDeniedException", 403),
         Protocol::Json | Protocol::RpcV2Cbor => ("AccessDeniedException", 400),
     };
@@ -151,12 +169,14 @@ fn check_form(caller: &Caller, need: &Need) -> Result<(), AwsError> {
     ))
 }
 
-/// AWS's refusal. Most services name `*` where an action supports no resource; Route 53 does not.
+/// AWS's refusal. Most services name `*` where an action supports no resource; Route 53 and EC2 do
+/// not.
 fn refused(caller: &Caller, need: &Need, refusal: &Refusal) -> AwsError {
     let Need {
         action, resource, ..
     } = need;
-    let on = if resource == "*" && action.starts_with("route53:") {
+    let names_no_star = action.starts_with("route53:") || action.starts_with("ec2:");
+    let on = if resource == "*" && names_no_star {
         String::new()
     } else {
         format!(" on resource: {resource}")
@@ -304,8 +324,7 @@ impl<'a> Requester<'a> {
 
 /// Condition keys of every request
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>). Absent
-/// are those of organisations, VPC endpoints, sources of other services and federation. A request
-/// that says nothing else comes from this machine.
+/// are those of organisations, VPC endpoints, sources of other services and federation.
 fn caller_context(caller: &Caller, role_arn: Option<&str>) -> Context {
     let Caller { account, arn, .. } = caller;
     let user = arn.strip_prefix(&format!("arn:aws:iam::{account}:user/"));
@@ -321,7 +340,7 @@ fn caller_context(caller: &Caller, role_arn: Option<&str>) -> Context {
         ("aws:PrincipalIsAWSService", "false"),
         ("aws:RequestedRegion", &caller.region),
         ("aws:SecureTransport", "true"),
-        ("aws:SourceIp", "127.0.0.1"),
+        ("aws:SourceIp", &caller.source.to_string()),
         ("aws:ViaAWSService", "false"),
         ("aws:userid", &caller.user_id),
     ]);

@@ -36,6 +36,8 @@ const START_MAX: Duration = Duration::from_secs(10);
 pub struct ProcessInvoker {
     /// Where AWS is for them.
     endpoint: Option<String>,
+    /// Where the public keys of identity documents are told, which at AWS are known beforehand.
+    identity_keys: Option<String>,
     inner: Mutex<Inner>,
 }
 
@@ -99,8 +101,17 @@ impl ProcessInvoker {
     pub fn new(endpoint: Option<String>) -> Self {
         Self {
             endpoint,
+            identity_keys: None,
             inner: Mutex::default(),
         }
+    }
+
+    /// Tells functions a URL where this world's keys of identity documents are, in the variable
+    /// `SPORE_SANDBOX_IDENTITY_KEYS`.
+    #[must_use]
+    pub fn with_identity_keys(mut self, url: String) -> Self {
+        self.identity_keys = Some(url);
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -186,20 +197,23 @@ impl ProcessInvoker {
         }
         let api = RuntimeApi::listen().await.map_err(failed)?;
         let log = root.join(format!("{}.log", run.environment));
-        let child = start(run, &task, &log, (&api, self.endpoint.as_deref()))
-            .await
-            .map_err(|error| {
-                let why = match error.raw_os_error() {
-                    Some(code) if code == rustix::io::Errno::NOEXEC.raw_os_error() => {
-                        "exec format error".to_owned()
-                    }
-                    Some(_) | None => error.to_string(),
-                };
-                (
-                    "Runtime.InvalidEntrypoint",
-                    format!("fork/exec /var/task/bootstrap: {why}"),
-                )
-            })?;
+        let places = Places {
+            api: &api,
+            endpoint: self.endpoint.as_deref(),
+            identity_keys: self.identity_keys.as_deref(),
+        };
+        let child = start(run, &task, &log, &places).await.map_err(|error| {
+            let why = match error.raw_os_error() {
+                Some(code) if code == rustix::io::Errno::NOEXEC.raw_os_error() => {
+                    "exec format error".to_owned()
+                }
+                Some(_) | None => error.to_string(),
+            };
+            (
+                "Runtime.InvalidEntrypoint",
+                format!("fork/exec /var/task/bootstrap: {why}"),
+            )
+        })?;
         let process = Process {
             child,
             api,
@@ -335,14 +349,16 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
+/// Where a bootstrap finds what it needs.
+struct Places<'a> {
+    api: &'a RuntimeApi,
+    endpoint: Option<&'a str>,
+    identity_keys: Option<&'a str>,
+}
+
 /// Starts a bootstrap with Lambda's environment and nothing of ours
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
-async fn start(
-    run: &Run,
-    task: &Path,
-    log: &Path,
-    (api, endpoint): (&RuntimeApi, Option<&str>),
-) -> io::Result<Child> {
+async fn start(run: &Run, task: &Path, log: &Path, places: &Places<'_>) -> io::Result<Child> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(0o600);
     let out = options.open(log)?;
@@ -353,15 +369,18 @@ async fn start(
         .env("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin")
         .env("LANG", "en_US.UTF-8")
         .env("TZ", ":UTC");
-    if let Some(endpoint) = endpoint {
+    if let Some(endpoint) = places.endpoint {
         command.env("AWS_ENDPOINT_URL", endpoint);
+    }
+    if let Some(url) = places.identity_keys {
+        command.env("SPORE_SANDBOX_IDENTITY_KEYS", url);
     }
     command
         .envs(&run.variables)
         .env("_HANDLER", &run.handler)
         .env("LAMBDA_TASK_ROOT", task)
         .env("LAMBDA_RUNTIME_DIR", "/var/runtime")
-        .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+        .env("AWS_LAMBDA_RUNTIME_API", places.api.address.to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", &run.function)
         .env("AWS_LAMBDA_FUNCTION_VERSION", &run.version)
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", run.memory_mb.to_string())

@@ -158,6 +158,7 @@ mod tests {
             user_id: "123456789012".into(),
             region: "us-east-1".into(),
             now: jiff::Timestamp::UNIX_EPOCH,
+            source: crate::world::Via::Host.source(),
         }
     }
 

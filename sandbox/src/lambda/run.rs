@@ -22,7 +22,7 @@ use super::{State, arn_of, logging};
 use crate::cloudwatch;
 use crate::invoke::{Run, Secrets};
 use crate::sts;
-use crate::world::{AwsError, Caller, Invocation, Ran, World};
+use crate::world::{AwsError, Caller, Invocation, Ran, Via, World};
 
 /// "The invocation payload: 6 MB each for request and response, synchronous"
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
@@ -418,5 +418,6 @@ fn lambda_itself(invocation: &Invocation, now: Timestamp) -> Caller {
         user_id: "lambda.amazonaws.com".into(),
         region: invocation.region.clone(),
         now,
+        source: Via::Host.source(),
     }
 }

@@ -34,6 +34,22 @@ pub(super) enum Case {
     Ignored,
 }
 
+/// A text with wildcards, for whoever has them outside policies with the same meaning.
+#[derive(Debug)]
+pub(crate) struct Glob(Pattern);
+
+impl Glob {
+    /// `*` is anything, `?` one character.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(Pattern::plain(text, Wild::Cards))
+    }
+
+    /// Whether a text is one that the pattern stands for; case matters.
+    pub(crate) fn fits(&self, text: &str) -> bool {
+        self.0.fits(text, Case::Matters)
+    }
+}
+
 impl Pattern {
     /// A pattern without variables.
     pub fn plain(text: &str, wild: Wild) -> Self {

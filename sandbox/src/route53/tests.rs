@@ -52,6 +52,7 @@ impl Bench {
             user_id: "AIDATEST".into(),
             region: "us-east-1".into(),
             now: self.now,
+            source: crate::world::Via::Host.source(),
         }
     }
 

@@ -17,6 +17,29 @@ fn name<'c>(model: Option<&'c Model>, protocol: Protocol, code: &'c str) -> (&'c
     }
 }
 
+/// Writes an error of the query protocol for who wants JSON.
+pub fn write_query_json(model: Option<&Model>, error: &AwsError, request_id: &str) -> Response {
+    let (of_model, fault) = model.map_or((400, false), |model| model.error_status(&error.code));
+    let status = error.status.unwrap_or(of_model);
+    let side = if fault || status >= 500 {
+        "Receiver"
+    } else {
+        "Sender"
+    };
+    let body = json!({
+        "Error": {"Code": error.code, "Message": error.message, "Type": side},
+        "RequestId": request_id,
+    });
+    Response {
+        status,
+        headers: vec![
+            ("x-amzn-requestid".to_owned(), request_id.to_owned()),
+            ("content-type".to_owned(), "application/json".to_owned()),
+        ],
+        body: body.to_string().into_bytes(),
+    }
+}
+
 /// Writes an error as a service answers it over a protocol.
 ///
 /// Route 53's InvalidChangeBatch is written like every other error, its messages in brackets inside
@@ -58,6 +81,17 @@ pub fn write(
                 "<?xml version=\"1.0\"?>\n<ErrorResponse{namespace}><Error><Type>{side}</Type>\
                  <Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId>\
                  </ErrorResponse>",
+                escape(&error.code),
+                escape(&error.message),
+            )
+            .into_bytes()
+        }
+        Protocol::Ec2 => {
+            headers.push(("content-type".into(), "text/xml;charset=UTF-8".into()));
+            format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{}\
+                 </Code><Message>{}</Message></Error></Errors><RequestID>{request_id}</RequestID>\
+                 </Response>",
                 escape(&error.code),
                 escape(&error.message),
             )

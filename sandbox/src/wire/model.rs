@@ -45,7 +45,7 @@ pub struct Model {
     pub shapes: BTreeMap<String, Shape>,
 }
 
-/// The five protocols of AWS's services. The set is closed; ec2's variant of query is not spoken.
+/// The protocols of AWS's services. The set is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Protocol {
     /// XML bodies, operation in method and path.
@@ -54,6 +54,10 @@ pub enum Protocol {
     /// Form parameters in, XML out.
     #[serde(rename = "query")]
     Query,
+    /// EC2's variant of query: lists without an element's name in, no result element out
+    /// (<https://smithy.io/2.0/aws/protocols/aws-ec2-query-protocol.html>).
+    #[serde(rename = "ec2")]
+    Ec2,
     /// JSON bodies, operation in `X-Amz-Target`.
     #[serde(rename = "json")]
     Json,
@@ -223,6 +227,9 @@ pub struct Ref {
     /// Name on the wire, if not the member's.
     #[serde(default)]
     pub location_name: Option<String>,
+    /// Name of the parameter in EC2's protocol, if not the one in XML with a capital letter.
+    #[serde(default)]
+    pub query_name: Option<String>,
     /// As [`Shape::flattened`].
     #[serde(default)]
     pub flattened: bool,
@@ -381,7 +388,7 @@ fn read(text: &str) -> Model {
 }
 
 /// Name, name in a credential scope, table.
-static TABLES: [(&str, &str, Table); 9] = [
+static TABLES: [(&str, &str, Table); 10] = [
     (
         "apigateway",
         "apigateway",
@@ -391,6 +398,11 @@ static TABLES: [(&str, &str, Table); 9] = [
         "cloudwatch",
         "monitoring",
         Table::new(|| read(include_str!("../../shapes/cloudwatch.json"))),
+    ),
+    (
+        "ec2",
+        "ec2",
+        Table::new(|| read(include_str!("../../shapes/ec2.json"))),
     ),
     (
         "iam",

@@ -1,10 +1,11 @@
-//! Form parameters of the query protocol: `Tags.member.1.Key=..`, read by shape.
+//! Form parameters of the query protocol, `Tags.member.1.Key=..`, and of EC2's variant of it,
+//! `Tag.1.Key=..`, read by shape.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::model::{Kind, Model, Shape};
+use super::model::{Kind, Model, Protocol, Ref, Shape};
 use super::text;
 use super::xml::{entry_of, member_of};
 
@@ -22,9 +23,10 @@ fn read_at(model: &Model, shape: &Shape, form: &Form, at: &str) -> Result<Option
             let mut map = Map::new();
             for (name, reference) in &shape.members {
                 let inner = model.shape(&reference.shape);
-                let mut wire = join(at, Shape::wire_name(name, reference));
-                let flat = reference.flattened || inner.flattened;
-                if let (true, Some(item)) = (flat, &inner.member) {
+                let is_ec2 = model.speaks(Protocol::Ec2);
+                let mut wire = join(at, &parameter(name, reference, is_ec2));
+                let flat = is_ec2 || reference.flattened || inner.flattened;
+                if let (true, false, Some(item)) = (flat, is_ec2, &inner.member) {
                     wire = join(at, item.location_name.as_deref().unwrap_or(name));
                 }
                 let value = match inner.kind {
@@ -61,6 +63,20 @@ fn read_at(model: &Model, shape: &Shape, form: &Form, at: &str) -> Result<Option
             .map(|text| text::read(shape.kind, text))
             .transpose(),
     }
+}
+
+/// A member's name as a parameter. EC2 spells the name in XML with a capital letter, unless it has
+/// another.
+fn parameter(name: &str, reference: &Ref, is_ec2: bool) -> String {
+    if !is_ec2 {
+        return Shape::wire_name(name, reference).to_owned();
+    }
+    if let Some(own) = &reference.query_name {
+        return own.clone();
+    }
+    let mut letters = Shape::wire_name(name, reference).chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn read_list(
@@ -140,6 +156,28 @@ mod tests {
 
     fn form(text: &str) -> Form {
         text::pairs(text).expect("valid").into_iter().collect()
+    }
+
+    #[test]
+    fn lists_of_ec2_are_flat_and_names_begin_with_a_capital() {
+        let ec2 = model("ec2").expect("served");
+        let value = read(
+            ec2,
+            ec2.shape("DescribeInstancesRequest"),
+            &form(
+                "InstanceId.1=i-b&InstanceId.2=i-a&Filter.1.Name=tag%3Aa&Filter.1.Value.1=x\
+                 &Filter.1.Value.2=y&MaxResults=5&DryRun=true",
+            ),
+        );
+        assert_eq!(
+            value,
+            Ok(serde_json::json!({
+                "InstanceIds": ["i-b", "i-a"],
+                "Filters": [{"Name": "tag:a", "Values": ["x", "y"]}],
+                "MaxResults": 5,
+                "DryRun": true,
+            }))
+        );
     }
 
     #[test]

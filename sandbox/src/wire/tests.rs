@@ -20,6 +20,7 @@ fn call(protocol: Protocol, uri: &str) -> Call {
         name,
         operation,
         protocol,
+        as_json: false,
         labels,
     }
 }

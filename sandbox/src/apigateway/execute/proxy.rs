@@ -92,6 +92,7 @@ pub(super) fn session(world: &World, exchange: &Exchange, role: &str) -> Option<
         user_id: "apigateway".into(),
         region: exchange.region.clone(),
         now: exchange.at,
+        source: exchange.peer,
     })
 }
 

@@ -12,6 +12,7 @@ fn caller(arn: &str) -> Caller {
         user_id: "AIDA".into(),
         region: "us-east-1".into(),
         now: "2026-01-15T12:00:00Z".parse().unwrap(),
+        source: crate::world::Via::Host.source(),
     }
 }
 

@@ -204,6 +204,7 @@ fn every_operation_needs_what_aws_says() {
         user_id: "123456789012".into(),
         region: "us-east-1".into(),
         now: noon(),
+        source: Via::Host.source(),
     };
     let mut problems = Vec::new();
     for model in models() {

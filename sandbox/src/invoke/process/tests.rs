@@ -63,7 +63,10 @@ fn run(script: &str, (id, environment): (&str, &str), event: &Value) -> Run {
 }
 
 fn invoker() -> Arc<ProcessInvoker> {
-    Arc::new(ProcessInvoker::new(Some("http://127.0.0.1:1".to_owned())))
+    Arc::new(
+        ProcessInvoker::new(Some("http://127.0.0.1:1".to_owned()))
+            .with_identity_keys("http://127.0.0.1:2/keys".to_owned()),
+    )
 }
 
 fn answer(ran: &Ran) -> Value {
@@ -96,6 +99,7 @@ async fn a_process_finds_lambdas_environment_and_nothing_of_ours() {
         ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
         ("AWS_SESSION_TOKEN", "token"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("SPORE_SANDBOX_IDENTITY_KEYS", "http://127.0.0.1:2/keys"),
         ("OWN", "1"),
     ] {
         assert_eq!(seen["env"][name], value, "{name}");
