@@ -37,8 +37,12 @@ pub trait Ports: Sync {
     /// change.
     fn change(&self, batch: &Batch) -> impl Future<Output = Result<String, Failure>> + Send;
 
-    /// Lists records of the stack's zone.
-    fn list(&self, start: &Start) -> impl Future<Output = Result<Page, Failure>> + Send;
+    /// Lists records of the stack's zone, at most so many.
+    fn list(
+        &self,
+        start: &Start,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page, Failure>> + Send;
 
     /// Asks EC2 about an instance. `None` is EC2's successful answer that there is no such instance.
     fn describe(

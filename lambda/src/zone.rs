@@ -102,7 +102,7 @@ impl RecordSet {
     }
 
     /// Whether the updater could have made it.
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         let types = [RecordType::A, RecordType::Aaaa, RecordType::Txt];
         self.is_plain && types.iter().any(|known| self.is_of(*known))
     }
