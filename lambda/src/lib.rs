@@ -20,6 +20,7 @@ pub mod event;
 pub mod handle;
 pub mod name;
 pub mod owner;
+pub mod proof;
 pub mod protocol;
 
 pub use answer::{Answer, Code};

@@ -85,9 +85,11 @@ mod region;
 pub mod sigv4;
 
 pub use answer::{AnswerProof, AnswerRefused, AnswerType, Outcome};
+pub(crate) use call::Signed;
 pub use call::{
     ACTION, Audience, CONTENT_TYPE, Call, Malformed, Nonce, SIGNED_HEADERS, SignedProof, SignedType,
 };
 pub use canonical::{Sha256, Update};
+pub(crate) use identity::is_instance_id;
 pub use identity::{Caller, Identity, NoIdentity, RoleArn, StsAnswer};
 pub use region::{Partition, REGIONS, Region};

@@ -133,8 +133,8 @@ impl StsAnswer {
             return Err(NoIdentity::Form);
         }
         let form = || NoIdentity::Form;
-        let mut leaves =
-            leaves(&self.body, "GetCallerIdentityResponse", References::Refused).ok_or_else(form)?;
+        let mut leaves = leaves(&self.body, "GetCallerIdentityResponse", References::Refused)
+            .ok_or_else(form)?;
         let mut leaf = |path: &str| leaves.remove(path).ok_or(NoIdentity::Form);
         let arn = leaf("GetCallerIdentityResult/Arn")?;
         let user_id = leaf("GetCallerIdentityResult/UserId")?;

@@ -79,16 +79,7 @@ impl Region {
 
     /// The partition it belongs to.
     pub fn partition(self) -> Partition {
-        // AWS names regions after their partition (botocore, endpoints.json, `regionRegex`).
-        if self.0.starts_with("cn-") {
-            Partition::China
-        } else if self.0.starts_with("us-gov-") {
-            Partition::GovCloud
-        } else if self.0.starts_with("eusc-") {
-            Partition::EuropeanSovereign
-        } else {
-            Partition::Aws
-        }
+        Partition::of_region(self.0)
     }
 
     /// The host of its STS. Always the regional one: where a region must be opted into, no other
@@ -99,6 +90,20 @@ impl Region {
 }
 
 impl Partition {
+    /// Of the region of this name, listed or not.
+    pub fn of_region(name: &str) -> Self {
+        // AWS names regions after their partition (botocore, endpoints.json, `regionRegex`).
+        if name.starts_with("cn-") {
+            Self::China
+        } else if name.starts_with("us-gov-") {
+            Self::GovCloud
+        } else if name.starts_with("eusc-") {
+            Self::EuropeanSovereign
+        } else {
+            Self::Aws
+        }
+    }
+
     /// The partition that ARNs write so.
     pub fn named(name: &str) -> Option<Self> {
         [
@@ -160,7 +165,14 @@ mod tests {
         for region in REGIONS {
             assert_eq!(Region::named(region).unwrap().name(), region);
         }
-        for other in ["", "us-east-9", "US-EAST-1", "us-east-1.evil", "us-east-1 ", "aws-global"] {
+        for other in [
+            "",
+            "us-east-9",
+            "US-EAST-1",
+            "us-east-1.evil",
+            "us-east-1 ",
+            "aws-global",
+        ] {
             assert_eq!(Region::named(other), None, "{other}");
         }
     }

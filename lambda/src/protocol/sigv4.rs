@@ -96,7 +96,11 @@ impl Request<'_> {
     /// The value of `authorization`.
     pub fn authorization(&self, credentials: &Credentials, scope: &Scope<'_>) -> String {
         let signature = scope.signature(&credentials.secret, &self.canonical());
-        scope.header(&credentials.access_key_id, &self.signed_headers(), &signature)
+        scope.header(
+            &credentials.access_key_id,
+            &self.signed_headers(),
+            &signature,
+        )
     }
 
     /// Names in lower case, values without superfluous spaces.
@@ -131,7 +135,12 @@ impl Scope<'_> {
 
     /// `20261122/us-east-1/sts/aws4_request`
     fn text(&self) -> String {
-        format!("{}/{}/{}/aws4_request", self.day(), self.region, self.service)
+        format!(
+            "{}/{}/{}/aws4_request",
+            self.day(),
+            self.region,
+            self.service
+        )
     }
 
     /// The text that is signed.
