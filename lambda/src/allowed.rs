@@ -21,7 +21,7 @@ use crate::ports::{Failure, Instance, Ports, Question, State};
 use crate::proof::{Proven, Who};
 use crate::protocol::Region;
 use crate::refusal::Refusal;
-use crate::request::{Data, Request, Wish};
+use crate::request::{Asked, Data, Wish};
 use crate::retry::Budget;
 use crate::zone::{RecordSet, txt_value};
 
@@ -60,7 +60,7 @@ struct Stamp {
 }
 
 /// Where EC2 can be asked about the instances of an account.
-enum Asked {
+enum Rights {
     /// Here, with the updater's own rights.
     Here,
     /// With the rights of this role.
@@ -140,7 +140,7 @@ impl Allowed {
 pub fn place(
     config: &Config,
     account: &str,
-    request: &Request,
+    asked: &Asked,
 ) -> Result<(String, String), Refusal> {
     let parent = match config.naming {
         crate::config::Naming::Flat => config.domain.clone(),
@@ -156,7 +156,7 @@ pub fn place(
             format!("{label}.{}", config.domain)
         }
     };
-    let name = request
+    let name = asked
         .record
         .below(&parent)
         .map_err(|refused| Refusal::new(Code::BadRequest, refused.to_string()))?;
@@ -170,20 +170,22 @@ pub fn place(
 pub async fn allow<P: Ports>(
     context: &Context<'_, P>,
     proven: &Proven,
-    request: &Request,
 ) -> Result<Allowed, Refusal> {
     let config = context.config;
+    // What was proven to be asked for, and nothing else that was sent.
+    let asked = &Asked::read(proven.update())
+        .map_err(|bad| Refusal::new(Code::BadRequest, bad.to_string()))?;
     listed(config, proven.account())?;
     let principal = principal(config, proven)?;
     let now = context.ports.now();
     context
         .limits
         .caller(config, &principal.to_string(), proven.account(), now)?;
-    let (name, parent) = place(config, proven.account(), request)?;
-    unreserved(config, request)?;
-    let ttl_secs = ttl(config, &request.wish)?;
-    typed(config, &request.wish)?;
-    let reach = reach(config, &request.wish)?;
+    let (name, parent) = place(config, proven.account(), asked)?;
+    unreserved(config, asked)?;
+    let ttl_secs = ttl(config, &asked.wish)?;
+    typed(config, &asked.wish)?;
+    let reach = reach(config, &asked.wish)?;
     match proven.who() {
         Who::Instance { id } => {
             let question = |role| Question {
@@ -192,22 +194,22 @@ pub async fn allow<P: Ports>(
                 instance: id.clone(),
                 role,
             };
-            match asked(config, proven.account()) {
-                Asked::Here => known(context, proven, request, reach, question(None)).await?,
-                Asked::As(role) => {
-                    known(context, proven, request, reach, question(Some(role))).await?;
+            match rights(config, proven.account()) {
+                Rights::Here => known(context, proven, asked, reach, question(None)).await?,
+                Rights::As(role) => {
+                    known(context, proven, asked, reach, question(Some(role))).await?;
                 }
-                Asked::Nowhere => unknown(context, request, reach)?,
+                Rights::Nowhere => unknown(context, asked, reach)?,
             }
         }
-        Who::Role { .. } => unknown(context, request, reach)?,
+        Who::Role { .. } => unknown(context, asked, reach)?,
     }
     Ok(Allowed {
-        task: task(&request.wish, &name, ttl_secs),
+        task: task(&asked.wish, &name, ttl_secs),
         principal,
         parent,
         name,
-        sent: request.owner.clone(),
+        sent: asked.owner.clone(),
         stamp: stamp(context.ports, proven, now),
     })
 }
@@ -216,10 +218,10 @@ pub async fn allow<P: Ports>(
 /// where the holder is no instance.
 pub(crate) fn about_holder(config: &Config, holder: &Principal) -> Option<Question> {
     let (region, instance) = holder.instance()?;
-    let role = match asked(config, holder.account()) {
-        Asked::Here => None,
-        Asked::As(role) => Some(role),
-        Asked::Nowhere => return None,
+    let role = match rights(config, holder.account()) {
+        Rights::Here => None,
+        Rights::As(role) => Some(role),
+        Rights::Nowhere => return None,
     };
     Some(Question {
         account: holder.account().to_owned(),
@@ -262,11 +264,11 @@ fn principal(config: &Config, proven: &Proven) -> Result<Principal, Refusal> {
     })
 }
 
-fn unreserved(config: &Config, request: &Request) -> Result<(), Refusal> {
-    if !config.reserved.contains(request.record.as_str()) {
+fn unreserved(config: &Config, asked: &Asked) -> Result<(), Refusal> {
+    if !config.reserved.contains(asked.record.as_str()) {
         return Ok(());
     }
-    let text = format!("{} is in the list `reserved`", request.record);
+    let text = format!("{} is in the list `reserved`", asked.record);
     Err(Refusal::not_allowed(config, &text))
 }
 
@@ -316,18 +318,18 @@ fn reach(config: &Config, wish: &Wish) -> Result<Option<Reach>, Refusal> {
     }
 }
 
-fn asked(config: &Config, account: &str) -> Asked {
+fn rights(config: &Config, account: &str) -> Rights {
     let listed = match &config.accounts {
         Accounts::Any => None,
         Accounts::These(these) => these.get(account),
     };
     if let Some(role) = listed.and_then(|known| known.describe_role.as_ref()) {
-        return Asked::As(role.clone());
+        return Rights::As(role.clone());
     }
     let is_any = config.accounts == Accounts::Any;
     match account == config.account && (is_any || listed.is_some()) {
-        true => Asked::Here,
-        false => Asked::Nowhere,
+        true => Rights::Here,
+        false => Rights::Nowhere,
     }
 }
 
@@ -335,7 +337,7 @@ fn asked(config: &Config, account: &str) -> Asked {
 async fn known<P: Ports>(
     context: &Context<'_, P>,
     proven: &Proven,
-    request: &Request,
+    asked: &Asked,
     reach: Option<Reach>,
     question: Question,
 ) -> Result<(), Refusal> {
@@ -346,7 +348,7 @@ async fn known<P: Ports>(
         Some(instance) => instance,
         None => return refuse(&format!("EC2 knows no instance {id} in {}", question.region)),
     };
-    if !may_ask(instance.state, &request.wish) {
+    if !may_ask(instance.state, &asked.wish) {
         let text = format!("{id} is {}; only a running instance is given a record", instance.state);
         return refuse(&text);
     }
@@ -355,12 +357,12 @@ async fn known<P: Ports>(
         let text = format!("{id} lacks the tag {}={} (`require-tag`)", tag.key, tag.value);
         return refuse(&text);
     }
-    if proven.needs_source() && !instance.has_global(context.source) {
+    if proven.must_match_source() && !instance.has_global(context.source) {
         return refuse(&format!(
             "with an identity document the request has to come from an address of {id} itself"
         ));
     }
-    let (Some(address), Some(reach)) = (request.wish.address(), reach) else {
+    let (Some(address), Some(reach)) = (asked.wish.address(), reach) else {
         return Ok(());
     };
     let is_own = match reach {
@@ -370,7 +372,7 @@ async fn known<P: Ports>(
     if !is_own {
         return refuse(&format!("{address} is no address of {id}, as EC2 lists them"));
     }
-    if proven.needs_source() && address != context.source {
+    if proven.must_match_source() && address != context.source {
         return refuse(SOURCE_ONLY);
     }
     Ok(())
@@ -383,10 +385,10 @@ const SOURCE_ONLY: &str =
 /// The rules for a caller of whom nothing is known but what it proved.
 fn unknown<P>(
     context: &Context<'_, P>,
-    request: &Request,
+    asked: &Asked,
     reach: Option<Reach>,
 ) -> Result<(), Refusal> {
-    let (Some(address), Some(reach)) = (request.wish.address(), reach) else {
+    let (Some(address), Some(reach)) = (asked.wish.address(), reach) else {
         return Ok(());
     };
     if reach == Reach::Global && address == context.source {
@@ -454,13 +456,13 @@ fn stamp<P: Ports>(ports: &P, proven: &Proven, now: Timestamp) -> Stamp {
         let seconds = Timestamp::from_second(time.as_second()).unwrap_or(time);
         seconds.to_zoned(TimeZone::UTC).datetime()
     };
-    match proven.stamp() {
-        Some((time, nonce)) => Stamp {
+    match (proven.signed_at(), proven.nonce()) {
+        (Some(time), Some(nonce)) => Stamp {
             time: civil(time),
             nonce: nonce.text().to_owned(),
             is_signed: true,
         },
-        None => Stamp {
+        (Some(_) | None, Some(_) | None) => Stamp {
             time: civil(now),
             nonce: format!("{:032x}", ports.random()),
             is_signed: false,

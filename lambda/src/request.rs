@@ -2,9 +2,9 @@
 //! else is there is refused by name, so that no misspelt member is silently without effect, and a
 //! member that is there twice has no second reading.
 //!
-//! Nothing here is believed: a [`Request`] is well-formed, not allowed. Its texts are safe to show,
-//! since each was judged character by character; what was not is never repeated, neither to the caller
-//! nor in the log.
+//! Nothing here is believed: an [`Asked`] is well-formed, not allowed. Its texts are safe to show, since
+//! each was judged character by character; what was not is never repeated, neither to the caller nor in
+//! the log.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,7 +15,8 @@ use serde::Deserialize;
 use crate::config::RecordType;
 use crate::name::{self, RecordLabel};
 use crate::owner::{self, Owner};
-use crate::protocol::{SignedProof, Update};
+use crate::proof::Members;
+use crate::protocol::Update;
 
 /// Members a request can have.
 const MEMBERS: [&str; 11] = [
@@ -39,19 +40,15 @@ const TEXT_CHARS_MAX: usize = 1_000;
 /// The longest name of an unknown member that is repeated to the caller.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// A well-formed request.
-#[derive(Debug)]
-pub struct Request {
-    /// What the proof has to be about: the members as they were sent.
-    pub update: Update,
+/// What an update asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
     /// The label.
     pub record: RecordLabel,
     /// What is to become of it.
     pub wish: Wish,
     /// The mark that the caller believes to be at the name.
     pub owner: Option<Owner>,
-    /// What is to prove who asks.
-    pub evidence: Evidence,
 }
 
 /// What is to become of a name.
@@ -80,19 +77,6 @@ pub enum Data {
     Address(IpAddr),
     /// A TXT record's text: printable ASCII.
     Text(String),
-}
-
-/// The members that are to prove who asks, not verified.
-#[derive(Default)]
-pub struct Evidence {
-    /// The member `proof`.
-    pub proof: Option<SignedProof>,
-    /// The member `instance_identity_document`.
-    pub document: Option<String>,
-    /// The member `instance_identity_signature`.
-    pub signature: Option<String>,
-    /// The member `instance_identity_rsa2048`.
-    pub rsa2048: Option<String>,
 }
 
 /// Why a body is no request. The texts go to callers and to the log: they repeat nothing that was not
@@ -156,64 +140,52 @@ pub enum BadRequest {
     Owner(owner::Malformed),
 }
 
-/// The members, before their values are judged.
-#[derive(Default)]
-struct Body {
-    record_name: Option<String>,
-    ip_address: Option<String>,
-    action: Option<String>,
-    record_type: Option<String>,
-    ttl: Option<u32>,
-    text: Option<String>,
-    owner: Option<String>,
-    evidence: Evidence,
+/// Reads a body: what is asked for, as it was sent, and what is to prove by whom. The values are not
+/// judged yet.
+///
+/// # Errors
+/// When it is not an object of known members, each there once and of its type.
+pub fn read(body: &str) -> Result<(Update, Members), BadRequest> {
+    let mut read = Body::default();
+    let mut found = None;
+    let mut deserializer = serde_json::Deserializer::from_str(body);
+    let reader = Reader {
+        body: &mut read,
+        found: &mut found,
+    };
+    let ended = reader
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end());
+    match (ended, found) {
+        (Ok(()), _) => Ok((read.update, read.members)),
+        (Err(_), Some(found)) => Err(found),
+        (Err(error), None) if error.is_data() => Err(BadRequest::NoObject),
+        (Err(error), None) => Err(BadRequest::Syntax {
+            line: error.line(),
+            column: error.column(),
+        }),
+    }
 }
 
-impl Request {
-    /// Reads a body.
+impl Asked {
+    /// Judges the values of an update.
     ///
     /// # Errors
-    /// When it is not exactly a request.
-    pub fn read(body: &str) -> Result<Self, BadRequest> {
-        let Body {
-            record_name,
-            ip_address,
-            action,
-            record_type,
-            ttl,
-            text,
-            owner,
-            evidence,
-        } = Body::read(body)?;
-        let update = Update {
-            record_name,
-            ip_address,
-            action,
-            record_type,
-            ttl,
-            text,
-            owner,
-        };
-        let record = update
-            .record_name
-            .as_deref()
-            .ok_or(BadRequest::Missing {
-                member: "record_name",
-                hint: "it is the first label of the name",
-            })?
-            .parse()?;
+    /// When it is not exactly a request for one record or one removal.
+    pub fn read(update: &Update) -> Result<Self, BadRequest> {
+        let record = update.record_name.as_deref().ok_or(BadRequest::Missing {
+            member: "record_name",
+            hint: "it is the first label of the name",
+        })?;
         let owner = update
             .owner
             .as_deref()
             .map(|mark| mark.parse().map_err(BadRequest::Owner))
             .transpose()?;
-        let wish = wish(&update)?;
         Ok(Self {
-            record,
-            wish,
+            record: record.parse()?,
+            wish: wish(update)?,
             owner,
-            evidence,
-            update,
         })
     }
 }
@@ -356,37 +328,20 @@ fn txt(text: &str) -> Result<String, BadRequest> {
     Ok(text.to_owned())
 }
 
-impl Body {
-    fn read(text: &str) -> Result<Self, BadRequest> {
-        let mut body = Self::default();
-        let mut found = None;
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let reader = Members {
-            body: &mut body,
-            found: &mut found,
-        };
-        let read = reader
-            .deserialize(&mut deserializer)
-            .and_then(|()| deserializer.end());
-        match (read, found) {
-            (Ok(()), _) => Ok(body),
-            (Err(_), Some(found)) => Err(found),
-            (Err(error), None) if error.is_data() => Err(BadRequest::NoObject),
-            (Err(error), None) => Err(BadRequest::Syntax {
-                line: error.line(),
-                column: error.column(),
-            }),
-        }
-    }
+/// What was read so far.
+#[derive(Default)]
+struct Body {
+    update: Update,
+    members: Members,
 }
 
 /// Reads members into a body. serde's own messages quote what was sent, so what is wrong is kept beside.
-struct Members<'a> {
+struct Reader<'a> {
     body: &'a mut Body,
     found: &'a mut Option<BadRequest>,
 }
 
-impl<'de> DeserializeSeed<'de> for Members<'_> {
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -394,7 +349,7 @@ impl<'de> DeserializeSeed<'de> for Members<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -409,22 +364,28 @@ impl<'de> Visitor<'de> for Members<'_> {
                 return Err(M::Error::custom("unknown"));
             };
             let member = *member;
-            let evidence = &mut body.evidence;
+            let Body { update, members } = &mut *body;
             let mut at = At { member, found };
             match member {
-                "record_name" => at.text(&mut map, &mut body.record_name)?,
-                "ip_address" => at.text(&mut map, &mut body.ip_address)?,
-                "action" => at.text(&mut map, &mut body.action)?,
-                "record_type" => at.text(&mut map, &mut body.record_type)?,
-                "ttl" => at.read(&mut map, &mut body.ttl, "a whole number of seconds")?,
-                "text" => at.text(&mut map, &mut body.text)?,
-                "owner" => at.text(&mut map, &mut body.owner)?,
-                "instance_identity_document" => at.text(&mut map, &mut evidence.document)?,
-                "instance_identity_signature" => at.text(&mut map, &mut evidence.signature)?,
-                "instance_identity_rsa2048" => at.text(&mut map, &mut evidence.rsa2048)?,
+                "record_name" => at.text(&mut map, &mut update.record_name)?,
+                "ip_address" => at.text(&mut map, &mut update.ip_address)?,
+                "action" => at.text(&mut map, &mut update.action)?,
+                "record_type" => at.text(&mut map, &mut update.record_type)?,
+                "ttl" => at.read(&mut map, &mut update.ttl, "a whole number of seconds")?,
+                "text" => at.text(&mut map, &mut update.text)?,
+                "owner" => at.text(&mut map, &mut update.owner)?,
+                "instance_identity_document" => {
+                    at.text(&mut map, &mut members.instance_identity_document)?;
+                }
+                "instance_identity_signature" => {
+                    at.text(&mut map, &mut members.instance_identity_signature)?;
+                }
+                "instance_identity_rsa2048" => {
+                    at.text(&mut map, &mut members.instance_identity_rsa2048)?;
+                }
                 "proof" => at.read(
                     &mut map,
-                    &mut evidence.proof,
+                    &mut members.proof,
                     "an object of exactly type (instance-role or iam-role), region, access_key_id, \
                      date, token, signature and nonce, all texts",
                 )?,
@@ -477,18 +438,6 @@ fn shown(name: &str) -> String {
     match is_name {
         true => name.to_owned(),
         false => "of such a name".to_owned(),
-    }
-}
-
-/// What is there, never what it says.
-impl fmt::Debug for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Evidence")
-            .field("proof", &self.proof.is_some())
-            .field("document", &self.document.is_some())
-            .field("signature", &self.signature.is_some())
-            .field("rsa2048", &self.rsa2048.is_some())
-            .finish()
     }
 }
 

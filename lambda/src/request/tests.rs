@@ -6,28 +6,30 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(body: &str) -> Result<Request, String> {
-    Request::read(body).map_err(|bad| bad.to_string())
+fn asked(body: &str) -> Result<(Asked, Update, Members), String> {
+    let said = |bad: BadRequest| bad.to_string();
+    let (update, members) = read(body).map_err(said)?;
+    Ok((Asked::read(&update).map_err(said)?, update, members))
 }
 
 fn wish(members: &str) -> Result<Wish, String> {
-    read(&format!("{{\"record_name\": \"web\"{members}}}")).map(|request| request.wish)
+    asked(&format!("{{\"record_name\": \"web\"{members}}}")).map(|(asked, ..)| asked.wish)
 }
 
 #[test]
 fn what_spawn_sends_is_read() {
-    let request = read(
+    let (asked, update, members) = asked(
         r#"{ "instance_identity_document": "ZG9j", "instance_identity_signature": "c2ln",
              "record_name": "My-Instance", "ip_address": "54.164.27.106", "action": "UPSERT" }"#,
     )
     .unwrap();
-    assert_eq!(request.record.as_str(), "my-instance");
+    assert_eq!(asked.record.as_str(), "my-instance");
     // The proof is about what was sent, before anything was lowered or filled in.
-    assert_eq!(request.update.record_name.as_deref(), Some("My-Instance"));
-    assert_eq!(request.update.record_type, None);
-    assert_eq!(request.evidence.document.as_deref(), Some("ZG9j"));
+    assert_eq!(update.record_name.as_deref(), Some("My-Instance"));
+    assert_eq!(update.record_type, None);
+    assert_eq!(members.instance_identity_document.as_deref(), Some("ZG9j"));
     assert_eq!(
-        request.wish,
+        asked.wish,
         Wish::Set {
             data: Data::Address("54.164.27.106".parse().unwrap()),
             ttl_secs: None,
@@ -102,7 +104,7 @@ fn what_is_not_exactly_a_request_is_refused_and_says_why() {
         ("{}", "record_name is missing"),
         (r#"{"record_name": "www"}"#, "reserved"),
     ] {
-        let said = read(body).unwrap_err();
+        let said = asked(body).unwrap_err();
         assert!(said.contains(expected), "{body}: {said}");
     }
 }
@@ -116,13 +118,13 @@ fn a_proofs_members_are_as_closed_as_the_requests() {
                 "date": "d", "token": "t", "signature": "s", "nonce": "n"{more} }} }}"#
         )
     };
-    assert!(read(&proof("")).unwrap().evidence.proof.is_some());
+    assert!(asked(&proof("")).unwrap().2.proof.is_some());
     for more in [
         r#", "Region": "us-east-1""#,
         r#", "region": "us-east-1""#,
         r#", "host": "evil""#,
     ] {
-        assert!(read(&proof(more)).unwrap_err().contains("proof is to be"));
+        assert!(asked(&proof(more)).unwrap_err().contains("proof is to be"));
     }
 }
 
@@ -132,7 +134,7 @@ fn debug_shows_no_evidence() {
         "instance_identity_document": "SECRET", "instance_identity_signature": "SECRET",
         "instance_identity_rsa2048": "SECRET", "proof": { "type": "iam-role", "region": "r",
         "access_key_id": "k", "date": "d", "token": "SECRET", "signature": "SECRET", "nonce": "n" } }"#;
-    let request = read(body).unwrap();
+    let request = asked(body).unwrap();
     assert!(!format!("{request:?}").contains("SECRET"));
 }
 
@@ -142,14 +144,14 @@ proptest! {
         let text = serde_json::Value::from(text);
         for member in MEMBERS {
             let body = format!("{{ {text}: 1, \"record_name\": \"a\", \"{member}\": {text} }}");
-            prop_assert!(!read(&body).unwrap_err().contains("SECRET"));
+            prop_assert!(!asked(&body).unwrap_err().contains("SECRET"));
             let body = format!("{{ \"{member}\": {text} }}");
-            prop_assert!(!read(&body).unwrap_err().contains("SECRET"));
+            prop_assert!(!asked(&body).unwrap_err().contains("SECRET"));
         }
     }
 
     #[test]
     fn any_text_is_read_without_a_panic(text in "[\\[\\]{}\",:a-z0-9_.\\\\ -]{0,80}") {
-        let _ = read(&text);
+        let _ = asked(&text);
     }
 }
