@@ -75,7 +75,10 @@ const SPECIAL: [(IpNet, &str); 29] = [
     (v4(203, 0, 113, 0, 24), "for documentation (RFC 5737)"),
     (v4(224, 0, 0, 0, 4), "a multicast address (RFC 5771)"),
     (v4(240, 0, 0, 0, 4), "reserved (RFC 1112)"),
-    (v6(0x0064, 0xff9b, 0, 32), "translated to IPv4 (RFC 6052, RFC 8215)"),
+    (
+        v6(0x0064, 0xff9b, 0, 32),
+        "translated to IPv4 (RFC 6052, RFC 8215)",
+    ),
     (v6(0x0100, 0, 0, 64), "for discarding (RFC 6666)"),
     (v6(0x2001, 0, 0, 23), "for protocols (RFC 2928)"),
     (v6(0x2001, 0x0db8, 0, 32), "for documentation (RFC 3849)"),
@@ -88,7 +91,10 @@ const SPECIAL: [(IpNet, &str); 29] = [
     (v6(0xff00, 0, 0, 8), "a multicast address (RFC 4291)"),
     // The rest of what begins with zeros: unspecified, loopback, and IPv4 in two disguises, by which
     // a refused IPv4 address must not come back.
-    (v6(0, 0, 0, 96), "unspecified, loopback or IPv4 in IPv6 (RFC 4291)"),
+    (
+        v6(0, 0, 0, 96),
+        "unspecified, loopback or IPv4 in IPv6 (RFC 4291)",
+    ),
     (
         IpNet::V6(Ipv6Net::new_assert(
             Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0),
@@ -135,7 +141,9 @@ pub fn reach(address: IpAddr, allowed: &BTreeSet<IpNet>) -> Result<Reach, Refuse
 
 /// Whether all of a network is private: only such a one may be allowed.
 pub(crate) fn is_private(network: IpNet) -> bool {
-    PRIVATE.iter().any(|(private, _)| private.contains(&network))
+    PRIVATE
+        .iter()
+        .any(|(private, _)| private.contains(&network))
 }
 
 #[cfg(test)]

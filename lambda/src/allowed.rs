@@ -137,11 +137,7 @@ impl Allowed {
 ///
 /// # Errors
 /// When it would be longer than DNS allows.
-pub fn place(
-    config: &Config,
-    account: &str,
-    asked: &Asked,
-) -> Result<(String, String), Refusal> {
+pub fn place(config: &Config, account: &str, asked: &Asked) -> Result<(String, String), Refusal> {
     let parent = match config.naming {
         crate::config::Naming::Flat => config.domain.clone(),
         crate::config::Naming::PerAccount => {
@@ -234,7 +230,10 @@ pub(crate) fn about_holder(config: &Config, holder: &Principal) -> Option<Questi
 /// Design, section 6: the lists. What is denied is denied whatever is allowed.
 fn listed(config: &Config, account: &str) -> Result<(), Refusal> {
     if config.deny.contains(account) {
-        let text = format!("account {account} is in the list `deny` of {}", config.domain);
+        let text = format!(
+            "account {account} is in the list `deny` of {}",
+            config.domain
+        );
         return Err(Refusal::not_allowed(config, &text));
     }
     let is_listed = match &config.accounts {
@@ -346,15 +345,26 @@ async fn known<P: Ports>(
     let id = &question.instance;
     let instance = match describe(context, &question).await? {
         Some(instance) => instance,
-        None => return refuse(&format!("EC2 knows no instance {id} in {}", question.region)),
+        None => {
+            return refuse(&format!(
+                "EC2 knows no instance {id} in {}",
+                question.region
+            ));
+        }
     };
     if !may_ask(instance.state, &asked.wish) {
-        let text = format!("{id} is {}; only a running instance is given a record", instance.state);
+        let text = format!(
+            "{id} is {}; only a running instance is given a record",
+            instance.state
+        );
         return refuse(&text);
     }
     let tag = &config.require_tag;
     if instance.tags.get(&tag.key) != Some(&tag.value) {
-        let text = format!("{id} lacks the tag {}={} (`require-tag`)", tag.key, tag.value);
+        let text = format!(
+            "{id} lacks the tag {}={} (`require-tag`)",
+            tag.key, tag.value
+        );
         return refuse(&text);
     }
     if proven.must_match_source() && !instance.has_global(context.source) {
@@ -370,7 +380,9 @@ async fn known<P: Ports>(
         Reach::Private => instance.has_private(address),
     };
     if !is_own {
-        return refuse(&format!("{address} is no address of {id}, as EC2 lists them"));
+        return refuse(&format!(
+            "{address} is no address of {id}, as EC2 lists them"
+        ));
     }
     if proven.must_match_source() && address != context.source {
         return refuse(SOURCE_ONLY);
@@ -378,8 +390,7 @@ async fn known<P: Ports>(
     Ok(())
 }
 
-const SOURCE_ONLY: &str =
-    "ip_address has to be the global address that the request comes from, since nothing else about \
+const SOURCE_ONLY: &str = "ip_address has to be the global address that the request comes from, since nothing else about \
      the caller's addresses can be asked";
 
 /// The rules for a caller of whom nothing is known but what it proved.

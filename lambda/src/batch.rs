@@ -81,14 +81,16 @@ impl Batch {
     }
 
     /// The caller's own name gets a record, or a new one. `before` is the mark that has to be there.
-    pub(crate) fn renew(allowed: &Allowed, before: &Owner, found: Option<&RecordSet>) -> Option<Self> {
+    pub(crate) fn renew(
+        allowed: &Allowed,
+        before: &Owner,
+        found: Option<&RecordSet>,
+    ) -> Option<Self> {
         let Task::Set(record, _) = allowed.task() else {
             return None;
         };
         let mark = allowed.mark_after(Some(before))?;
-        let found = found
-            .cloned()
-            .unwrap_or_else(|| mark_set(allowed, before));
+        let found = found.cloned().unwrap_or_else(|| mark_set(allowed, before));
         Some(Self {
             changes: vec![
                 change(Action::Delete, found),

@@ -295,7 +295,8 @@ pub(crate) mod tests {
         );
         refused(
             |v| {
-                let other = json!({ "id": "210987654321", "label": "1kpqzg2c", "describe_role": null });
+                let other =
+                    json!({ "id": "210987654321", "label": "1kpqzg2c", "describe_role": null });
                 v["accounts"]["these"].as_array_mut().unwrap().push(other);
             },
             "\"1kpqzg2c\" is the label of two accounts",

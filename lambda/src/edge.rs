@@ -86,8 +86,8 @@ impl Aws {
     /// # Errors
     /// When the endpoint or the stack's region cannot be.
     pub fn new(config: &Config, environment: &Environment) -> Result<Self, Unusable> {
-        let region = Region::named(&config.region)
-            .ok_or_else(|| Unusable::Region(config.region.clone()))?;
+        let region =
+            Region::named(&config.region).ok_or_else(|| Unusable::Region(config.region.clone()))?;
         let endpoints = Endpoints::new(environment.endpoint.as_deref())?;
         Ok(Self {
             http: Http::new(endpoints),

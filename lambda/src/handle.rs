@@ -124,7 +124,8 @@ impl Updater {
         audit.ip_address = asked.wish.address();
         audit.action = Some(asked.wish.action());
         self.limits.source(source, now)?;
-        let claim = Claim::read(update, members).map_err(|unproven| self.disproved(&unproven, audit))?;
+        let claim =
+            Claim::read(update, members).map_err(|unproven| self.disproved(&unproven, audit))?;
         audit.proof = Some(word(claim.proof()));
         Ok((claim, source))
     }
@@ -147,18 +148,22 @@ impl Updater {
 
     /// Signs an answer for a caller who signed its request. Strangers get none: it would be work that
     /// anybody could ask for.
-    fn sign<P: Ports>(
-        &self,
-        ports: &P,
-        proven: &Proven,
-        outcome: &Outcome,
-    ) -> Option<AnswerProof> {
+    fn sign<P: Ports>(&self, ports: &P, proven: &Proven, outcome: &Outcome) -> Option<AnswerProof> {
         let credentials = ports.credentials()?;
         let region = Region::named(&self.config.region)?;
         let audience = Audience::response(&self.config.domain, &self.config.zone_id);
         let (nonce, request) = (proven.nonce()?, proven.request());
         let now = ports.now();
-        AnswerProof::sign(&credentials, region, now, &audience, nonce, request, outcome).ok()
+        AnswerProof::sign(
+            &credentials,
+            region,
+            now,
+            &audience,
+            nonce,
+            request,
+            outcome,
+        )
+        .ok()
     }
 }
 
@@ -170,7 +175,10 @@ async fn made<P: Ports>(
     audit.fqdn = Some(allowed.name().to_owned());
     let done = update(context, allowed).await?;
     audit.change_id.clone_from(&done.change_id);
-    audit.former_owner = done.former.as_ref().map(|owner| owner.principal.to_string());
+    audit.former_owner = done
+        .former
+        .as_ref()
+        .map(|owner| owner.principal.to_string());
     Ok(done)
 }
 

@@ -30,7 +30,7 @@ pub mod answer;
 pub mod audit;
 pub mod batch;
 pub mod config;
-#[cfg(feature = "bootstrap")]
+#[cfg(feature = "edge")]
 pub mod edge;
 pub mod event;
 pub mod handle;

@@ -376,7 +376,8 @@ mod tests {
     #[test]
     fn the_longest_mark_fits_one_string() {
         let region = format!("{}-west-1", "x".repeat(25));
-        let principal = Principal::instance_of("123456789012", &region, "i-0123456789abcdef0").unwrap();
+        let principal =
+            Principal::instance_of("123456789012", &region, "i-0123456789abcdef0").unwrap();
         let time = jiff::civil::datetime(2026, 1, 1, 0, 0, 0, 0);
         let owner = Owner::new(principal, time, &"f".repeat(32)).unwrap();
         assert!(owner.to_string().len() <= VALUE_CHARS_MAX);

@@ -159,7 +159,10 @@ pub(crate) fn taken(
     can_be_asked: bool,
 ) -> Refusal {
     let until = match lease_end(config, owner) {
-        Some(end) => format!("when its lease ends at {} unless it is renewed", seconds(end)),
+        Some(end) => format!(
+            "when its lease ends at {} unless it is renewed",
+            seconds(end)
+        ),
         None => "when whoever runs it releases it".to_owned(),
     };
     let sooner = match can_be_asked {

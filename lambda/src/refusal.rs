@@ -47,9 +47,9 @@ impl Refusal {
             retry_after: Some(BUSY),
         };
         match failure {
-            Failure::Throttled | Failure::Pending => busy(format!(
-                "{what} is asked by too many at once; try again"
-            )),
+            Failure::Throttled | Failure::Pending => {
+                busy(format!("{what} is asked by too many at once; try again"))
+            }
             Failure::Unanswered => busy(format!(
                 "{what} did not answer in time; the change may have been made, try again"
             )),

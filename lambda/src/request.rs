@@ -9,8 +9,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::config::RecordType;
 use crate::name::{self, RecordLabel};

@@ -38,7 +38,11 @@ impl Budget {
     ///
     /// # Errors
     /// What the last try met.
-    pub async fn persist<P, T, F>(&self, ports: &P, mut call: impl FnMut() -> F) -> Result<T, Failure>
+    pub async fn persist<P, T, F>(
+        &self,
+        ports: &P,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, Failure>
     where
         P: Ports,
         F: Future<Output = Result<T, Failure>>,
@@ -53,7 +57,11 @@ impl Budget {
                 return Err(failure);
             }
             let wait = jittered(ceiling, ports.random());
-            if ports.now().checked_add(wait).is_ok_and(|end| end > self.until) {
+            if ports
+                .now()
+                .checked_add(wait)
+                .is_ok_and(|end| end > self.until)
+            {
                 return Err(failure);
             }
             ports.sleep(wait).await;

@@ -58,7 +58,15 @@ pub async fn update<P: Ports>(
             read(context, &mut survey).await?;
             match survey.at(allowed.name()) {
                 Some(live) => settle(context, allowed, &live, Some(survey)).await,
-                None => settle(context, allowed, &look(context, allowed).await?, Some(survey)).await,
+                None => {
+                    settle(
+                        context,
+                        allowed,
+                        &look(context, allowed).await?,
+                        Some(survey),
+                    )
+                    .await
+                }
             }
         }
         (Task::Remove(_), _) => {
@@ -112,9 +120,7 @@ async fn settle<P: Ports>(
         Verdict::Free => claim(context, allowed, survey).await,
         Verdict::Held(owner) => match allowed.task() {
             Task::Set(..) => take_over(context, allowed, live, owner).await,
-            Task::Remove(_) => {
-                Err(taken(context.config, allowed, owner, false).into())
-            }
+            Task::Remove(_) => Err(taken(context.config, allowed, owner, false).into()),
         },
     }
 }
@@ -213,7 +219,11 @@ async fn look<P: Ports>(context: &Context<'_, P>, allowed: &Allowed) -> Result<L
     let below = format!(".{name}");
     let is_cut = next.is_some_and(|next| next.name == name || next.name.ends_with(&below));
     if is_cut && Live::at(name, &sets).mark == Mark::None {
-        sets.extend(list(context, &Start::at(&owner_name(name)), NAME_SETS).await?.sets);
+        sets.extend(
+            list(context, &Start::at(&owner_name(name)), NAME_SETS)
+                .await?
+                .sets,
+        );
     }
     Ok(Live::at(name, &sets))
 }

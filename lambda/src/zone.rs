@@ -253,7 +253,11 @@ mod tests {
             values: Vec::new(),
             ..set(NAME, "A", "")
         };
-        for foreign in [alias, set(NAME, "CNAME", "x."), set(NAME, "CAA", "0 issue \";\"")] {
+        for foreign in [
+            alias,
+            set(NAME, "CNAME", "x."),
+            set(NAME, "CAA", "0 issue \";\""),
+        ] {
             let page = [set(NAME, "AAAA", "2600::1"), foreign.clone()];
             assert_eq!(Live::at(NAME, &page).foreign(), Some(&foreign));
         }
@@ -263,7 +267,10 @@ mod tests {
     fn texts_are_written_in_strings_of_255_octets() {
         assert_eq!(txt_value("hello"), r#""hello""#);
         assert_eq!(txt_value(r#"a "b" \c"#), r#""a \"b\" \\c""#);
-        assert_eq!(txt_value(&"x".repeat(255)), format!("\"{}\"", "x".repeat(255)));
+        assert_eq!(
+            txt_value(&"x".repeat(255)),
+            format!("\"{}\"", "x".repeat(255))
+        );
         let long = txt_value(&"\"".repeat(1_000));
         let strings: Vec<&str> = long.split("\" \"").collect();
         assert_eq!(strings.len(), 4);

@@ -132,8 +132,18 @@ fn listed(these: Vec<Account>) -> Result<BTreeMap<String, super::Account>, Wrong
         account_id("accounts", &account.id)?;
         let label = account.label.clone().or_else(|| account_label(&account.id));
         let label = label.unwrap_or_default();
-        must(is_label(&label), "accounts", &label, "is not a label in lower case")?;
-        must(labels.insert(label.clone()), "accounts", &label, "is the label of two accounts")?;
+        must(
+            is_label(&label),
+            "accounts",
+            &label,
+            "is not a label in lower case",
+        )?;
+        must(
+            labels.insert(label.clone()),
+            "accounts",
+            &label,
+            "is the label of two accounts",
+        )?;
         let known = super::Account {
             label: account.label,
             describe_role: account.describe_role,

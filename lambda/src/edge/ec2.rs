@@ -67,13 +67,21 @@ fn instance(element: &Element) -> Option<Instance> {
     let (mut public, mut private, mut v6) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for interface in element.items("networkInterfaceSet") {
         for address in interface.items("privateIpAddressesSet") {
-            private.extend(address.text_of("privateIpAddress").and_then(|ip| ip.parse().ok()));
+            private.extend(
+                address
+                    .text_of("privateIpAddress")
+                    .and_then(|ip| ip.parse().ok()),
+            );
             let association = address.child("association");
             let ip = association.and_then(|association| association.text_of("publicIp"));
             public.extend(ip.and_then(|ip| ip.parse().ok()));
         }
         for address in interface.items("ipv6AddressesSet") {
-            v6.extend(address.text_of("ipv6Address").and_then(|ip| ip.parse().ok()));
+            v6.extend(
+                address
+                    .text_of("ipv6Address")
+                    .and_then(|ip| ip.parse().ok()),
+            );
         }
     }
     // The address of an instance itself. It is that of its first interface as well.
@@ -151,7 +159,10 @@ mod tests {
                      </DescribeInstancesResponse>";
         assert_eq!(read(empty), Some(None));
         for (from, to) in [
-            ("<reservationSet>", "<nextToken>x</nextToken><reservationSet>"),
+            (
+                "<reservationSet>",
+                "<nextToken>x</nextToken><reservationSet>",
+            ),
             ("123456789012", "210987654321"),
             ("i-1234567890abcdef0", "i-1234567890abcdef1"),
             ("<name>running</name>", ""),

@@ -129,7 +129,11 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine() {
-        for url in ["http://127.0.0.1:4566", "http://[::1]:80/", "https://aws.example.edu"] {
+        for url in [
+            "http://127.0.0.1:4566",
+            "http://[::1]:80/",
+            "https://aws.example.edu",
+        ] {
             assert!(Endpoints::new(Some(url)).is_ok(), "{url}");
         }
         for (url, expected) in [
@@ -153,7 +157,10 @@ mod tests {
             (service.host(home), service.scope(home).1)
         };
         let route53 = |home| of(home, Service::Route53);
-        assert_eq!(route53("eu-west-1"), ("route53.amazonaws.com".to_owned(), "us-east-1"));
+        assert_eq!(
+            route53("eu-west-1"),
+            ("route53.amazonaws.com".to_owned(), "us-east-1")
+        );
         assert_eq!(
             route53("us-gov-east-1"),
             ("route53.us-gov.amazonaws.com".to_owned(), "us-gov-west-1")
@@ -168,7 +175,9 @@ mod tests {
             ("ec2.eu-west-1.amazonaws.com".to_owned(), "eu-west-1")
         );
         let simulated = Endpoints::new(Some("http://127.0.0.1:4566")).unwrap();
-        let uri = simulated.uri("ec2.eu-west-1.amazonaws.com", "/?a=b").unwrap();
+        let uri = simulated
+            .uri("ec2.eu-west-1.amazonaws.com", "/?a=b")
+            .unwrap();
         assert_eq!(uri.to_string(), "http://127.0.0.1:4566/?a=b");
         let real = Endpoints::new(None).unwrap();
         let uri = real.uri("sts.eu-west-1.amazonaws.com", "/").unwrap();

@@ -31,7 +31,11 @@ const ANSWER: Duration = Duration::from_secs(4);
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// What SigV4 leaves as it is (RFC 3986, section 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Keeps connections open between requests. One that was closed while the environment was frozen is
 /// opened again before anything is sent.
@@ -115,7 +119,8 @@ impl Http {
         );
         headers.push(("authorization", &authorization));
         let target = target(ask.path, ask.query);
-        self.send(ask.method, &host, &target, &headers, ask.body).await
+        self.send(ask.method, &host, &target, &headers, ask.body)
+            .await
     }
 
     /// Sends a request as it is.
@@ -195,14 +200,22 @@ pub(super) fn pairs(pairs: &[(&str, &str)]) -> String {
 pub(super) fn failure(status: u16, code: Option<&str>) -> Failure {
     match code {
         Some(
-            "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "RequestThrottled"
-            | "TooManyRequestsException" | "SlowDown",
+            "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "TooManyRequestsException"
+            | "SlowDown",
         ) => Failure::Throttled,
         Some("PriorRequestNotComplete") => Failure::Pending,
         Some("InvalidChangeBatch") => Failure::Conflict,
         Some(
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthFailure"
-            | "OptInRequired" | "RegionDisabledException",
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "UnauthorizedOperation"
+            | "AuthFailure"
+            | "OptInRequired"
+            | "RegionDisabledException",
         ) => Failure::Denied,
         Some(_) | None => match status {
             429 => Failure::Throttled,
@@ -227,15 +240,24 @@ mod tests {
     #[test]
     fn what_is_sent_is_encoded_as_it_is_signed() {
         assert_eq!(target("/", &[]), "/");
-        assert_eq!(target("/a", &[("name", "a b/*"), ("type", "A")]), "/a?name=a%20b%2F%2A&type=A");
+        assert_eq!(
+            target("/a", &[("name", "a b/*"), ("type", "A")]),
+            "/a?name=a%20b%2F%2A&type=A"
+        );
         assert_eq!(pairs(&[("a", "-._~"), ("b", "=&+")]), "a=-._~&b=%3D%26%2B");
     }
 
     #[test]
     fn only_known_codes_mean_something() {
         assert_eq!(failure(400, Some("Throttling")), Failure::Throttled);
-        assert_eq!(failure(503, Some("RequestLimitExceeded")), Failure::Throttled);
-        assert_eq!(failure(400, Some("PriorRequestNotComplete")), Failure::Pending);
+        assert_eq!(
+            failure(503, Some("RequestLimitExceeded")),
+            Failure::Throttled
+        );
+        assert_eq!(
+            failure(400, Some("PriorRequestNotComplete")),
+            Failure::Pending
+        );
         assert_eq!(failure(400, Some("InvalidChangeBatch")), Failure::Conflict);
         assert_eq!(failure(403, Some("AccessDenied")), Failure::Denied);
         assert_eq!(failure(500, Some("InternalFailure")), Failure::Unanswered);

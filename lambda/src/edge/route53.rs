@@ -31,7 +31,10 @@ pub(super) async fn change(aws: &Aws, now: Timestamp, batch: &Batch) -> Result<S
     let id = root.child("ChangeInfo").and_then(|info| info.text_of("Id"));
     // The change is made. Without an id there is nothing to tell about it, which is no reason to say that
     // it was not.
-    Ok(id.filter(|id| is_change_id(id)).unwrap_or_default().to_owned())
+    Ok(id
+        .filter(|id| is_change_id(id))
+        .unwrap_or_default()
+        .to_owned())
 }
 
 pub(super) async fn list(
@@ -79,7 +82,10 @@ fn body(batch: &Batch) -> String {
             .values
             .iter()
             .map(|value| {
-                format!("<ResourceRecord><Value>{}</Value></ResourceRecord>", escaped(value))
+                format!(
+                    "<ResourceRecord><Value>{}</Value></ResourceRecord>",
+                    escaped(value)
+                )
             })
             .collect();
         let ttl = set.ttl_secs.unwrap_or_default();
@@ -101,7 +107,10 @@ fn body(batch: &Batch) -> String {
 /// A page; none when it is not one, or breaks off without saying where it goes on.
 fn page(root: &Element) -> Option<Page> {
     let sets = root.child("ResourceRecordSets")?;
-    let sets = sets.all("ResourceRecordSet").map(set).collect::<Option<_>>()?;
+    let sets = sets
+        .all("ResourceRecordSet")
+        .map(set)
+        .collect::<Option<_>>()?;
     let next = match root.text_of("IsTruncated")? {
         "false" => None,
         "true" => Some(Start {
@@ -116,7 +125,9 @@ fn page(root: &Element) -> Option<Page> {
 
 fn set(element: &Element) -> Option<RecordSet> {
     let values = element.child("ResourceRecords");
-    let values = values.into_iter().flat_map(|records| records.all("ResourceRecord"));
+    let values = values
+        .into_iter()
+        .flat_map(|records| records.all("ResourceRecord"));
     let values = values
         .map(|record| Some(record.text_of("Value")?.to_owned()))
         .collect::<Option<Vec<_>>>()?;
@@ -177,7 +188,14 @@ mod tests {
         let shown: Vec<(&str, &str, Option<u32>, bool)> = page
             .sets
             .iter()
-            .map(|set| (set.name.as_str(), set.kind.as_str(), set.ttl_secs, set.is_plain))
+            .map(|set| {
+                (
+                    set.name.as_str(),
+                    set.kind.as_str(),
+                    set.ttl_secs,
+                    set.is_plain,
+                )
+            })
             .collect();
         assert_eq!(
             shown,
@@ -202,7 +220,11 @@ mod tests {
         ] {
             let text = LIST.replace(from, to);
             assert_ne!(text, LIST);
-            assert_eq!(Element::read(text.as_bytes()).and_then(|root| page(&root)), None, "{from}");
+            assert_eq!(
+                Element::read(text.as_bytes()).and_then(|root| page(&root)),
+                None,
+                "{from}"
+            );
         }
     }
 

@@ -29,7 +29,9 @@ const SESSIONS_MAX: usize = 64;
 pub(super) async fn pass_on(http: &Http, call: &Call) -> Result<StsAnswer, Failure> {
     let headers: Vec<(&str, &str)> = call.headers().collect();
     let body = call.body().to_owned();
-    let answer = http.send(Method::POST, &call.host(), "/", &headers, body).await?;
+    let answer = http
+        .send(Method::POST, &call.host(), "/", &headers, body)
+        .await?;
     Ok(StsAnswer {
         status: answer.status,
         content_type: answer.content_type,

@@ -111,9 +111,10 @@ pub(super) fn escaped(text: &str) -> String {
 /// `Error`, or the root's own name, which is how Route 53 writes InvalidChangeBatch.
 pub(super) fn error_code(body: &[u8]) -> Option<String> {
     let root = Element::read(body)?;
-    let error = root
-        .child("Error")
-        .or_else(|| root.child("Errors").and_then(|errors| errors.child("Error")));
+    let error = root.child("Error").or_else(|| {
+        root.child("Errors")
+            .and_then(|errors| errors.child("Error"))
+    });
     match error {
         Some(error) => error.text_of("Code").map(ToOwned::to_owned),
         None => Some(root.name),
@@ -133,7 +134,10 @@ mod tests {
         .unwrap();
         let texts: Vec<&str> = read.all("b").map(|b| b.text.as_str()).collect();
         assert_eq!(texts, ["\"1 < 2\"", "A"]);
-        assert_eq!((read.text_of("c"), read.text_of("b"), read.text_of("d")), (Some(""), None, None));
+        assert_eq!(
+            (read.text_of("c"), read.text_of("b"), read.text_of("d")),
+            (Some(""), None, None)
+        );
         assert_eq!(escaped("\"<&>'"), "&quot;&lt;&amp;&gt;&apos;");
     }
 
@@ -160,9 +164,18 @@ mod tests {
     #[test]
     fn codes_are_found_in_each_services_form() {
         for (body, code) in [
-            ("<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>", "Throttling"),
-            ("<Response><Errors><Error><Code>X</Code></Error></Errors></Response>", "X"),
-            ("<InvalidChangeBatch><Messages/></InvalidChangeBatch>", "InvalidChangeBatch"),
+            (
+                "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
+                "Throttling",
+            ),
+            (
+                "<Response><Errors><Error><Code>X</Code></Error></Errors></Response>",
+                "X",
+            ),
+            (
+                "<InvalidChangeBatch><Messages/></InvalidChangeBatch>",
+                "InvalidChangeBatch",
+            ),
         ] {
             assert_eq!(error_code(body.as_bytes()).as_deref(), Some(code));
         }

@@ -61,6 +61,10 @@ impl Message {
             Ok::<_, OtherShape>(signed)
         })?;
         reader.finish()?;
+        // It repeats what the signer says, so there is one thing it can say.
+        let mut digests = SliceReader::new(&signed.digests)?;
+        must(algorithm(&mut digests)? == SHA_256)?;
+        digests.finish()?;
         let mut message = signer(&signed.signers)?;
         message.content = signed.content;
         Ok(message)
@@ -81,6 +85,8 @@ impl Message {
 
 /// `SignedData`, as far as the signers.
 struct SignedData {
+    /// What is inside `digestAlgorithms`.
+    digests: Vec<u8>,
     content: Vec<u8>,
     /// What is inside `signerInfos`.
     signers: Vec<u8>,
@@ -98,8 +104,8 @@ impl<'a> DecodeValue<'a> for SignedData {
         if u8::decode(reader)? != VERSION {
             return Err(other(reader));
         }
-        // digestAlgorithms repeats what the signer says and is not signed, so it decides nothing.
-        if der::Any::decode(reader)?.tag() != Tag::Set {
+        let digests = der::Any::decode(reader)?;
+        if digests.tag() != Tag::Set {
             return Err(other(reader));
         }
         let content = reader.sequence(|reader| {
@@ -114,6 +120,7 @@ impl<'a> DecodeValue<'a> for SignedData {
             return Err(other(reader));
         }
         Ok(Self {
+            digests: digests.value().to_vec(),
             content: content.into_bytes().into_vec(),
             signers: signers.value().to_vec(),
         })

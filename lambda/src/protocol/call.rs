@@ -7,6 +7,8 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Sha256;
@@ -42,7 +44,7 @@ pub struct Audience(String);
 pub struct Nonce(String);
 
 /// Which role's credentials a proof is signed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignedType {
     /// The instance identity role, which every EC2 instance has.
@@ -51,9 +53,9 @@ pub enum SignedType {
     IamRole,
 }
 
-/// The member `proof` of a request. Exactly these members; none is checked yet.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The member `proof` of a request. Exactly these members, each a text; none but the type is checked
+/// yet.
+#[derive(Clone, Serialize)]
 pub struct SignedProof {
     /// Whose credentials.
     #[serde(rename = "type")]
@@ -349,6 +351,57 @@ fn read_date(text: &str) -> Option<Timestamp> {
     let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
     let time = civil.to_zoned(TimeZone::UTC).ok()?.timestamp();
     (sigv4::date(time) == text).then_some(time)
+}
+
+/// Derived code would take more than is written down: a list of seven texts for an object, an object
+/// for the type.
+impl<'de> Deserialize<'de> for SignedProof {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            r#type: String,
+            region: String,
+            access_key_id: String,
+            date: String,
+            token: String,
+            signature: String,
+            nonce: String,
+        }
+
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = SignedProof;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SignedProof, A::Error> {
+                let wire = Wire::deserialize(MapAccessDeserializer::new(map))?;
+                let signed_type = match wire.r#type.as_str() {
+                    "instance-role" => SignedType::InstanceRole,
+                    "iam-role" => SignedType::IamRole,
+                    _ => {
+                        let expected = "type must be `instance-role` or `iam-role`";
+                        return Err(de::Error::custom(expected));
+                    }
+                };
+                Ok(SignedProof {
+                    signed_type,
+                    region: wire.region,
+                    access_key_id: wire.access_key_id,
+                    date: wire.date,
+                    token: wire.token,
+                    signature: wire.signature,
+                    nonce: wire.nonce,
+                })
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
 }
 
 /// Without the token and the signature: whoever reads a log could use them for two minutes.

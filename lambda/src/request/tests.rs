@@ -41,7 +41,10 @@ fn what_spawn_sends_is_read() {
 fn a_wish_is_one_record_or_one_removal() {
     let set = |data, ttl_secs| Ok(Wish::Set { data, ttl_secs });
     let v6 = Data::Address("2600:1f18::1".parse().unwrap());
-    assert_eq!(wish(r#", "ip_address": "2600:1f18::1""#), set(v6.clone(), None));
+    assert_eq!(
+        wish(r#", "ip_address": "2600:1f18::1""#),
+        set(v6.clone(), None)
+    );
     assert_eq!(
         wish(r#", "ip_address": "2600:1f18::1", "record_type": "AAAA", "ttl": 30"#),
         set(v6, Some(30))
@@ -70,28 +73,73 @@ fn what_is_not_exactly_a_request_is_refused_and_says_why() {
     refused(r#", "ip_address": "fe80::1%eth0""#, "ip_address is not");
     refused(r#", "ip_address": null"#, "ip_address is to be a text");
     refused(r#", "ip_address": 1"#, "ip_address is to be a text");
-    refused(r#", "ip_address": "54.1.2.3", "record_type": "AAAA""#, "does not fit");
-    refused(r#", "ip_address": "54.1.2.3", "record_type": "CNAME""#, "record_type is to be");
-    refused(r#", "ip_address": "54.1.2.3", "record_type": "a""#, "record_type is to be");
-    refused(r#", "ip_address": "54.1.2.3", "action": "upsert""#, "action is to be");
-    refused(r#", "ip_address": "54.1.2.3", "action": "CREATE""#, "action is to be");
-    refused(r#", "ip_address": "54.1.2.3", "text": "x""#, "text has no meaning");
-    refused(r#", "ip_address": "54.1.2.3", "ttl": -1"#, "ttl is to be a whole number");
-    refused(r#", "ip_address": "54.1.2.3", "ttl": 1.5"#, "ttl is to be a whole number");
-    refused(r#", "ip_address": "54.1.2.3", "ttl": "60""#, "ttl is to be a whole number");
-    refused(r#", "ip_address": "54.1.2.3", "ttl": 4294967296"#, "ttl is to be");
+    refused(
+        r#", "ip_address": "54.1.2.3", "record_type": "AAAA""#,
+        "does not fit",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "record_type": "CNAME""#,
+        "record_type is to be",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "record_type": "a""#,
+        "record_type is to be",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "action": "upsert""#,
+        "action is to be",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "action": "CREATE""#,
+        "action is to be",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "text": "x""#,
+        "text has no meaning",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "ttl": -1"#,
+        "ttl is to be a whole number",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "ttl": 1.5"#,
+        "ttl is to be a whole number",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "ttl": "60""#,
+        "ttl is to be a whole number",
+    );
+    refused(
+        r#", "ip_address": "54.1.2.3", "ttl": 4294967296"#,
+        "ttl is to be",
+    );
     refused(r#", "record_type": "TXT""#, "text is missing");
     refused(r#", "record_type": "TXT", "text": """#, "text is empty");
-    refused(r#", "record_type": "TXT", "text": "a\nb""#, "printable ASCII");
-    refused(r#", "record_type": "TXT", "text": "x", "ip_address": "54.1.2.3""#, "in a TXT");
+    refused(
+        r#", "record_type": "TXT", "text": "a\nb""#,
+        "printable ASCII",
+    );
+    refused(
+        r#", "record_type": "TXT", "text": "x", "ip_address": "54.1.2.3""#,
+        "in a TXT",
+    );
     refused(r#", "action": "DELETE", "ttl": 5"#, "ttl has no meaning");
-    refused(r#", "action": "DELETE", "owner": "me""#, "owner is not of the form");
-    refused(r#", "domain": "x""#, "there is no member domain; known are record_name");
+    refused(
+        r#", "action": "DELETE", "owner": "me""#,
+        "owner is not of the form",
+    );
+    refused(
+        r#", "domain": "x""#,
+        "there is no member domain; known are record_name",
+    );
     refused(r#", "Record_Name": "x""#, "there is no member Record_Name");
     refused(r#", "a\nb": "x""#, "there is no member of such a name");
     refused(r#", "record_name": "x""#, "record_name is there twice");
     refused(r#", "proof": "x""#, "proof is to be an object");
-    refused(r#", "proof": { "type": "trust-me" }"#, "proof is to be an object");
+    refused(
+        r#", "proof": { "type": "trust-me" }"#,
+        "proof is to be an object",
+    );
     let long = format!(r#", "record_type": "TXT", "text": "{}""#, "x".repeat(1_001));
     refused(&long, "more than 1000");
     for (body, expected) in [

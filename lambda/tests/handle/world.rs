@@ -56,17 +56,11 @@ pub struct Weather {
     pub change: Option<Failure>,
 }
 
-/// One accepted change.
-#[derive(Debug, Clone)]
-pub struct Changed {
-    pub by: String,
-    pub changes: Vec<Change>,
-}
-
 #[derive(Debug)]
 pub struct Contents {
     pub sets: BTreeMap<(String, String), RecordSet>,
-    pub history: Vec<Changed>,
+    /// Who made each change, in order.
+    pub history: Vec<String>,
     pub weather: Weather,
     pub instances: BTreeMap<String, Instance>,
     /// Names that nobody may touch.
@@ -289,11 +283,7 @@ impl World {
         }
         self.judge(&state, &after, by);
         state.sets = after;
-        let changes = batch.changes().to_vec();
-        state.history.push(Changed {
-            by: by.to_owned(),
-            changes,
-        });
+        state.history.push(by.to_owned());
         state.next_change += 1;
         let id = format!("/change/C{}", state.next_change);
         if state.weather.lost_answers > 0 {
