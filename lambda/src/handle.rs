@@ -270,7 +270,3 @@ impl<P: Ports> Sts for Persistent<'_, P> {
         answer.map_err(|_| Unreachable)
     }
 }
-
-#[cfg(test)]
-#[path = "handle/tests.rs"]
-mod tests;

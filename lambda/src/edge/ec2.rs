@@ -4,6 +4,7 @@
 //! with an empty list, while an id that EC2 does not know is an error, and an error is no answer.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use ::http::Method;
 use jiff::Timestamp;
@@ -67,25 +68,16 @@ fn instance(element: &Element) -> Option<Instance> {
     let (mut public, mut private, mut v6) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for interface in element.items("networkInterfaceSet") {
         for address in interface.items("privateIpAddressesSet") {
-            private.extend(
-                address
-                    .text_of("privateIpAddress")
-                    .and_then(|ip| ip.parse().ok()),
-            );
+            private.extend(ip(address, "privateIpAddress"));
             let association = address.child("association");
-            let ip = association.and_then(|association| association.text_of("publicIp"));
-            public.extend(ip.and_then(|ip| ip.parse().ok()));
+            public.extend(association.and_then(|association| ip(association, "publicIp")));
         }
         for address in interface.items("ipv6AddressesSet") {
-            v6.extend(
-                address
-                    .text_of("ipv6Address")
-                    .and_then(|ip| ip.parse().ok()),
-            );
+            v6.extend(ip(address, "ipv6Address"));
         }
     }
     // The address of an instance itself. It is that of its first interface as well.
-    public.extend(element.text_of("ipAddress").and_then(|ip| ip.parse().ok()));
+    public.extend(ip(element, "ipAddress"));
     let tags = element.items("tagSet").filter_map(|tag| {
         let text = |name| tag.text_of(name).map(ToOwned::to_owned);
         Some((text("key")?, text("value").unwrap_or_default()))
@@ -97,6 +89,10 @@ fn instance(element: &Element) -> Option<Instance> {
         v6,
         tags: tags.collect(),
     })
+}
+
+fn ip<T: FromStr>(element: &Element, name: &str) -> Option<T> {
+    element.text_of(name)?.parse().ok()
 }
 
 #[cfg(test)]

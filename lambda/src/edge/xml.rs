@@ -25,10 +25,10 @@ impl Element {
         loop {
             match reader.read_event().ok()? {
                 Event::Start(start) if root.is_none() && open.len() < DEPTH_MAX => {
-                    open.push(Self::named(start.local_name().into_inner())?);
+                    open.push(Self::named(start.local_name().into_inner()));
                 }
                 Event::Empty(start) if root.is_none() => {
-                    let element = Self::named(start.local_name().into_inner())?;
+                    let element = Self::named(start.local_name().into_inner());
                     close(&mut open, &mut root, element);
                 }
                 Event::End(_) => {
@@ -57,11 +57,11 @@ impl Element {
         }
     }
 
-    fn named(name: &[u8]) -> Option<Self> {
-        Some(Self {
-            name: std::str::from_utf8(name).ok()?.to_owned(),
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
             ..Self::default()
-        })
+        }
     }
 
     /// The only child of this name.
@@ -72,7 +72,10 @@ impl Element {
     }
 
     /// Every child of this name.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+    pub(super) fn all<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a Self> + use<'a, 'n> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
@@ -82,7 +85,7 @@ impl Element {
     }
 
     /// The children `item` of the child of this name, as EC2 writes lists.
-    pub(super) fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+    pub(super) fn items(&self, name: &str) -> impl Iterator<Item = &Self> {
         self.child(name).into_iter().flat_map(|set| set.all("item"))
     }
 }
@@ -99,7 +102,7 @@ fn resolved(reference: &BytesRef<'_>) -> Option<String> {
     if let Some(character) = reference.resolve_char_ref().ok()? {
         return Some(character.to_string());
     }
-    resolve_predefined_entity(&reference.decode().ok()?).map(ToOwned::to_owned)
+    resolve_predefined_entity(reference).map(ToOwned::to_owned)
 }
 
 /// A text as XML has it. Characters that XML has no way to write do not come in record sets.
