@@ -4,6 +4,7 @@
 //! with an empty list, while an id that EC2 does not know is an error, and an error is no answer.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ::http::Method;
@@ -68,16 +69,18 @@ fn instance(element: &Element) -> Option<Instance> {
     let (mut public, mut private, mut v6) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for interface in element.items("networkInterfaceSet") {
         for address in interface.items("privateIpAddressesSet") {
-            private.extend(ip(address, "privateIpAddress"));
+            private.extend(ip::<Ipv4Addr>(address, "privateIpAddress"));
             let association = address.child("association");
-            public.extend(association.and_then(|association| ip(association, "publicIp")));
+            public.extend(
+                association.and_then(|association| ip::<Ipv4Addr>(association, "publicIp")),
+            );
         }
         for address in interface.items("ipv6AddressesSet") {
-            v6.extend(ip(address, "ipv6Address"));
+            v6.extend(ip::<Ipv6Addr>(address, "ipv6Address"));
         }
     }
     // The address of an instance itself. It is that of its first interface as well.
-    public.extend(ip(element, "ipAddress"));
+    public.extend(ip::<Ipv4Addr>(element, "ipAddress"));
     let tags = element.items("tagSet").filter_map(|tag| {
         let text = |name| tag.text_of(name).map(ToOwned::to_owned);
         Some((text("key")?, text("value").unwrap_or_default()))
