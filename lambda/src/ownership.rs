@@ -15,7 +15,8 @@
 //! `t` in the mark is the time that the caller signed. The very request that wrote the mark is answered
 //! as done, since its answer may have been lost. The one exception is a claim that is sent again within
 //! the two minutes that its proof is good for, after its own name was released: nothing in the zone
-//! remembers it. A renewal (a request with `owner`) that finds the name free is refused for that reason.
+//! remembers it (and what came back so, the later requests of those minutes take away again if they are
+//! sent again too). A renewal (a request with `owner`) that finds the name free is refused for that reason.
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub(crate) enum Room {
     /// There is room.
     Yes,
     /// There is none, but this name's lease has ended longest ago: it can make place.
-    InPlaceOf(Live, Vacant),
+    InPlaceOf(Box<Live>, Vacant),
     /// There is none.
     No,
 }
@@ -99,7 +99,7 @@ impl Survey {
             })
             .min_by_key(|(since, ..)| *since);
         match expired {
-            Some((_, live, vacant)) => Room::InPlaceOf(live, vacant),
+            Some((_, live, vacant)) => Room::InPlaceOf(Box::new(live), vacant),
             None => Room::No,
         }
     }
