@@ -315,7 +315,9 @@ impl Proven {
         &self.account
     }
 
-    /// The region the proof was made in: for an instance that where it is.
+    /// The region. A document names its instance's. A signed proof names the one whose STS it was made
+    /// for, which the caller chose: an instance that names another region than its own can be a second
+    /// holder of names within its own account's, and is not found where EC2 is asked.
     pub fn region(&self) -> Region {
         self.region
     }

@@ -10,9 +10,9 @@
 //!
 //! ```text
 //! POST / HTTP/1.1
-//! host: sts.REGION.SUFFIX                        regional, of the region's partition (`region`)
+//! host: sts.REGION.SUFFIX                        amazonaws.com; cn-*: amazonaws.com.cn; eusc-*: amazonaws.eu
 //! content-type: application/x-www-form-urlencoded; charset=utf-8
-//! x-amz-date: DATE                               20261122T060000Z
+//! x-amz-date: DATE                               20261122T060000Z, at most 120 s from now
 //! x-amz-security-token: TOKEN
 //! x-spore-audience: spore/1 request DOMAIN ZONEID
 //! x-spore-nonce: NONCE                           32 hex digits in lower case

@@ -10,7 +10,7 @@
 //! Who signed is not read from the message either (the issuer and serial in it are skipped): it is the
 //! region's key, or nobody.
 
-use der::asn1::{ObjectIdentifier, OctetString, OctetStringRef};
+use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{
     AnyRef, Decode as _, DecodeValue, EncodingRules, FixedTag, Header, Length, Reader, SliceReader,
     Tag, TagNumber, Tagged as _,
@@ -112,7 +112,7 @@ impl<'a> DecodeValue<'a> for SignedData {
             if ObjectIdentifier::decode(reader)? != DATA {
                 return Err(reader.error(der::ErrorKind::Failed));
             }
-            explicit::<OctetString, _>(reader)
+            explicit::<Content, _>(reader)
         })?;
         // Here certificates [0] and crls [1] would be.
         let signers = der::Any::decode(reader)?;
@@ -121,9 +121,36 @@ impl<'a> DecodeValue<'a> for SignedData {
         }
         Ok(Self {
             digests: digests.value().to_vec(),
-            content: content.into_bytes().into_vec(),
+            content: content.0,
             signers: signers.value().to_vec(),
         })
+    }
+}
+
+/// An OCTET STRING, whole or in pieces (X.690, section 8.7): in an indefinite length, and one level of
+/// them. The crate's own type takes a piece for whole that says to be made of pieces itself.
+struct Content(Vec<u8>);
+
+impl FixedTag for Content {
+    const TAG: Tag = Tag::OctetString;
+}
+
+impl<'a> DecodeValue<'a> for Content {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> Result<Self, der::Error> {
+        if !header.is_constructed() {
+            return reader.read_vec(header.length()).map(Self);
+        }
+        let mut content = Vec::new();
+        while !reader.is_finished() {
+            let piece = Header::decode(reader)?;
+            if piece.tag() != Tag::OctetString || piece.is_constructed() {
+                return Err(reader.error(der::ErrorKind::Failed));
+            }
+            content.append(&mut reader.read_vec(piece.length())?);
+        }
+        Ok(Self(content))
     }
 }
 

@@ -217,7 +217,7 @@ impl Document {
             .parse()
             .map_err(|_| DocumentRefused::Form("pendingTime"))?;
         // The parser also takes offsets and fractions, which EC2 does not write.
-        if pending.to_string() != written {
+        if pending.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() != written {
             return Err(DocumentRefused::Form("pendingTime"));
         }
         let private_ip = match members.0.get("privateIp") {
@@ -340,4 +340,112 @@ fn decode(member: &'static str, text: &str, chars_max: usize) -> Result<Vec<u8>,
     STANDARD
         .decode(text)
         .map_err(|_| DocumentRefused::Base64(member))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{
+  "accountId" : "123456789012",
+  "billingProducts" : null,
+  "marketplaceProductCodes" : [ "1abc2defghijklm3nopqrs4tu" ],
+  "instanceId" : "i-0123456789abcdef0",
+  "pendingTime" : "2026-11-22T06:00:00Z",
+  "privateIp" : "10.0.1.242",
+  "region" : "us-east-1"
+}"#;
+
+    fn changed(from: &str, to: &str) -> Result<Document, DocumentRefused> {
+        assert!(DOCUMENT.contains(from), "{from}");
+        Document::read(DOCUMENT.replacen(from, to, 1).as_bytes())
+    }
+
+    #[test]
+    fn what_matters_is_read() {
+        let document = Document::read(DOCUMENT.as_bytes()).unwrap();
+        assert_eq!(document.account, "123456789012");
+        assert_eq!(document.instance, "i-0123456789abcdef0");
+        assert_eq!(document.region.name(), "us-east-1");
+        assert_eq!(document.private_ip, Some("10.0.1.242".parse().unwrap()));
+        assert_eq!(changed("\"10.0.1.242\"", "null").unwrap().private_ip, None);
+        // What EC2 may add some day is no reason to refuse.
+        assert!(changed("{", "{ \"outpostArn\": \"x\",").is_ok());
+    }
+
+    #[test]
+    fn no_member_is_there_twice_in_any_case() {
+        let json = Err(DocumentRefused::Form("its JSON"));
+        for twin in [
+            "\"accountId\": \"123456789012\",",
+            "\"accountId\": \"210987654321\",",
+            "\"AccountID\": \"210987654321\",",
+            "\"account\\u0049d\": \"210987654321\",",
+            "\"billingProducts\": null,",
+            "\"new\": null, \"new\": null,",
+        ] {
+            assert_eq!(changed("{", &format!("{{{twin}")), json, "{twin}");
+        }
+    }
+
+    #[test]
+    fn members_have_one_form() {
+        for (from, to, what) in [
+            ("\"123456789012\"", "123456789012", "its JSON"),
+            ("\"123456789012\"", "\"12345678901\"", "accountId"),
+            ("\"123456789012\"", "\"-23456789012\"", "accountId"),
+            ("\"123456789012\"", "null", "accountId"),
+            ("i-0123456789abcdef0", "i-0123", "instanceId"),
+            ("\"i-0123456789abcdef0\"", "[]", "instanceId"),
+            ("06:00:00Z", "06:00:00+00:00", "pendingTime"),
+            ("06:00:00Z", "06:00:00.5Z", "pendingTime"),
+            ("T06:00:00Z", "", "pendingTime"),
+            ("10.0.1.242", "10.0.1", "privateIp"),
+            ("\"10.0.1.242\"", "[]", "privateIp"),
+            ("\"accountId\"", "\"accountID\"", "accountId"),
+            ("\"us-east-1\"\n}", "\"us-east-1\"\n}}", "its JSON"),
+            ("null", "{ \"a\": 1 }", "its JSON"),
+        ] {
+            assert_eq!(
+                changed(from, to),
+                Err(DocumentRefused::Form(what)),
+                "{from} -> {to}"
+            );
+        }
+        assert_eq!(
+            changed("us-east-1", "us-east-9"),
+            Err(DocumentRefused::Region)
+        );
+        assert_eq!(Document::read(b""), Err(DocumentRefused::Form("its JSON")));
+        assert_eq!(
+            Document::read(b"[]"),
+            Err(DocumentRefused::Form("its JSON"))
+        );
+    }
+
+    #[test]
+    fn base64_may_have_line_ends_and_nothing_else() {
+        let decoded = |text: &str| decode("it", text, 20);
+        assert_eq!(decoded("c3BvcmU="), Ok(b"spore".to_vec()));
+        assert_eq!(decoded("c3Bv\r\ncmU=\n"), Ok(b"spore".to_vec()));
+        for other in [
+            "c3BvcmU",
+            "c3BvcmU==",
+            "c3BvcmV=",
+            "c3Bv cmU=",
+            "c3Bv-mU=",
+            "=c3Bvcm",
+        ] {
+            assert_eq!(
+                decoded(other),
+                Err(DocumentRefused::Base64("it")),
+                "{other}"
+            );
+        }
+        assert_eq!(
+            decoded(&"c3Bv".repeat(6)),
+            Err(DocumentRefused::TooLong("it"))
+        );
+    }
 }

@@ -396,3 +396,68 @@ impl fmt::Display for RoleArn {
         write!(f, "arn:{partition}:iam::{account}:role/{name}")
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_sts_says_what_to_do() {
+        let check = |status, code: &str, expected| {
+            let body = format!(
+                "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type>\
+                 <Code>{code}</Code><Message>It isn&apos;t so</Message></Error>\
+                 <RequestId>x</RequestId></ErrorResponse>"
+            );
+            let answer = StsAnswer {
+                status,
+                content_type: "text/xml".to_owned(),
+                body: body.into_bytes(),
+            };
+            assert_eq!(answer.identity(), Err(expected), "{status} {code}");
+        };
+        check(403, "SignatureDoesNotMatch", NoIdentity::Signature);
+        check(403, "ExpiredToken", NoIdentity::Expired);
+        check(403, "InvalidClientTokenId", NoIdentity::Unknown);
+        check(403, "RegionDisabledException", NoIdentity::RegionOff);
+        check(403, "AccessDenied", NoIdentity::Refused(403));
+        check(400, "Throttling", NoIdentity::Unavailable(400));
+        check(429, "x", NoIdentity::Unavailable(429));
+        check(503, "ServiceUnavailable", NoIdentity::Unavailable(503));
+        // Whatever it says, and even if it is no XML at all.
+        check(500, "SignatureDoesNotMatch", NoIdentity::Unavailable(500));
+        check(403, "<", NoIdentity::Refused(403));
+        check(302, "x", NoIdentity::Refused(302));
+    }
+
+    #[test]
+    fn a_roles_arn_is_read_without_its_path() {
+        let role = |text: &str| text.parse::<RoleArn>();
+        let plain = role("arn:aws:iam::123456789012:role/registrar").unwrap();
+        assert_eq!(
+            role("arn:aws:iam::123456789012:role/a/b/registrar"),
+            Ok(plain.clone())
+        );
+        assert_eq!(
+            plain.to_string(),
+            "arn:aws:iam::123456789012:role/registrar"
+        );
+        for other in [
+            "",
+            "registrar",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:role/a/",
+            "arn:aws:iam::123456789012:user/registrar",
+            "arn:aws:iam::12345678901:role/registrar",
+            "arn:aws:iam:us-east-1:123456789012:role/registrar",
+            "arn:aws:sts::123456789012:assumed-role/registrar/x",
+            "arn:azure:iam::123456789012:role/registrar",
+            "arn:aws:iam::123456789012:role/regis trar",
+            "arn:aws:iam::123456789012:role/aws:ec2-instance",
+            "arn:aws:iam::123456789012:role/*",
+        ] {
+            assert_eq!(role(other), Err(()), "{other}");
+        }
+    }
+}
