@@ -1,7 +1,11 @@
 //! The answer to a caller: status, code and the members that clients of spawn know.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+
+use crate::protocol::{AnswerProof, Outcome};
 
 /// An answer in the form that API Gateway's proxy integration wants (API Gateway Developer Guide,
 /// "Output format of a Lambda function for proxy integration"): anything else gives the caller 502.
@@ -20,12 +24,33 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// This version of the updater answers, but changes nothing yet.
+    /// The records are as asked.
+    Ok,
+    /// The request is not well-formed, or asks for what cannot be.
+    BadRequest,
+    /// Nobody was proven to have asked.
+    ProofInvalid,
+    /// Whoever asked may not.
+    NotAllowed,
+    /// The name is somebody else's.
+    NameTaken,
+    /// The name is no longer as the request takes it to be, or was changed after the request was signed.
+    /// Signed again, without `owner` if the text says so, it can succeed.
+    NameChanged,
+    /// The body is too long.
+    TooLarge,
+    /// The body is no JSON.
+    UnsupportedMediaType,
+    /// Too many requests of this address, caller or account.
+    RateLimited,
+    /// AWS could not be asked in time: tried again for seconds before this is said.
+    Busy,
+    /// The updater itself is set up wrongly; only who runs it can help.
     Unavailable,
 }
 
-/// The body: spawn's `success message error record change_id timestamp`, and `code`, `request_id` and
-/// `owner`. Every member is always there; what does not apply is null.
+/// The body: spawn's `success message error record change_id timestamp`, and `code`, `request_id`,
+/// `owner` and `proof`. Every member is always there; what does not apply is null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Body {
     success: bool,
@@ -37,6 +62,7 @@ struct Body {
     owner: Option<String>,
     request_id: String,
     timestamp: String,
+    proof: Option<AnswerProof>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,48 +76,128 @@ struct Headers {
     retry_after: Option<String>,
 }
 
+/// What an answer says, besides when and to which request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The word for it.
+    pub code: Code,
+    /// The sentence for it.
+    pub text: String,
+    /// The whole name, once it was known.
+    pub record: Option<String>,
+    /// Route 53's id of the change, if there was one.
+    pub change_id: Option<String>,
+    /// The mark that is now at the name, if it is the caller's.
+    pub owner: Option<String>,
+    /// When to ask again.
+    pub retry_after: Option<Duration>,
+}
+
 impl Code {
     /// The HTTP status that goes with it.
     pub fn status(self) -> u16 {
         match self {
-            Self::Unavailable => 503,
+            Self::Ok => 200,
+            Self::BadRequest => 400,
+            Self::ProofInvalid => 401,
+            Self::NotAllowed => 403,
+            Self::NameTaken | Self::NameChanged => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::RateLimited => 429,
+            Self::Busy | Self::Unavailable => 503,
         }
     }
 
-    /// When it is worth asking again, in seconds.
-    fn retry_after_secs(self) -> Option<u32> {
+    /// As it is written in answers and audit lines.
+    pub fn word(self) -> &'static str {
         match self {
-            // Only a new version of the function changes this, so not soon.
-            Self::Unavailable => Some(3_600),
+            Self::Ok => "ok",
+            Self::BadRequest => "bad_request",
+            Self::ProofInvalid => "proof_invalid",
+            Self::NotAllowed => "not_allowed",
+            Self::NameTaken => "name_taken",
+            Self::NameChanged => "name_changed",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::RateLimited => "rate_limited",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// When it is worth asking again if nobody knows better.
+    fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::RateLimited | Self::Busy => Some(Duration::from_secs(5)),
+            // Somebody has to repair it first.
+            Self::Unavailable => Some(Duration::from_secs(300)),
+            Self::Ok
+            | Self::BadRequest
+            | Self::ProofInvalid
+            | Self::NotAllowed
+            | Self::NameTaken
+            | Self::NameChanged
+            | Self::TooLarge
+            | Self::UnsupportedMediaType => None,
         }
     }
 }
 
 impl Answer {
-    /// A refusal: nothing was changed.
-    pub fn refusal(code: Code, error: &str, request_id: &str, now: Timestamp) -> Self {
-        let retry_after = code.retry_after_secs().map(|secs| secs.to_string());
+    /// The answer that says this. `sign` makes its proof, where there is somebody to make it for.
+    pub fn new(
+        told: Told,
+        request_id: &str,
+        now: Timestamp,
+        sign: impl FnOnce(&Outcome) -> Option<AnswerProof>,
+    ) -> Self {
+        let success = told.code == Code::Ok;
+        let (message, error) = match success {
+            true => (Some(told.text), None),
+            false => (None, Some(told.text)),
+        };
+        let outcome = Outcome {
+            success,
+            code: told.code.word().to_owned(),
+            message,
+            error,
+            record: told.record,
+            change_id: told.change_id,
+            owner: told.owner,
+            request_id: request_id.to_owned(),
+            timestamp: seconds(now),
+        };
+        let proof = sign(&outcome);
+        let retry_after = told.retry_after.or(told.code.retry_after());
         Self {
-            status_code: code.status(),
+            status_code: told.code.status(),
             headers: Headers {
                 content_type: "application/json",
                 cache_control: "no-store",
-                retry_after,
+                retry_after: retry_after.map(whole_seconds),
             },
             body: Body {
-                success: false,
-                code,
-                message: None,
-                error: Some(error.to_owned()),
-                record: None,
-                change_id: None,
-                owner: None,
-                request_id: request_id.to_owned(),
-                timestamp: seconds(now),
+                success,
+                code: told.code,
+                message: outcome.message,
+                error: outcome.error,
+                record: outcome.record,
+                change_id: outcome.change_id,
+                owner: outcome.owner,
+                request_id: outcome.request_id,
+                timestamp: outcome.timestamp,
+                proof,
             },
             is_base64_encoded: false,
         }
     }
+}
+
+/// RFC 9110, section 10.2.3: whole seconds. Never zero, which would mean at once.
+fn whole_seconds(duration: Duration) -> String {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    (duration.as_secs() + up).max(1).to_string()
 }
 
 /// RFC 3339 in UTC, whole seconds.

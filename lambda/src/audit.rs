@@ -1,9 +1,11 @@
 //! The audit line: one JSON object for each request, with the members of spawn's example and
-//! `principal`, `code` and `durationMs`.
+//! `principal`, `proof`, `recordType`, `code`, `success` and `durationMs`.
 //!
 //! It names what was decided and about whom. It never holds a request's body, a proof or a token, and
 //! of what a stranger sent only what was found to be well-formed, since whoever reads logs trusts them.
 //! Every member is always there, so that metric filters and queries need not tell "null" from "absent".
+
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,10 +20,16 @@ pub struct Audit {
     pub timestamp: String,
     /// The gateway's id of the request, as in its access log.
     pub request_id: String,
-    /// Who proved to be asking; null until somebody did.
+    /// The address it came from, as the gateway saw it.
+    pub source_ip: Option<IpAddr>,
+    /// Who proved to be asking, as in owner marks; null until somebody did.
     pub principal: Option<String>,
+    /// How: `instance-role`, `identity-document` or `iam-role`.
+    pub proof: Option<&'static str>,
     /// Its instance.
     pub instance_id: Option<String>,
+    /// Its role and session, where it is no instance.
+    pub role: Option<String>,
     /// Its account.
     pub account_id: Option<String>,
     /// Its region.
@@ -30,16 +38,22 @@ pub struct Audit {
     pub record_name: Option<String>,
     /// The whole name.
     pub fqdn: Option<String>,
+    /// The type of record that was asked for.
+    pub record_type: Option<&'static str>,
     /// The address that was asked for.
-    pub ip_address: Option<String>,
+    pub ip_address: Option<IpAddr>,
     /// What was asked for.
-    pub action: Option<String>,
+    pub action: Option<&'static str>,
     /// How far the proof got.
     pub validation: Validation,
     /// What was answered.
     pub code: Code,
+    /// Whether the records are as asked. Metric filters count by it.
+    pub success: bool,
     /// Route 53's id of the change.
     pub change_id: Option<String>,
+    /// Whose the name was, if it was somebody else's.
+    pub former_owner: Option<String>,
     /// The sentence that the caller was told.
     pub message: String,
     /// How long it took.
@@ -52,33 +66,37 @@ pub struct Audit {
 pub enum Validation {
     /// Nothing was proven or disproven: the request was answered before.
     None,
+    /// There was no proof, or it did not hold.
+    Failure,
+    /// Somebody was proven to have asked.
+    Success,
 }
 
 impl Audit {
-    /// The line of a request that was refused before anything about it was read.
-    pub fn unread(
-        code: Code,
-        message: &str,
-        request_id: &str,
-        began: Timestamp,
-        ended: Timestamp,
-    ) -> Self {
+    /// The line of a request of which nothing is known yet.
+    pub fn new(request_id: &str, began: Timestamp) -> Self {
         Self {
             timestamp: seconds(began),
             request_id: request_id.to_owned(),
+            source_ip: None,
             principal: None,
+            proof: None,
             instance_id: None,
+            role: None,
             account_id: None,
             region: None,
             record_name: None,
             fqdn: None,
+            record_type: None,
             ip_address: None,
             action: None,
             validation: Validation::None,
-            code,
+            code: Code::Unavailable,
+            success: false,
             change_id: None,
-            message: message.to_owned(),
-            duration_ms: ended.as_millisecond() - began.as_millisecond(),
+            former_owner: None,
+            message: String::new(),
+            duration_ms: 0,
         }
     }
 

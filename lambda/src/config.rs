@@ -288,8 +288,38 @@ pub(crate) mod tests {
             |v| v["private_cidrs"] = json!(["10.0.0.1/8"]),
             "private_cidrs",
         );
+        refused(|v| v["private_cidrs"] = json!(["54.0.0.0/8"]), "private");
+        refused(
+            |v| v["accounts"]["these"][0]["label"] = json!("a.b"),
+            "\"a.b\" is not a label",
+        );
+        refused(
+            |v| {
+                let other =
+                    json!({ "id": "210987654321", "label": "1kpqzg2c", "describe_role": null });
+                v["accounts"]["these"].as_array_mut().unwrap().push(other);
+            },
+            "\"1kpqzg2c\" is the label of two accounts",
+        );
         refused(|v| v["rate"]["per_secs"] = json!(0), "rate");
         refused(|v| v["quota"] = json!(-1), "-1");
+    }
+
+    #[test]
+    fn two_thousand_accounts_are_no_more_than_one() {
+        let many: Vec<Value> = (0..2_000_u64)
+            .map(|number| {
+                let id = format!("{:012}", 100_000_000_000 + number * 7_919);
+                let role = format!("arn:aws:iam::{id}:role/describe");
+                json!({ "id": id, "label": format!("lab-{number}"), "describe_role": role })
+            })
+            .collect();
+        let config = with(|value| value["accounts"]["these"] = json!(many)).unwrap();
+        let Accounts::These(these) = config.accounts else {
+            panic!("{:?}", config.accounts);
+        };
+        assert_eq!(these.len(), 2_000);
+        assert_eq!(these["100000007919"].label.as_deref(), Some("lab-1"));
     }
 
     #[test]

@@ -1,17 +1,31 @@
 //! One request, from event to answer. Knows nothing of Lambda's runtime, clocks or networks: those come
 //! as [`Ports`], so that tests and the simulated AWS call exactly what runs in production.
+//!
+//! The order is that of cost: lengths and forms, the source's bucket, the proof, the lists, the caller's
+//! bucket, EC2, and Route 53 last. What is refused on the way has cost no more than was needed for it.
 
-use jiff::Timestamp;
+use std::net::IpAddr;
 
-use crate::answer::{Answer, Code};
-use crate::audit::Audit;
-use crate::config::Config;
-use crate::event::Event;
+use crate::allowed::{self, Allowed, Context};
+use crate::answer::{Answer, Code, Told};
+use crate::audit::{Audit, Validation};
+use crate::config::{Config, Proof, Wrong};
+use crate::event::{Event, NoBody};
+use crate::limits::Limits;
+use crate::ports::{Failure, Ports};
+use crate::proof::{Claim, Keys, Own, Proven, Sort, Sts, Unproven, Unreachable, Verifier, Who};
+use crate::protocol::{AnswerProof, Audience, Call, Outcome, Region, StsAnswer};
+use crate::refusal::Refusal;
+use crate::request::{self, Asked, BadRequest};
+use crate::retry::Budget;
+use crate::update::{Done, update};
 
-/// The world outside, as far as the updater needs it.
-pub trait Ports {
-    /// The time.
-    fn now(&self) -> Timestamp;
+/// The updater of one stack, as long as its environment lives.
+#[derive(Debug)]
+pub struct Updater {
+    config: Config,
+    verifier: Verifier,
+    limits: Limits,
 }
 
 /// What became of a request.
@@ -23,106 +37,236 @@ pub struct Handled {
     pub audit: Audit,
 }
 
-/// Answers a request. `invocation` is Lambda's id of it, used where no gateway gave one.
-pub fn handle(config: &Config, ports: &dyn Ports, event: &Event, invocation: &str) -> Handled {
-    let began = ports.now();
-    let context = &event.request_context;
-    let id = context.request_id.as_deref().unwrap_or(invocation);
-    let refusal = format!(
-        "the updater of {} does not change records yet",
-        config.domain
-    );
-    let ended = ports.now();
-    Handled {
-        answer: Answer::refusal(Code::Unavailable, &refusal, id, ended),
-        audit: Audit::unread(Code::Unavailable, &refusal, id, began, ended),
+impl Updater {
+    /// The updater of a stack. `own` is who it is itself, `keys` are those that EC2 signs with.
+    ///
+    /// # Errors
+    /// When one of `roles` is no role.
+    pub fn new(config: Config, own: Own, keys: Keys) -> Result<Self, Wrong> {
+        let verifier = Verifier::new(&config, own, keys).map_err(|role| Wrong::Value {
+            member: "roles",
+            value: role,
+            why: "is not the ARN of a role",
+        })?;
+        Ok(Self {
+            config,
+            verifier,
+            limits: Limits::new(),
+        })
+    }
+
+    /// Answers a request. `invocation` is Lambda's id of it, used where no gateway gave one.
+    pub async fn handle<P: Ports>(&self, ports: &P, event: &Event, invocation: &str) -> Handled {
+        let began = ports.now();
+        let context = &event.request_context;
+        let id = context.request_id.as_deref().unwrap_or(invocation);
+        let mut audit = Audit::new(id, began);
+        let (proven, outcome) = self.fulfil(ports, event, &mut audit).await;
+        let told = told(outcome, &mut audit);
+        audit.code = told.code;
+        audit.success = told.code == Code::Ok;
+        audit.message.clone_from(&told.text);
+        let ended = ports.now();
+        audit.duration_ms = ended.as_millisecond() - began.as_millisecond();
+        let answer = Answer::new(told, id, ended, |outcome| {
+            self.sign(ports, proven.as_ref()?, outcome)
+        });
+        Handled { answer, audit }
+    }
+
+    /// What became of it, and for whom, once that was known.
+    async fn fulfil<P: Ports>(
+        &self,
+        ports: &P,
+        event: &Event,
+        audit: &mut Audit,
+    ) -> (Option<Proven>, Result<Done, Refusal>) {
+        let now = ports.now();
+        let (claim, source) = match self.claim(event, audit, now) {
+            Ok(read) => read,
+            Err(refusal) => return (None, Err(refusal)),
+        };
+        let budget = Budget::from(now);
+        let sts = Persistent { ports, budget };
+        let proven = match self.verifier.verify(&sts, now, claim).await {
+            Ok(proven) => proven,
+            Err(unproven) => return (None, Err(self.disproved(&unproven, audit))),
+        };
+        proved(&proven, audit);
+        let context = Context {
+            config: &self.config,
+            limits: &self.limits,
+            ports,
+            budget,
+            source,
+        };
+        let outcome = match allowed::allow(&context, &proven).await {
+            Ok(allowed) => made(&context, &allowed, audit).await,
+            Err(refusal) => Err(refusal),
+        };
+        (Some(proven), outcome)
+    }
+
+    /// Everything before the proof: none of it asks anybody.
+    fn claim(
+        &self,
+        event: &Event,
+        audit: &mut Audit,
+        now: jiff::Timestamp,
+    ) -> Result<(Claim, IpAddr), Refusal> {
+        let source = event.source().map_err(unreadable)?;
+        audit.source_ip = Some(source);
+        let body = event.body().map_err(unreadable)?;
+        let (update, members) = request::read(body).map_err(malformed)?;
+        let asked = Asked::read(&update).map_err(malformed)?;
+        audit.record_name = Some(asked.record.to_string());
+        audit.record_type = asked.wish.record_type().map(|of| of.word());
+        audit.ip_address = asked.wish.address();
+        audit.action = Some(asked.wish.action());
+        self.limits.source(source, now)?;
+        let claim =
+            Claim::read(update, members).map_err(|unproven| self.disproved(&unproven, audit))?;
+        audit.proof = Some(word(claim.proof()));
+        Ok((claim, source))
+    }
+
+    fn disproved(&self, unproven: &Unproven, audit: &mut Audit) -> Refusal {
+        let text = unproven.to_string();
+        match unproven.sort() {
+            Sort::BadRequest => Refusal::new(Code::BadRequest, text),
+            Sort::Invalid => {
+                audit.validation = Validation::Failure;
+                Refusal::new(Code::ProofInvalid, text)
+            }
+            Sort::NotAllowed => {
+                audit.validation = Validation::Failure;
+                Refusal::not_allowed(&self.config, &text)
+            }
+            Sort::Unavailable => Refusal::new(Code::Busy, format!("{text}; try again")),
+        }
+    }
+
+    /// Signs an answer for a caller who signed its request. Strangers get none: it would be work that
+    /// anybody could ask for.
+    fn sign<P: Ports>(&self, ports: &P, proven: &Proven, outcome: &Outcome) -> Option<AnswerProof> {
+        let credentials = ports.credentials()?;
+        let region = Region::named(&self.config.region)?;
+        let audience = Audience::response(&self.config.domain, &self.config.zone_id);
+        let (nonce, request) = (proven.nonce()?, proven.request());
+        let now = ports.now();
+        AnswerProof::sign(
+            &credentials,
+            region,
+            now,
+            &audience,
+            nonce,
+            request,
+            outcome,
+        )
+        .ok()
     }
 }
 
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::cell::Cell;
+async fn made<P: Ports>(
+    context: &Context<'_, P>,
+    allowed: &Allowed,
+    audit: &mut Audit,
+) -> Result<Done, Refusal> {
+    audit.fqdn = Some(allowed.name().to_owned());
+    let done = update(context, allowed).await?;
+    audit.change_id.clone_from(&done.change_id);
+    audit.former_owner = done
+        .former
+        .as_ref()
+        .map(|owner| owner.principal.to_string());
+    Ok(done)
+}
 
-    use serde_json::{Value, json};
+/// What the caller is told.
+fn told(outcome: Result<Done, Refusal>, audit: &mut Audit) -> Told {
+    let record = audit.fqdn.clone();
+    match outcome {
+        Ok(done) => Told {
+            code: Code::Ok,
+            text: sentence(&done, audit),
+            record,
+            change_id: done.change_id,
+            owner: done.owner.map(|owner| owner.to_string()),
+            retry_after: None,
+        },
+        Err(refusal) => Told {
+            code: refusal.code,
+            text: refusal.text,
+            record,
+            change_id: None,
+            owner: None,
+            retry_after: refusal.retry_after,
+        },
+    }
+}
 
-    use super::*;
-    use crate::config::tests::SMALLEST;
+fn sentence(done: &Done, audit: &Audit) -> String {
+    let name = audit.fqdn.as_deref().unwrap_or_default();
+    match (&done.change_id, &done.owner) {
+        (Some(_), Some(_)) => format!("{name} is changed; name servers have it within a minute"),
+        (Some(_), None) => format!("{name} is released; name servers forget it within a minute"),
+        (None, Some(_)) => format!("{name} is already so"),
+        (None, None) => format!("{name} has no records"),
+    }
+}
 
-    /// A clock that is 25 ms later each time it is read.
-    struct Steps(Cell<i64>);
-
-    impl Ports for Steps {
-        fn now(&self) -> Timestamp {
-            self.0.set(self.0.get() + 25);
-            Timestamp::from_millisecond(self.0.get()).unwrap()
+fn proved(proven: &Proven, audit: &mut Audit) {
+    audit.validation = Validation::Success;
+    audit.account_id = Some(proven.account().to_owned());
+    audit.region = Some(proven.region().name().to_owned());
+    let account = proven.account();
+    match proven.who() {
+        Who::Instance { id } => {
+            audit.principal = Some(format!("{account}/{}/{id}", proven.region()));
+            audit.instance_id = Some(id.clone());
+        }
+        Who::Role { name, id, session } => {
+            audit.principal = Some(format!("{account}/role/{id}"));
+            audit.role = Some(format!("{name}/{session}"));
         }
     }
+}
 
-    fn handled(event: Value) -> (Value, Value) {
-        let config: Config = SMALLEST.parse().unwrap();
-        let event: Event = serde_json::from_value(event).unwrap();
-        let ports = Steps(Cell::new(1_795_327_200_000));
-        let handled = handle(&config, &ports, &event, "invocation-1");
-        let line = handled.audit.line();
-        assert!(!line.contains('\n'), "{line}");
-        let audit = serde_json::from_str(&line).unwrap();
-        (serde_json::to_value(handled.answer).unwrap(), audit)
+fn unreadable(no_body: NoBody) -> Refusal {
+    let code = match no_body {
+        NoBody::Source | NoBody::Method | NoBody::Empty => Code::BadRequest,
+        NoBody::ContentType | NoBody::Binary => Code::UnsupportedMediaType,
+        NoBody::TooLarge { .. } => Code::TooLarge,
+    };
+    Refusal::new(code, no_body.to_string())
+}
+
+fn malformed(bad: BadRequest) -> Refusal {
+    Refusal::new(Code::BadRequest, bad.to_string())
+}
+
+fn word(proof: Proof) -> &'static str {
+    match proof {
+        Proof::InstanceRole => "instance-role",
+        Proof::IdentityDocument => "identity-document",
+        Proof::IamRole => "iam-role",
     }
+}
 
-    #[test]
-    fn an_answer_has_the_form_that_the_gateway_and_clients_expect() {
-        let (answer, _) = handled(json!({
-            "resource": "/update-dns", "path": "/update-dns", "httpMethod": "POST",
-            "headers": { "Content-Type": "application/json" },
-            "requestContext": { "requestId": "gateway-1", "identity": { "sourceIp": "192.0.2.1" } },
-            "body": "{\"record_name\": \"web\"}", "isBase64Encoded": false,
-        }));
-        assert_eq!(answer["statusCode"], 503);
-        assert_eq!(answer["isBase64Encoded"], false);
-        assert_eq!(answer["headers"]["Content-Type"], "application/json");
-        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        assert_eq!(
-            body,
-            json!({
-                "success": false, "code": "unavailable", "message": null,
-                "error": "the updater of spore.example.edu does not change records yet",
-                "record": null, "change_id": null, "owner": null, "request_id": "gateway-1",
-                "timestamp": "2026-11-22T06:00:00Z",
-            })
-        );
-    }
+/// STS, asked again while it is busy.
+struct Persistent<'a, P> {
+    ports: &'a P,
+    budget: Budget,
+}
 
-    #[test]
-    fn the_audit_line_says_what_was_decided_and_nothing_that_was_sent() {
-        let sent = "SECRET\n{\"code\": \"ok\"}";
-        let (_, audit) = handled(json!({
-            "requestContext": { "requestId": "gateway-1", "identity": { "userAgent": sent } },
-            "headers": { "X-Amz-Security-Token": sent }, "body": sent,
-        }));
-        assert!(!audit.to_string().contains("SECRET"), "{audit}");
-        assert_eq!(
-            audit,
-            json!({
-                "timestamp": "2026-11-22T06:00:00Z", "requestId": "gateway-1", "principal": null,
-                "instanceId": null, "accountId": null, "region": null, "recordName": null,
-                "fqdn": null, "ipAddress": null, "action": null, "validation": "none",
-                "code": "unavailable", "changeId": null, "durationMs": 25,
-                "message": "the updater of spore.example.edu does not change records yet",
-            })
-        );
-    }
-
-    #[test]
-    fn without_a_gateway_lambdas_own_id_is_used() {
-        for event in [
-            json!({}),
-            json!({ "requestContext": {} }),
-            json!({ "key1": "value1" }),
-        ] {
-            let (answer, audit) = handled(event);
-            assert_eq!(audit["requestId"], "invocation-1");
-            assert!(answer["body"].as_str().unwrap().contains("invocation-1"));
-        }
+impl<P: Ports> Sts for Persistent<'_, P> {
+    async fn ask(&self, call: &Call) -> Result<StsAnswer, Unreachable> {
+        let once = async || match self.ports.sts(call).await? {
+            answer if answer.status == 429 => Err(Failure::Throttled),
+            answer if answer.status >= 500 => Err(Failure::Unanswered),
+            answer => Ok(answer),
+        };
+        let answer = self.budget.persist(self.ports, once).await;
+        answer.map_err(|_| Unreachable)
     }
 }

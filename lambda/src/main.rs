@@ -1,17 +1,19 @@
 //! `bootstrap`: what Lambda starts. It reads the configuration, then answers one event after the other.
-//! Whatever decides is in the library; here are only Lambda's runtime, the clock and the log.
+//! Whatever decides is in the library; here are only Lambda's runtime, its environment and the log.
 
 use std::env;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use lambda_runtime_api_client::body::Body;
 use lambda_runtime_api_client::{Client, build_request};
 use serde_json::json;
-use spore_updater::{Answer, Config, Event, Ports, handle};
+use spore_updater::edge::{Aws, Environment};
+use spore_updater::proof::Keys;
+use spore_updater::protocol::sigv4::Credentials;
+use spore_updater::{Answer, Config, Event, Updater};
 
 /// Version 2018-06-01 of Lambda's Runtime API, path of an error before the first event (Lambda
 /// Developer Guide, "Using the Lambda runtime API for custom runtimes").
@@ -19,14 +21,6 @@ const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
 /// Whatever goes wrong with the runtime itself.
 type Failed = lambda_runtime::Error;
-
-struct World;
-
-impl Ports for World {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
 
 fn main() -> ExitCode {
     // A function handles one event at a time, so one thread does.
@@ -46,21 +40,49 @@ fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failed> {
-    let config = match folder().and_then(|folder| Ok(Config::read(&folder)?)) {
-        Ok(config) => config,
+    let (updater, aws) = match folder().and_then(|folder| start(&folder)) {
+        Ok(started) => started,
         Err(error) => {
             report(&error.to_string()).await?;
             return Err(error);
         }
     };
-    let config = &config;
+    let (updater, aws) = (&updater, &aws);
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Event>| {
-        let handled = handle(config, &World, &event.payload, &event.context.request_id);
+        let request_time = event.payload.request_context.request_time_epoch;
+        let world = aws.at(request_time);
+        let invocation = &event.context.request_id;
+        let handled = updater.handle(&world, &event.payload, invocation).await;
         // Before the answer: Lambda may freeze the process once it is sent.
         audit(&handled.audit.line())?;
         Ok::<Answer, Failed>(handled.answer)
     }))
     .await
+}
+
+/// Everything that can be wrong from the start is found before the first event.
+fn start(folder: &Path) -> Result<(Updater, Aws), Failed> {
+    let config = Config::read(folder)?;
+    let environment = environment()?;
+    let aws = Aws::new(&config, &environment)?;
+    // Which keys EC2 signs with is part of the program: no configuration can add one.
+    let updater = Updater::new(config, environment.own(), Keys::aws())?;
+    Ok((updater, aws))
+}
+
+/// What Lambda tells a function (Lambda Developer Guide, "Defined runtime environment variables").
+fn environment() -> Result<Environment, Failed> {
+    let must =
+        |name: &str| env::var(name).map_err(|_| format!("{name} is not set; is this Lambda?"));
+    Ok(Environment {
+        credentials: Credentials {
+            access_key_id: must("AWS_ACCESS_KEY_ID")?,
+            secret: must("AWS_SECRET_ACCESS_KEY")?,
+            token: env::var("AWS_SESSION_TOKEN").ok(),
+        },
+        function: must("AWS_LAMBDA_FUNCTION_NAME")?,
+        endpoint: env::var("AWS_ENDPOINT_URL").ok(),
+    })
 }
 
 /// Where the zip was unpacked.

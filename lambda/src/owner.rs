@@ -2,7 +2,13 @@
 //!
 //! ```text
 //! v=1 p=123456789012/us-east-1/i-0123456789abcdef0 t=20261121T235948Z n=5f1d0c6b2a9e4d738c0b6e9f1a2d3c4b
+//! v=1 p=123456789012/role/AROAEXAMPLEEXAMPLE123 t=20261121T235948Z n=5f1d0c6b2a9e4d738c0b6e9f1a2d3c4b
 //! ```
+//!
+//! The second line is the mark of a role that may call with the proof `iam-role`: `role` is no region, so
+//! the two are never confused. It names the role by its unique id, not by its name, so that a role which
+//! was deleted and made again does not inherit names; and not by its session, which whoever assumes the
+//! role can choose.
 //!
 //! Renewing a name deletes this value exactly as it was and creates the next one, in one change batch:
 //! that is the compare and swap, so there is one spelling of each value and no other is read. Four
@@ -26,12 +32,21 @@ const NONCE_CHARS: usize = 32;
 /// The time's form, that of `x-amz-date`: of one length, so that text order is time order.
 const TIME_FORM: &str = "%Y%m%dT%H%M%SZ";
 
-/// The instance that holds a name.
+/// In place of a region where the holder is a role.
+const ROLE: &str = "role";
+
+/// Who holds a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Principal {
     account: String,
-    region: String,
-    instance: String,
+    holder: Holder,
+}
+
+/// What holds a name, in its account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    Instance { region: String, id: String },
+    Role { id: String },
 }
 
 /// An owner mark.
@@ -65,6 +80,9 @@ pub enum Malformed {
     /// The time is none, or not written as `20261121T235948Z`.
     #[error("the time is not of the form `20261121T235948Z`")]
     Time,
+    /// The role's unique id is not of the form `AROA...`.
+    #[error("the role is not a unique id of the form `AROA...`")]
+    Role,
     /// The nonce is not 32 hex digits.
     #[error("the nonce is not 32 hex digits in lower case")]
     Nonce,
@@ -75,10 +93,7 @@ impl Principal {
     ///
     /// # Errors
     /// When one of the three is not as AWS writes it. Whether they exist is not asked here.
-    pub fn new(account: &str, region: &str, instance: &str) -> Result<Self, Malformed> {
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Malformed::Account);
-        }
+    pub fn instance_of(account: &str, region: &str, instance: &str) -> Result<Self, Malformed> {
         if !is_region(region) {
             return Err(Malformed::Region);
         }
@@ -87,10 +102,33 @@ impl Principal {
         if !matches!(digits.len(), 8 | 17) || !is_lower_hex(digits) {
             return Err(Malformed::Instance);
         }
+        let holder = Holder::Instance {
+            region: region.to_owned(),
+            id: instance.to_owned(),
+        };
+        Self::of(account, holder)
+    }
+
+    /// A role of an account, by its unique id.
+    ///
+    /// # Errors
+    /// When one of the two is not as AWS writes it (IAM User Guide, "IAM identifiers").
+    pub fn role_of(account: &str, id: &str) -> Result<Self, Malformed> {
+        let is_char = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let is_id = id.starts_with("AROA") && (16..=128).contains(&id.len());
+        if !is_id || !id.bytes().all(is_char) {
+            return Err(Malformed::Role);
+        }
+        Self::of(account, Holder::Role { id: id.to_owned() })
+    }
+
+    fn of(account: &str, holder: Holder) -> Result<Self, Malformed> {
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Malformed::Account);
+        }
         Ok(Self {
             account: account.to_owned(),
-            region: region.to_owned(),
-            instance: instance.to_owned(),
+            holder,
         })
     }
 
@@ -99,14 +137,12 @@ impl Principal {
         &self.account
     }
 
-    /// The region.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// The instance's id.
-    pub fn instance(&self) -> &str {
-        &self.instance
+    /// The region and the id of the instance, if it is one.
+    pub fn instance(&self) -> Option<(&str, &str)> {
+        match &self.holder {
+            Holder::Instance { region, id } => Some((region, id)),
+            Holder::Role { .. } => None,
+        }
     }
 }
 
@@ -169,7 +205,10 @@ impl Owner {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.account, self.region, self.instance)
+        match &self.holder {
+            Holder::Instance { region, id } => write!(f, "{}/{region}/{id}", self.account),
+            Holder::Role { id } => write!(f, "{}/{ROLE}/{id}", self.account),
+        }
     }
 }
 
@@ -186,8 +225,9 @@ impl FromStr for Principal {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let mut parts = text.split('/');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(account), Some(ROLE), Some(id), None) => Self::role_of(account, id),
             (Some(account), Some(region), Some(instance), None) => {
-                Self::new(account, region, instance)
+                Self::instance_of(account, region, instance)
             }
             (Some(_) | None, Some(_) | None, Some(_) | None, Some(_) | None) => {
                 Err(Malformed::Form)
@@ -235,8 +275,10 @@ mod tests {
     fn a_mark_is_read_and_written_back() {
         let owner: Owner = MARK.parse().unwrap();
         assert_eq!(owner.principal.account(), "123456789012");
-        assert_eq!(owner.principal.region(), "us-east-1");
-        assert_eq!(owner.principal.instance(), "i-0123456789abcdef0");
+        assert_eq!(
+            owner.principal.instance(),
+            Some(("us-east-1", "i-0123456789abcdef0"))
+        );
         assert_eq!(
             owner.time,
             jiff::civil::datetime(2026, 11, 21, 23, 59, 48, 0)
@@ -244,6 +286,26 @@ mod tests {
         assert_eq!(owner.nonce(), "5f1d0c6b2a9e4d738c0b6e9f1a2d3c4b");
         assert_eq!(owner.to_string(), MARK);
         assert_eq!(owner.quoted(), format!("\"{MARK}\""));
+    }
+
+    #[test]
+    fn a_role_has_a_mark_of_its_own() {
+        let role = "123456789012/role/AROAEXAMPLEEXAMPLE123";
+        let text = MARK.replacen("123456789012/us-east-1/i-0123456789abcdef0", role, 1);
+        let owner: Owner = text.parse().unwrap();
+        assert_eq!(owner.principal.account(), "123456789012");
+        assert_eq!(owner.principal.instance(), None);
+        assert_eq!(owner.to_string(), text);
+        assert_ne!(owner.principal, MARK.parse::<Owner>().unwrap().principal);
+        for (from, to) in [
+            ("AROA", "AIDA"),
+            ("AROAEXAMPLEEXAMPLE123", "AROA"),
+            ("EXAMPLE123", "example123"),
+            ("EXAMPLE123", "EXAMPLE/123"),
+            ("AROAEXAMPLEEXAMPLE123", "i-0123456789abcdef0"),
+        ] {
+            assert!(text.replacen(from, to, 1).parse::<Owner>().is_err(), "{to}");
+        }
     }
 
     #[test]
@@ -314,7 +376,8 @@ mod tests {
     #[test]
     fn the_longest_mark_fits_one_string() {
         let region = format!("{}-west-1", "x".repeat(25));
-        let principal = Principal::new("123456789012", &region, "i-0123456789abcdef0").unwrap();
+        let principal =
+            Principal::instance_of("123456789012", &region, "i-0123456789abcdef0").unwrap();
         let time = jiff::civil::datetime(2026, 1, 1, 0, 0, 0, 0);
         let owner = Owner::new(principal, time, &"f".repeat(32)).unwrap();
         assert!(owner.to_string().len() <= VALUE_CHARS_MAX);

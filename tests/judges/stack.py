@@ -486,29 +486,30 @@ class Stack(unittest.TestCase):
 
     def test_b1_a_request_reaches_the_bootstrap_and_leaves_its_lines(self):
         status, headers, answer = self.ask(body={"record_name": "web", "ip_address": "192.0.2.7"})
-        self.assertEqual(status, 503)
+        self.assertEqual(status, 401)
         self.assertEqual(headers["Content-Type"], "application/json")
         self.assertEqual(headers["Cache-Control"], "no-store")
-        self.assertGreater(int(headers["Retry-After"]), 0)
         self.assertEqual(
             set(answer),
             {
                 *("success", "code", "message", "error", "record", "change_id", "owner"),
-                *("request_id", "timestamp"),
+                *("request_id", "timestamp", "proof"),
             },
         )
         self.assertIs(answer["success"], False)
-        self.assertEqual(answer["code"], "unavailable")
-        self.assertIn(DOMAIN, answer["error"])
+        self.assertEqual(answer["code"], "proof_invalid")
+        self.assertIn("proves nothing", answer["error"])
+        self.assertIsNone(answer["proof"], "nobody signs an answer for a stranger")
         request = answer["request_id"]
         self.assertEqual(request, headers["x-amzn-RequestId"])
         audit = self.lines("updater")[request]
         self.assertEqual((audit["code"], audit["message"]), (answer["code"], answer["error"]))
-        self.assertNotIn("192.0.2.7", json.dumps(audit), "what nobody proved is not told")
+        self.assertEqual((audit["validation"], audit["principal"]), ("failure", None))
+        self.assertEqual((audit["ipAddress"], audit["success"]), ("192.0.2.7", False))
         access = self.lines("api")[request]
         self.assertEqual(
             (access["status"], access["method"], access["path"], access["stage"], access["ip"]),
-            ("503", "POST", PATH, "prod", "127.0.0.1"),
+            ("401", "POST", PATH, "prod", "127.0.0.1"),
         )
         metrics = {
             (one["Namespace"], one["MetricName"])
@@ -516,7 +517,7 @@ class Stack(unittest.TestCase):
         }
         for metric in (
             ("AWS/ApiGateway", "Count"),
-            ("AWS/ApiGateway", "5XXError"),
+            ("AWS/ApiGateway", "4XXError"),
             ("AWS/Lambda", "Invocations"),
         ):
             self.assertIn(metric, metrics)

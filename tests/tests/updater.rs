@@ -550,11 +550,11 @@ fn the_bootstrap_polls_answers_and_logs() {
             &format!("/2018-06-01/runtime/invocation/invocation-{number}/response")
         );
         let answer: Value = serde_json::from_str(answer).unwrap();
-        assert_eq!(answer["statusCode"], 503);
+        assert_eq!(answer["statusCode"], 415);
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         assert_eq!(
             (&body["success"], &body["code"]),
-            (&Value::from(false), &Value::from("unavailable"))
+            (&Value::from(false), &Value::from("unsupported_media_type"))
         );
         assert_eq!(body["request_id"], Value::from(id.as_str()));
         let line: Value = serde_json::from_str(&ran.lines[number]).unwrap();

@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{Accounts, Contacts, Naming, Proof, Rate, RecordType, Tag, Wrong};
+use crate::address::is_private;
+use crate::name::account_label;
 
 pub(super) const VERSION: u64 = 1;
 
@@ -124,8 +126,24 @@ impl Config {
 
 fn listed(these: Vec<Account>) -> Result<BTreeMap<String, super::Account>, Wrong> {
     let mut listed = BTreeMap::new();
+    // What is below a label is one account's: two accounts with one label could take each other's names.
+    let mut labels = BTreeSet::new();
     for account in these {
         account_id("accounts", &account.id)?;
+        let label = account.label.clone().or_else(|| account_label(&account.id));
+        let label = label.unwrap_or_default();
+        must(
+            is_label(&label),
+            "accounts",
+            &label,
+            "is not a label in lower case",
+        )?;
+        must(
+            labels.insert(label.clone()),
+            "accounts",
+            &label,
+            "is the label of two accounts",
+        )?;
         let known = super::Account {
             label: account.label,
             describe_role: account.describe_role,
@@ -148,6 +166,10 @@ fn is_domain(text: &str) -> bool {
         .all(|label| !label.is_empty() && label.bytes().all(is_char))
 }
 
+fn is_label(text: &str) -> bool {
+    is_domain(text) && !text.contains('.') && text.len() <= 63
+}
+
 /// As AWS writes ids in answers, without `/hostedzone/`.
 fn is_zone_id(text: &str) -> bool {
     let is_char = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
@@ -159,11 +181,18 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
         .parse::<IpNet>()
         .ok()
         .filter(|network| network.trunc() == *network);
-    exact.ok_or_else(|| Wrong::Value {
+    let network = exact.ok_or_else(|| Wrong::Value {
         member: "private_cidrs",
         value: text.to_owned(),
         why: "is not a network",
-    })
+    })?;
+    must(
+        is_private(network),
+        "private_cidrs",
+        text,
+        "is not private (RFC 1918, RFC 4193)",
+    )?;
+    Ok(network)
 }
 
 fn must(holds: bool, member: &'static str, value: &str, why: &'static str) -> Result<(), Wrong> {

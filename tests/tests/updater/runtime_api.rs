@@ -75,6 +75,9 @@ impl RuntimeApi {
                 ("AWS_LAMBDA_FUNCTION_NAME", "spore"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLEEXAMPLE00"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_SESSION_TOKEN", "token"),
             ])
             .env("LAMBDA_TASK_ROOT", self.dir.path())
             .stdout(Stdio::piped())

@@ -1,0 +1,92 @@
+//! A request that is not fulfilled: the word for it, the sentence for whoever asked, and when it makes
+//! sense to ask again.
+
+use std::time::Duration;
+
+use crate::answer::Code;
+use crate::config::Config;
+use crate::limits::TooMany;
+use crate::ports::Failure;
+
+/// Nothing was changed, or nobody knows whether it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, in one word.
+    pub code: Code,
+    /// Why, and what to do. It repeats nothing of the request that was not judged, and nothing that AWS
+    /// said.
+    pub text: String,
+    /// When to ask again, if waiting helps.
+    pub retry_after: Option<Duration>,
+}
+
+/// How long who meets others at work should wait: Route 53 refills its bucket by ten calls a second, so
+/// a burst of fifty is over by then.
+const BUSY: Duration = Duration::from_secs(5);
+
+impl Refusal {
+    /// A refusal that waiting does not lift.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+            retry_after: None,
+        }
+    }
+
+    /// Not allowed, and whom to ask.
+    pub fn not_allowed(config: &Config, text: &str) -> Self {
+        Self::new(Code::NotAllowed, format!("{text}{}", ask(config)))
+    }
+
+    /// AWS could not do what was needed for an answer.
+    pub fn failed(config: &Config, what: &str, failure: Failure) -> Self {
+        let busy = |text: String| Self {
+            code: Code::Busy,
+            text,
+            retry_after: Some(BUSY),
+        };
+        match failure {
+            Failure::Throttled | Failure::Pending => {
+                busy(format!("{what} is asked by too many at once; try again"))
+            }
+            Failure::Unanswered => busy(format!(
+                "{what} did not answer in time; the change may have been made, try again"
+            )),
+            Failure::Conflict => busy(
+                "the records were being changed by another request at the same time; try again"
+                    .to_owned(),
+            ),
+            Failure::Denied => Self::new(
+                Code::Unavailable,
+                format!(
+                    "the updater is not allowed to use {what}, which its policies should let it{}",
+                    ask(config)
+                ),
+            ),
+            Failure::Unusable => Self::new(
+                Code::Unavailable,
+                format!("{what} answered what the updater cannot use{}", ask(config)),
+            ),
+        }
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(too_many: TooMany) -> Self {
+        let secs = too_many.wait.as_secs_f64().ceil();
+        Self {
+            code: Code::RateLimited,
+            text: format!("too many requests; try again in {secs} s"),
+            retry_after: Some(too_many.wait),
+        }
+    }
+}
+
+/// Whom to ask, as the end of a sentence.
+pub(crate) fn ask(config: &Config) -> String {
+    match &config.contacts.owner {
+        Some(owner) => format!("; ask {owner}"),
+        None => format!("; ask whoever runs {}", config.domain),
+    }
+}
