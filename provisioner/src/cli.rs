@@ -172,6 +172,16 @@ enum Command {
         #[arg(long)]
         delete_extra: bool,
     },
+    /// The zone's key-signing keys.
+    Ksk {
+        #[command(subcommand)]
+        command: KskCommand,
+    },
+    /// The zone's signing.
+    Dnssec {
+        #[command(subcommand)]
+        command: DnssecCommand,
+    },
     /// The function that changes records: its code.
     Updater {
         #[command(subcommand)]
@@ -280,6 +290,38 @@ enum Digest {
     Sha384,
     /// One record of each.
     Both,
+}
+
+#[derive(Debug, Subcommand)]
+enum KskCommand {
+    /// Show each key-signing key with its KMS key and DS record.
+    List {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+    },
+    /// Put another key in place of the present one, as far as can be done now. Run it again when the
+    /// parent zone's people have acted; it goes on from what is live.
+    Rotate {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+        /// Keep the present key and take the second one away, as long as that is safe.
+        #[arg(long)]
+        abort: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DnssecCommand {
+    /// Turn signing off, once the parent has no DS record and no resolver remembers one. The document
+    /// has to say `[dnssec] enabled = false` first.
+    Disable {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -454,6 +496,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             go,
             delete_extra,
         } => zone::restore(&global, files, &go, delete_extra).await,
+        Command::Ksk { command } => match command {
+            KskCommand::List { stack } => records::keys(&global, stack).await,
+            KskCommand::Rotate { stack, go, abort } => {
+                apply::rotate(&global, stack, &go, abort).await
+            }
+        },
+        Command::Dnssec {
+            command: DnssecCommand::Disable { stack, go },
+        } => apply::unsign(&global, stack, &go).await,
         Command::Updater {
             command:
                 UpdaterCommand::Build {

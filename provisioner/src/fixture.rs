@@ -55,6 +55,7 @@ pub fn empty() -> Snapshot {
         metric_filters: BTreeMap::new(),
         alarms: BTreeMap::new(),
         parent: parent(Delegated::default()),
+        served: Ok(()),
         lock: None,
     }
 }

@@ -19,6 +19,7 @@ use crate::ds::check::{Verdict, judge};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::Live;
 use crate::plan::span;
+use crate::rotation::{self, Turn};
 use crate::snapshot::{Delegated, Snapshot};
 
 pub mod ticket;
@@ -243,6 +244,15 @@ impl Facts<'_> {
             ));
         }
         let is_rotation = verdicts.iter().any(|v| matches!(v, Verdict::OtherKey(_)));
+        if is_rotation
+            && let Some(turn) = self.turn()
+            && self.at() < turn.add_from.0
+        {
+            return Handover::NotYet(format!(
+                "not before {:.0}: {}",
+                turn.add_from.0, turn.add_from.1
+            ));
+        }
         if is_rotation {
             what.push(
                 "Leave the other DS record of the zone in place; its removal follows later.".into(),
@@ -362,6 +372,30 @@ impl Facts<'_> {
                         .collect::<Vec<_>>()
                         .join("; ")
                 ));
+            }
+        }
+        if !rest.is_empty()
+            && let Some(turn) = self.turn()
+        {
+            let of_old =
+                |ds: &Ds| DnsKey::parse(&turn.old.dnskey).is_ok_and(|key| ds.matches(domain, &key));
+            let of_new =
+                |ds: &Ds| DnsKey::parse(&turn.new.dnskey).is_ok_and(|key| ds.matches(domain, &key));
+            let has_new = |said: &Delegated| records(said).iter().any(of_new);
+            if chosen.iter().any(|ds| of_old(ds)) {
+                if !self.servers.iter().all(|(_, said)| has_new(said)) {
+                    return Handover::NotYet(format!(
+                        "not every server of {parent} has the DS record of {}; first: spore-infra \
+                         handover --step ds-add",
+                        turn.new.name
+                    ));
+                }
+                if self.at() < turn.remove_from.0 {
+                    return Handover::NotYet(format!(
+                        "not before {:.0}: {}",
+                        turn.remove_from.0, turn.remove_from.1
+                    ));
+                }
             }
         }
         let is_all = rest.is_empty();
@@ -535,6 +569,11 @@ impl Facts<'_> {
             records: draft.records,
             sections,
         }))
+    }
+
+    fn turn(&self) -> Option<Turn<'_>> {
+        let answers: Vec<&Delegated> = self.servers.iter().map(|(_, said)| *said).collect();
+        rotation::turn(self.snapshot, &answers)
     }
 
     fn keys(&self) -> impl Iterator<Item = &DnsKey> {

@@ -8,6 +8,7 @@ use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::clock::Clock;
 use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
+use crate::ds::DnsKey;
 use crate::journal;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{
@@ -177,6 +178,7 @@ pub async fn snapshot(
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
     let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
+    let served = served(dns, desired, &hosted_zone, &dnssec).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -197,8 +199,28 @@ pub async fn snapshot(
         metric_filters,
         alarms,
         parent,
+        served,
         lock,
     })
+}
+
+/// Asks the zone's own name servers, but only in a rotation: an unchanged plan needs no answer.
+async fn served(
+    dns: &Dns,
+    desired: &Desired,
+    zone: &Observation<hosted_zone::Live>,
+    dnssec: &Observation<ksk::Live>,
+) -> Result<(), String> {
+    let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let (Some(zone), Some(keys @ [_, _, ..])) = (zone.present(), keys) else {
+        return Ok(());
+    };
+    let servers = zone.name_servers(&desired.domain);
+    for key in keys.iter().filter(|key| key.status == "ACTIVE") {
+        let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
+        dns.serves_key(&desired.domain, &servers, &key).await?;
+    }
+    Ok(())
 }
 
 /// Who the credentials belong to.

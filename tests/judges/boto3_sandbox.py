@@ -10,10 +10,15 @@ import json
 import unittest
 
 import spore
+from boto3_cases.alarms import Alarms, Metrics
 from boto3_cases.base import ANSWERED, Case, World, watched
 from boto3_cases.credentials import Credentials
 from boto3_cases.dnssec import Dnssec
+from boto3_cases.filters import Filters, LogPolicies
 from boto3_cases.functions import Functions
+from boto3_cases.gateway import Gateway
+from boto3_cases.gateway_data import GatewayData
+from boto3_cases.iam import Iam, Roles, Simulation
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -104,7 +109,7 @@ class Serving(unittest.TestCase):
 
 def load_tests(loader, _tests, _pattern):
     """Completeness judges what all others have seen."""
-    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Functions, Serving, Completeness)
+    cases = (Credentials, Kms, Route53, Dnssec, Logs, Tagging, Functions, Gateway, GatewayData, Iam, Simulation, Roles, Alarms, Metrics, Filters, LogPolicies, Serving, Completeness)
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 
 

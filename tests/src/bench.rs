@@ -92,15 +92,19 @@ impl Bench {
 
     /// Plans.
     pub async fn plan(&self, goal: &Goal, own: Option<LockSeen>) -> Plan {
+        let records = match goal {
+            Goal::Destroy(_) => Records::All,
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+                Records::FirstPage
+            }
+        };
+        let snapshot = self.snapshot(records, own).await;
         match goal {
-            Goal::Converge => {
-                let snapshot = self.snapshot(Records::FirstPage, own).await;
-                plan::converge(&self.desired, &snapshot)
-            }
-            Goal::Destroy(options) => {
-                let snapshot = self.snapshot(Records::All, own).await;
-                plan::destroy(&self.desired, &snapshot, options)
-            }
+            Goal::Converge => plan::converge(&self.desired, &snapshot),
+            Goal::Destroy(options) => plan::destroy(&self.desired, &snapshot, options),
+            Goal::Unsign => plan::unsign(&self.desired, &snapshot),
+            Goal::Rotate => plan::rotate(&self.desired, &snapshot),
+            Goal::AbortRotation => plan::abort_rotation(&self.desired, &snapshot),
         }
     }
 

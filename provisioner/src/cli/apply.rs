@@ -26,6 +26,7 @@ use crate::master_file;
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
 use crate::render::{self, Paint};
+use crate::rotation;
 use crate::run::Outcome;
 use crate::safety::DS_AT_PARENT;
 use crate::snapshot::Snapshot;
@@ -173,11 +174,40 @@ pub async fn destroy(
     go: &Go,
     options: DestroyOptions,
 ) -> anyhow::Result<Exit> {
+    lead(global, named, go, Goal::Destroy(options)).await
+}
+
+/// `ksk rotate`.
+pub async fn rotate(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    abort: bool,
+) -> anyhow::Result<Exit> {
+    let goal = if abort {
+        Goal::AbortRotation
+    } else {
+        Goal::Rotate
+    };
+    lead(global, named, go, goal).await
+}
+
+/// `dnssec disable`.
+pub async fn unsign(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+    lead(global, named, go, Goal::Unsign).await
+}
+
+/// Leads the stack to a goal that needs no code of the updater.
+async fn lead(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    goal: Goal,
+) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let goal = Goal::Destroy(options);
     let job = Job {
         session: &session,
         document: &document,
@@ -188,7 +218,7 @@ pub async fn destroy(
     job.run().await
 }
 
-/// One apply or destroy.
+/// One run that writes.
 struct Job<'a> {
     session: &'a Session,
     document: &'a Document,
@@ -322,13 +352,18 @@ impl Job<'_> {
     async fn plan(&self, purpose: Purpose) -> anyhow::Result<(Snapshot, Plan)> {
         let desired = &self.session.desired;
         let records = match self.goal {
-            Goal::Converge => Records::FirstPage,
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+                Records::FirstPage
+            }
             Goal::Destroy(_) => Records::All,
         };
         let snapshot = self.session.snapshot(records, purpose).await?;
         let plan = match &self.goal {
             Goal::Converge => plan::converge(desired, &snapshot),
             Goal::Destroy(options) => plan::destroy(desired, &snapshot, options),
+            Goal::Unsign => plan::unsign(desired, &snapshot),
+            Goal::Rotate => plan::rotate(desired, &snapshot),
+            Goal::AbortRotation => plan::abort_rotation(desired, &snapshot),
         };
         Ok((snapshot, plan))
     }
@@ -354,12 +389,19 @@ impl Job<'_> {
         let desired = &self.session.desired;
         let (_, _, destroyed) = plan.counts();
         let (question, wanted) = match &self.goal {
-            Goal::Converge => (
+            Goal::Converge | Goal::Rotate | Goal::AbortRotation => (
                 format!(
                     "Apply this to {} in account {}? Only `yes` does it:",
                     desired.domain, desired.account
                 ),
                 "yes".to_owned(),
+            ),
+            Goal::Unsign => (
+                format!(
+                    "Turn DNSSEC off for {} in account {}? Type the domain to do it:",
+                    desired.domain, desired.account
+                ),
+                desired.domain.clone(),
             ),
             Goal::Destroy(_) => (
                 format!(
@@ -435,7 +477,7 @@ impl Job<'_> {
         }
         // What was seen of the parent is written when something is written anyway: a no-change apply
         // writes nothing.
-        if self.goal == Goal::Converge
+        if self.goal.keeps_stack()
             && let Some(seen) = seen
             && let Err(failure) =
                 journal::remember_ds(write, &session.clock, &session.desired, seen).await
@@ -492,6 +534,26 @@ impl Job<'_> {
                 output::note(&format!("next: {notice}"));
             }
             return Ok(Exit::Done);
+        }
+        match self.goal {
+            Goal::Unsign if !plan.is_empty() => {
+                output::note(&format!("{} is no longer signed", desired.domain));
+                return Ok(Exit::Done);
+            }
+            Goal::Rotate | Goal::AbortRotation if !plan.is_empty() => {
+                let (snapshot, after) = self.plan(Purpose::Apply).await?;
+                if !rotation::is_under_way(&snapshot) {
+                    output::note("the rotation is over; the zone has one key-signing key");
+                    return Ok(Exit::Done);
+                }
+                for (who, what) in after.awaited() {
+                    output::note(&format!("next: {who}: {what}"));
+                }
+                output::note("then run `spore-infra ksk rotate` again");
+                return Ok(Exit::Done);
+            }
+            Goal::Unsign | Goal::Rotate | Goal::AbortRotation => return Ok(Exit::Done),
+            Goal::Converge | Goal::Destroy(_) => {}
         }
         if !plan.is_empty() {
             output::note(if plan.waits_for_others() {

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::records::{key_state, other_keys};
+use super::records::{key_state, other_keys, state_of};
 use super::session::Session;
 use super::{Exit, Global, HandoverForm, HandoverStep, output, stack};
 use crate::handover::{self, Facts, Handover, Step};
 use crate::kind::hosted_zone::Records;
 use crate::observe::Purpose;
-use crate::snapshot::{ParentView, Snapshot};
+use crate::rotation;
+use crate::snapshot::{Observation, ParentView, Snapshot};
 
 /// `handover`.
 pub async fn handover(
@@ -105,8 +106,15 @@ async fn readiness(
         .present()
         .is_some_and(|dnssec| dnssec.signing != "NOT_SIGNING");
     match step {
+        // In a rotation, the key that comes is the one to be vouched for.
         Step::Delegate | Step::DsAdd if desired.dnssec => {
-            let state = key_state(session, snapshot).await?;
+            let answers = snapshot.parent.all().unwrap_or_default();
+            let state = match (rotation::turn(snapshot, &answers), &snapshot.dnssec) {
+                (Some(turn), Observation::Present(dnssec)) => {
+                    state_of(session, snapshot, dnssec, turn.new).await?
+                }
+                (_, _) => key_state(session, snapshot).await?,
+            };
             Ok((Some(state.key), state.not_yet))
         }
         Step::Delegate | Step::DsAdd => {

@@ -11,8 +11,9 @@ use crate::ds::check::{self, Verdict};
 use crate::ds::form::{self, EppCommand, EppData, Request};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::Records;
-use crate::kind::kms_key;
+use crate::kind::{kms_key, ksk};
 use crate::observe::Purpose;
+use crate::render;
 use crate::snapshot::{Delegated, Observation, ParentView, ServerView, Snapshot};
 
 /// The key of a stack, and whether its DS may be published.
@@ -23,12 +24,11 @@ pub struct KeyState {
     pub not_yet: Option<String>,
 }
 
-/// Computes the key and judges whether signing is in sync.
+/// Computes the stack's key and judges whether signing is in sync.
 ///
 /// # Errors
 /// When there is no key yet, or when Route 53 shows other records than the key gives.
 pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result<KeyState> {
-    let desired = &session.desired;
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the key: {why}"),
@@ -36,15 +36,6 @@ pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result
             bail!("there is no usable key yet; run `spore-infra apply` first")
         }
     };
-    let spki = kms_key::public_key(&session.read, &live.arn).await?;
-    if spki.is_empty() {
-        bail!(
-            "{} is {}; run `spore-infra plan` first",
-            live.arn,
-            live.state
-        );
-    }
-    let key = DnsKey::from_spki(&spki)?;
     let dnssec = match &snapshot.dnssec {
         Observation::Present(dnssec) => dnssec,
         Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
@@ -56,6 +47,28 @@ pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result
             live.arn
         )
     };
+    state_of(session, snapshot, dnssec, ksk).await
+}
+
+/// Computes one of the zone's keys and judges whether signing with it is in sync.
+///
+/// # Errors
+/// When the KMS key cannot be read, or when Route 53 shows other records than it gives.
+pub async fn state_of(
+    session: &Session,
+    snapshot: &Snapshot,
+    dnssec: &ksk::Live,
+    ksk: &ksk::Key,
+) -> anyhow::Result<KeyState> {
+    let desired = &session.desired;
+    let spki = kms_key::public_key(&session.read, &ksk.kms_arn).await?;
+    if spki.is_empty() {
+        bail!(
+            "{} gives no public key; run `spore-infra plan` first",
+            ksk.kms_arn
+        );
+    }
+    let key = DnsKey::from_spki(&spki)?;
     let (shown_ds, shown_key) = (Ds::parse(&ksk.ds)?, DnsKey::parse(&ksk.dnskey)?);
     if !shown_ds.matches(&desired.domain, &key) || shown_key != key {
         bail!(
@@ -87,6 +100,23 @@ pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result
             .err()
     };
     Ok(KeyState { key, not_yet })
+}
+
+/// `ksk list`.
+pub async fn keys(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    match &snapshot.dnssec {
+        Observation::Present(dnssec) => {
+            output::text(&render::keys(&session.desired, &snapshot, dnssec));
+            Ok(Exit::Done)
+        }
+        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
+        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
+    }
 }
 
 /// `ds`.

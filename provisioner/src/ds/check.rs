@@ -161,7 +161,7 @@ mod tests {
         flipped.digest[7] ^= 1;
         assert_eq!(word(&[two.clone(), flipped.clone()]), "stale");
         assert_eq!(word(&[flipped]), "wrong");
-        let judged = |published| judge(DOMAIN, &key(), &[other()], true, published);
+        let judged = |published: &[Ds]| judge(DOMAIN, &key(), &[other()], true, published);
         assert_eq!(judged(std::slice::from_ref(&gone2)).word(), "other-key");
         assert_eq!(judged(&[gone2, two]), Verdict::Right);
         assert_eq!(

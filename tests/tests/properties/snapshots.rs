@@ -82,6 +82,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     metric_filters: BTreeMap::new(),
                     alarms: BTreeMap::new(),
                     parent,
+                    served: Ok(()),
                     lock,
                 }
             },

@@ -175,7 +175,10 @@ async fn read_named(
     let mut is_new = false;
     for ksk in named {
         let is_known = |(twin, _): &(String, String)| *twin == ksk.kms_arn;
-        if live.arn == ksk.kms_arn || live.twins.iter().any(is_known) {
+        // A key that is going but signs is the stack's key, to be rescued.
+        let twin = live.twins.iter().position(is_known);
+        let is_going = twin.is_some_and(|twin| live.twins[twin].1 == "PendingDeletion");
+        if live.arn == ksk.kms_arn || twin.is_some() && !(is_going && live.arn.is_empty()) {
             continue;
         }
         let answer = read.kms.describe_key().key_id(&ksk.kms_arn).send().await;
@@ -184,11 +187,15 @@ async fn read_named(
             continue;
         };
         let known = content(read, desired, Some(&key), &BTreeMap::new()).await?;
-        if ksk.name != desired.ksk_name && !desired.owns(&known.1) {
+        if !desired.is_ksk_name(&ksk.name) && !desired.owns(&known.1) {
             continue;
         }
         is_new = true;
-        if live.arn.is_empty() && state(&key) != "PendingDeletion" {
+        if live.arn.is_empty() {
+            if let Some(twin) = twin {
+                live.twins.remove(twin);
+            }
+            live.deletion_date = key.deletion_date().map(ToString::to_string);
             live.arn = arn(&key);
             live.state = state(&key);
             live.unfit = unfit(&key);
