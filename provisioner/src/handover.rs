@@ -182,9 +182,12 @@ impl Facts<'_> {
 
     fn ds_add(&self) -> Handover {
         let (domain, parent) = (&self.desired.domain, self.parent);
+        let Some(zone) = self.snapshot.hosted_zone.present() else {
+            return Handover::NotYet("there is no zone yet; run `spore-infra apply` first".into());
+        };
         let Some(key) = &self.key else {
             return Handover::Unsafe(format!(
-                "{domain} is not signed: with a DS record every name in it would be bogus"
+                "{domain} is not signed, or not to be: with a DS record every name in it would be bogus"
             ));
         };
         if let Some(why) = &self.not_yet {
@@ -192,9 +195,6 @@ impl Facts<'_> {
                 "not every name server of the zone answers signed: {why}"
             ));
         }
-        let Some(zone) = self.snapshot.hosted_zone.present() else {
-            return Handover::NotYet("there is no zone yet; run `spore-infra apply` first".into());
-        };
         if self
             .servers
             .iter()
@@ -220,27 +220,36 @@ impl Facts<'_> {
             .iter()
             .map(|(_, said)| judge(domain, key, &self.other_keys, true, &records(said)))
             .collect();
-        if verdicts.iter().all(|verdict| *verdict == Verdict::Right) {
+        let named = |of: fn(&Verdict) -> bool| {
+            let records = verdicts.iter().filter(|verdict| of(verdict));
+            let records: BTreeSet<&Ds> = records.flat_map(Verdict::records).collect();
+            let shown: Vec<String> = records.iter().map(ToString::to_string).collect();
+            shown.join("; ")
+        };
+        if verdicts
+            .iter()
+            .all(|verdict| matches!(verdict, Verdict::Right | Verdict::Stale(_)))
+        {
+            let stale = named(|verdict| matches!(verdict, Verdict::Stale(_)));
+            let beside = if stale.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    "; beside it there is what is of no key of the zone: {stale} (--step ds-remove \
+                     --key-tag TAG)"
+                )
+            };
             return Handover::Done(format!(
-                "every server of {parent} publishes the DS record already"
+                "every server of {parent} publishes the DS record already{beside}"
             ));
         }
-        let wrong: BTreeSet<Ds> = verdicts
-            .iter()
-            .filter(|verdict| matches!(verdict, Verdict::Wrong(_) | Verdict::Stale(_)))
-            .flat_map(|verdict| verdict.records().to_vec())
-            .collect();
+        let wrong = named(|verdict| matches!(verdict, Verdict::Wrong(_)));
         let mut what = vec![format!(
             "In the zone {parent}, publish this DS record of {domain}:"
         )];
         if !wrong.is_empty() {
             what.push(format!(
-                "In the same change, take these out, which are of no key of the zone: {}",
-                wrong
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; ")
+                "In the same change, take these out, which are of no key of the zone: {wrong}"
             ));
         }
         let is_rotation = verdicts.iter().any(|v| matches!(v, Verdict::OtherKey(_)));
@@ -261,7 +270,7 @@ impl Facts<'_> {
         let has_ds = !self.published().is_empty();
         let mut check = self.parent_commands("DS");
         check.push(format!(
-            "# each must answer: {}",
+            "# each must show: {}",
             key.ds(domain, DigestType::Sha256)
         ));
         check.push(format!(
@@ -273,7 +282,7 @@ impl Facts<'_> {
             subject: format!("publish the DS record of {domain}, key tag {}", key.key_tag()),
             what,
             records: vec![self.ds_line(key)],
-            why: vec![if !wrong.is_empty() && verdicts.iter().any(|v| matches!(v, Verdict::Wrong(_))) {
+            why: vec![if !wrong.is_empty() {
                 format!(
                     "What is published now is not of the zone's key: validating resolvers refuse every \
                      name in {domain}."

@@ -1,5 +1,6 @@
 //! `export` and `restore`: the zone's records to and from a master file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +17,11 @@ use crate::addr::Kind;
 use crate::apply::Driver;
 use crate::arg::Arg;
 use crate::condition::Condition;
+use crate::kind;
 use crate::kind::hosted_zone::{self, Live, Records};
-use crate::kind::{self};
 use crate::master_file::{self, read::File};
 use crate::observe::Purpose;
-use crate::plan::{Goal, Plan, Step, StepId};
+use crate::plan::{Plan, Step, StepId};
 use crate::render;
 use crate::restore::{self, Extra, Restore};
 use crate::run::Outcome;
@@ -212,8 +213,8 @@ impl Job<'_> {
                 zone: Arg::Known(zone.id.clone()),
                 edits: restore.edits.clone(),
             }),
-            needs: Default::default(),
-            settled: Default::default(),
+            needs: BTreeSet::new(),
+            settled: BTreeSet::new(),
             ready_when: Vec::new(),
             done_when: vec![Condition::ChangeInSync],
         };
@@ -226,7 +227,6 @@ impl Job<'_> {
             vec![step]
         };
         plan.changes.clear();
-        debug_assert!(plan.goal == Goal::Converge);
         Ok((plan, restore))
     }
 
