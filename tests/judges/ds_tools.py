@@ -1,11 +1,11 @@
 """DS records that `ds` prints, against Route 53's, BIND's, ldns' and dnspython's.
 
-Each stack is applied in a served world of its own kind of name; what the tool prints in its forms is
-compared with GetDNSSEC as boto3 reads it, with what `dnssec-dsfromkey`, `ldns-key2ds` and dnspython make
-of the DNSKEY, and with the public key that KMS gives out, read by an independent library. EPP is read by
-an XML parser and held against the schema of RFC 5910, the nsupdate script by nsupdate itself, what is
-for Route 53 Domains by botocore. The published pairs of tests/vectors go through the same tools, so that a tool that is wrong
-is seen.
+Each stack is applied in a served world of its own kind of name; what the tool prints in its forms
+is compared with GetDNSSEC as boto3 reads it, with what `dnssec-dsfromkey`, `ldns-key2ds` and
+dnspython make of the DNSKEY, and with the public key that KMS gives out, read by an independent
+library. EPP is read by an XML parser and held against the schema of RFC 5910, the nsupdate script
+by nsupdate itself, what is for Route 53 Domains by botocore. The published pairs of tests/vectors
+go through the same tools, so that a tool that is wrong is seen.
 """
 
 import base64
