@@ -34,7 +34,8 @@ pub async fn handover(
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let snapshot = session.snapshot(Records::All, Purpose::Plan).await?;
+    // The journal is read directly: what it says since when decides what may be asked for.
+    let snapshot = session.snapshot(Records::All, Purpose::Apply).await?;
     let desired = &session.desired;
     if let Some(why) = snapshot.hosted_zone.unreadable() {
         bail!("the zone: {why}");
