@@ -2,12 +2,14 @@
 //! prints or reads the environment.
 
 mod apply;
+mod handover;
 mod output;
 mod records;
 mod sandbox;
 mod session;
 mod stack;
 mod updater;
+mod zone;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -127,6 +129,48 @@ enum Command {
         /// Form of the output.
         #[arg(long, value_enum, default_value_t = DsFormat::Text)]
         format: DsFormat,
+        /// Digest types; without it 2, and both in bind, json and text.
+        #[arg(long, value_enum)]
+        digest: Option<Digest>,
+        /// Ask every parent server what it publishes, and say whether it is right: exit code 0 if so, 3
+        /// while it is missing, 1 if it is wrong or a server does not answer. Text or --format json.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write a text for the people of the parent zone: what to do, why, not before when, how to check and
+    /// undo it. Refused (3, 4) while the step must not be done.
+    Handover {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// What they are to do.
+        #[arg(long, value_enum)]
+        step: HandoverStep,
+        /// With ds-remove: only the DS records of this key tag; may be repeated.
+        #[arg(long, value_name = "TAG")]
+        key_tag: Vec<u16>,
+        /// Form of the text.
+        #[arg(long, value_enum, default_value_t = HandoverForm::Text)]
+        format: HandoverForm,
+    },
+    /// Write the zone as a master file (RFC 1035). What none can hold is in comments.
+    Export {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Write to FILE, which must not exist yet.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Put the records of a master file into the zone; what changes is shown first. The zone's own NS and
+    /// SOA records, aliases and names that instances hold by now stay as they are.
+    Restore {
+        /// Stack document and master file; the document may be left out if plans/ holds one.
+        #[arg(required = true, num_args = 1..=2, value_names = ["STACK", "FILE"])]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+        /// Also delete what is not in the file.
+        #[arg(long)]
+        delete_extra: bool,
     },
     /// The zone's key-signing keys.
     Ksk {
@@ -187,10 +231,65 @@ struct Code {
 enum DsFormat {
     /// Records and their fields.
     Text,
-    /// DS lines for a zone file, digest types 2 and 4.
+    /// DS lines for a zone file.
     Bind,
+    /// A dsset file, as dnssec-signzone writes it.
+    Dsset,
+    /// Field by field, for a registrar's web form.
+    Fields,
+    /// The DNSKEY line, for parents that compute the DS record.
+    Dnskey,
+    /// EPP update with DS data (RFC 5910).
+    Epp,
+    /// The extension of an EPP create, with DS data.
+    EppCreate,
+    /// EPP update with key data.
+    EppKey,
+    /// The extension of an EPP create, with key data.
+    EppKeyCreate,
+    /// For `aws route53domains associate-delegation-signer-to-domain --signing-attributes`.
+    Route53domains,
+    /// A script for nsupdate, which also takes out what is of none of the zone's keys.
+    Nsupdate,
     /// JSON.
     Json,
+}
+
+/// What the people of the parent zone are to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HandoverStep {
+    /// Delegate the zone.
+    Delegate,
+    /// Publish its DS record.
+    DsAdd,
+    /// Take DS records out.
+    DsRemove,
+    /// Withdraw the delegation.
+    Teardown,
+}
+
+/// Forms of a hand-over text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HandoverForm {
+    /// Plain text.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// JSON.
+    Json,
+}
+
+/// Digest types of the DS record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Digest {
+    /// SHA-256, which every validator knows.
+    #[value(name = "2")]
+    Sha256,
+    /// SHA-384, where the registry wants it.
+    #[value(name = "4")]
+    Sha384,
+    /// One record of each.
+    Both,
 }
 
 #[derive(Debug, Subcommand)]
@@ -458,7 +557,24 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             };
             apply::destroy(&global, stack, &go, options).await
         }
-        Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Ds {
+            stack,
+            format,
+            digest,
+            check,
+        } => records::ds(&global, stack, format, digest, check).await,
+        Command::Handover {
+            stack,
+            step,
+            key_tag,
+            format,
+        } => handover::handover(&global, stack, step, key_tag, format).await,
+        Command::Export { stack, out } => zone::export(&global, stack, out).await,
+        Command::Restore {
+            files,
+            go,
+            delete_extra,
+        } => zone::restore(&global, files, &go, delete_extra).await,
         Command::Ksk { command } => match command {
             KskCommand::List { stack } => records::keys(&global, stack).await,
             KskCommand::Rotate { stack, go, abort } => {

@@ -1,6 +1,8 @@
 //! The edge to DNS: asking single servers, and walking from the root to a zone's parent. No caches
 //! and no resolver in between: what each authoritative server says is the evidence.
 
+mod authority;
+
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
 use std::time::Duration;

@@ -3,6 +3,9 @@
 //! Sources: RFC 4034 (sections 2, 5 and appendix B), RFC 4509 (digest type 2), RFC 6605 (ECDSA P-256
 //! and digest type 4). Everything here is computed from the key itself, never copied from Route 53.
 
+pub mod check;
+pub mod form;
+
 use std::fmt;
 
 use base64::Engine as _;

@@ -40,13 +40,16 @@ pub mod ds;
 #[cfg(test)]
 mod fixture;
 pub mod graph;
+pub mod handover;
 pub mod journal;
 pub mod kind;
+pub mod master_file;
 pub mod name;
 pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod render;
+pub mod restore;
 pub mod retry;
 pub mod rotation;
 pub mod run;

@@ -9,9 +9,8 @@ use similar::TextDiff;
 use crate::addr::Kind;
 use crate::condition::Condition;
 use crate::desired::Desired;
-use crate::ds::{DigestType, DnsKey};
 use crate::journal;
-use crate::kind::{hosted_zone, ksk};
+use crate::kind::ksk;
 use crate::plan::{Change, Field, Goal, Plan, Report, Symbol, span};
 use crate::run::{Run, StatusText};
 use crate::snapshot::Snapshot;
@@ -341,135 +340,6 @@ pub fn failures(run: &Run, now: jiff::Timestamp) -> String {
     out
 }
 
-/// The records for the parent zone.
-pub fn ds_text(desired: &Desired, key: &DnsKey) -> String {
-    let domain = &desired.domain;
-    let ds = key.ds(domain, DigestType::Sha256);
-    let ds4 = key.ds(domain, DigestType::Sha384);
-    format!(
-        "{domain}. 3600 IN DS {ds}\n\
-         {domain}. 3600 IN DNSKEY {key}\n\n\
-         key tag      {}\n\
-         algorithm    {} (ECDSAP256SHA256)\n\
-         digest type  2 (SHA-256)\n\
-         digest       {}\n\
-         digest type  4 (SHA-384), where the registry wants it\n\
-         digest       {}\n\
-         flags        {} (KSK)\n\
-         public key   {}\n",
-        ds.key_tag,
-        ds.algorithm,
-        ds.hex(),
-        ds4.hex(),
-        key.flags(),
-        key.base64(),
-    )
-}
-
-/// The same as JSON.
-pub fn ds_json(desired: &Desired, key: &DnsKey) -> Value {
-    let domain = &desired.domain;
-    let record = |digest_type| {
-        let ds = key.ds(domain, digest_type);
-        json!({
-            "key_tag": ds.key_tag,
-            "algorithm": ds.algorithm,
-            "digest_type": ds.digest_type,
-            "digest": ds.hex(),
-            "record": format!("{domain}. IN DS {ds}"),
-        })
-    };
-    json!({
-        "domain": domain,
-        "ds": [record(DigestType::Sha256), record(DigestType::Sha384)],
-        "dnskey": {
-            "flags": key.flags(),
-            "protocol": 3,
-            "algorithm": key.algorithm(),
-            "public_key": key.base64(),
-            "record": format!("{domain}. IN DNSKEY {key}"),
-        },
-    })
-}
-
-/// DS records in BIND's form, both digest types.
-pub fn ds_bind(desired: &Desired, key: &DnsKey) -> String {
-    let domain = &desired.domain;
-    [DigestType::Sha256, DigestType::Sha384]
-        .map(|digest_type| format!("{domain}. IN DS {}\n", key.ds(domain, digest_type)))
-        .concat()
-}
-
-/// The records of a zone as a master file (RFC 1035, section 5). Alias records, which no master file
-/// can hold, stand in comments, each as the change that makes it again.
-pub fn zone_file(domain: &str, zone: &hosted_zone::Live, now: jiff::Timestamp) -> String {
-    let mut out = format!("; {domain}, written by spore-infra at {now:.0}\n$ORIGIN {domain}.\n");
-    if zone.records.iter().any(|set| set.alias.is_some()) {
-        let _ = write!(
-            out,
-            "; Alias records are in comments below: no master file can hold them. To make one again in a\n\
-             ; new zone, give its JSON to\n\
-             ;   aws route53 change-resource-record-sets --hosted-zone-id ID --change-batch 'JSON'\n\
-             ; A HostedZoneId of {} is that of this zone: put the new zone's there instead.\n",
-            zone.id
-        );
-    }
-    for set in &zone.records {
-        let name = decimal_escapes(&set.name);
-        if let Some((target_zone, target, health)) = &set.alias {
-            let change = json!({"Changes": [{"Action": "CREATE", "ResourceRecordSet": {
-                "Name": set.name,
-                "Type": set.rtype,
-                "AliasTarget": {
-                    "HostedZoneId": target_zone,
-                    "DNSName": target,
-                    "EvaluateTargetHealth": health,
-                },
-            }}]});
-            let _ = writeln!(out, "; {change}");
-            continue;
-        }
-        let ttl = set.ttl_secs.unwrap_or_default();
-        for value in &set.values {
-            let _ = writeln!(
-                out,
-                "{name} {ttl} IN {} {}",
-                set.rtype,
-                decimal_escapes(value)
-            );
-        }
-    }
-    out
-}
-
-/// Route 53 escapes in octal (`\052`), master files in decimal (`\042`).
-fn decimal_escapes(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        let digits = rest
-            .get(at + 1..at + 4)
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match digits {
-            Some(byte) => {
-                let _ = write!(out, "\\{byte:03}");
-                rest = &rest[at + 4..];
-            }
-            None => {
-                let end = rest[at..]
-                    .char_indices()
-                    .nth(2)
-                    .map_or(rest.len(), |(i, _)| at + i);
-                out.push_str(&rest[at..end]);
-                rest = &rest[end..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 /// The zone's key-signing keys, for `ksk list`.
 pub fn keys(desired: &Desired, snapshot: &Snapshot, dnssec: &ksk::Live) -> String {
     let aliased = snapshot.kms_key.present().map(|key| key.arn.as_str());
@@ -500,55 +370,4 @@ pub fn keys(desired: &Desired, snapshot: &Snapshot, dnssec: &ksk::Live) -> Strin
         ));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_alias_record_is_kept_as_the_change_that_makes_it_again() {
-        let set = |name: &str, alias| hosted_zone::RecordSet {
-            name: name.into(),
-            rtype: "A".into(),
-            alias,
-            ..hosted_zone::RecordSet::default()
-        };
-        let target = (
-            "Z2FDTNDATAQYW2".to_owned(),
-            "d1.cloudfront.net.".to_owned(),
-            true,
-        );
-        let mut zone = hosted_zone::Live {
-            id: "ZOLD".into(),
-            records: vec![set("\\052.spore.example.edu.", Some(target))],
-            ..hosted_zone::Live::default()
-        };
-        let text = zone_file("spore.example.edu", &zone, jiff::Timestamp::UNIX_EPOCH);
-        assert!(text.contains("ZOLD"), "{text}");
-        let json = text.lines().find_map(|line| line.strip_prefix("; {"));
-        let change: Value = serde_json::from_str(&format!("{{{}", json.expect("a change")))
-            .expect("JSON in one line");
-        let record = &change["Changes"][0]["ResourceRecordSet"];
-        assert_eq!(record["Name"], "\\052.spore.example.edu.");
-        assert_eq!(record["AliasTarget"]["HostedZoneId"], "Z2FDTNDATAQYW2");
-        assert_eq!(record["AliasTarget"]["DNSName"], "d1.cloudfront.net.");
-        assert_eq!(record["AliasTarget"]["EvaluateTargetHealth"], true);
-        zone.records.clear();
-        let text = zone_file("spore.example.edu", &zone, jiff::Timestamp::UNIX_EPOCH);
-        assert!(!text.contains("Alias"));
-    }
-
-    #[test]
-    fn octal_escapes_become_decimal_and_others_stay() {
-        for (route53, master) in [
-            (r"\052.example.edu.", r"\042.example.edu."),
-            (r#""say \"hi\" \303\274""#, r#""say \"hi\" \195\188""#),
-            (r"plain", r"plain"),
-            (r"a\\b", r"a\\b"),
-            (r"end\", r"end\"),
-        ] {
-            assert_eq!(decimal_escapes(route53), master, "{route53}");
-        }
-    }
 }

@@ -116,6 +116,70 @@ fn vouched(desired: &Desired, answers: &[&Delegated], old: &Key, new: &Key) -> V
     }
 }
 
+/// The two keys of a rotation under way, and when the parent may act, for those who ask it to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn<'a> {
+    /// The key that goes.
+    pub old: &'a Key,
+    /// The key that comes.
+    pub new: &'a Key,
+    /// The earliest time for the new key's DS record, and why not before.
+    pub add_from: (Timestamp, String),
+    /// The earliest time for taking the old key's DS record out, and why not before.
+    pub remove_from: (Timestamp, String),
+}
+
+/// The rotation under way, if there is one. A time of which there is no evidence counts from the
+/// snapshot; `ksk rotate` writes the evidence down.
+pub fn turn<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<Turn<'a>> {
+    let Some(Stage::Two { old, new }) = stage(snapshot) else {
+        return None;
+    };
+    let counted = |key: &str| {
+        match evidence(snapshot, key) {
+        Some(since) => (since, format!("since {since:.0}, by the journal")),
+        None => (
+            snapshot.taken_at,
+            "from now on, as the journal does not say since when; `spore-infra ksk rotate` notes it"
+                .to_owned(),
+        ),
+    }
+    };
+    let (next_since, next_source) = counted(EVIDENCE_NEXT);
+    let (both_since, both_source) = counted(EVIDENCE_BOTH);
+    let ds_ttl = ds_ttl(snapshot, answers);
+    let published = later(next_since, DNSKEY_TTL);
+    Some(Turn {
+        old,
+        new,
+        add_from: (
+            published,
+            format!(
+                "until then resolvers may remember a DNSKEY set without the new key, for its TTL of {} s; \
+                 every name server has the key {next_source}",
+                DNSKEY_TTL.as_secs()
+            ),
+        ),
+        remove_from: (
+            later(both_since, ds_ttl).max(published),
+            format!(
+                "until then resolvers may remember the DS set without the new key, for {} s, the largest \
+                 TTL seen of it, at least an hour; every parent server has both records {both_source}",
+                ds_ttl.as_secs()
+            ),
+        ),
+    })
+}
+
+/// The largest TTL under which a resolver may hold a DS record of the zone.
+fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
+    let journal = snapshot.journal_group.present();
+    let remembered = journal.and_then(journal_group::Live::ds_ttl_secs);
+    let shown = answers.iter().map(|answer| answer.ds_ttl_secs).max();
+    let secs = remembered.max(shown).unwrap_or_default();
+    Duration::from_secs(secs.into()).max(HOLD_DOWN_MIN)
+}
+
 /// What stands against rotating at all.
 pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     let refusal = |rule, message: String| {
@@ -449,7 +513,7 @@ impl<'a> Drafts<'a> {
                 ds_line(desired, new)
             ));
         }
-        let ds_ttl = self.ds_ttl(&answers);
+        let ds_ttl = ds_ttl(self.snapshot, &answers);
         if seen.old_somewhere {
             self.forget(&EVIDENCE[2..3]);
             if both_since.is_none() {
@@ -503,15 +567,6 @@ impl<'a> Drafts<'a> {
             },
         ];
         self.retire(old, new, &hold_downs);
-    }
-
-    /// The largest TTL under which a resolver may hold a DS record of the zone.
-    fn ds_ttl(&self, answers: &[&Delegated]) -> Duration {
-        let journal = self.snapshot.journal_group.present();
-        let remembered = journal.and_then(journal_group::Live::ds_ttl_secs);
-        let shown = answers.iter().map(|answer| answer.ds_ttl_secs).max();
-        let secs = remembered.max(shown).unwrap_or_default();
-        Duration::from_secs(secs.into()).max(HOLD_DOWN_MIN)
     }
 
     fn activate(&mut self, key: &Key) {

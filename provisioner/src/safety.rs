@@ -22,6 +22,9 @@ pub struct Refusal {
 /// Id of the rule against taking down what a DS record at the parent vouches for.
 pub const DS_AT_PARENT: &str = "ds-at-parent";
 
+/// Id of the rule against what a newer tool wrote.
+pub const NEWER_TOOL: &str = "newer-tool";
+
 /// Every rule, on one plan.
 pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusal> {
     let mut refusals = Vec::new();
@@ -71,7 +74,7 @@ fn newer_tool(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         ),
     };
     Some(Refusal {
-        rule: "newer-tool",
+        rule: NEWER_TOOL,
         addr: desired.addr(Kind::JournalGroup),
         message,
     })

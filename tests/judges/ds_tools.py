@@ -1,22 +1,26 @@
 """DS records that `ds` prints, against Route 53's, BIND's, ldns' and dnspython's.
 
-Each stack is applied in a served world of its own kind of name; what the tool prints in its three
-forms is compared with GetDNSSEC as boto3 reads it, with what `dnssec-dsfromkey`, `ldns-key2ds` and
+Each stack is applied in a served world of its own kind of name; what the tool prints in its forms
+is compared with GetDNSSEC as boto3 reads it, with what `dnssec-dsfromkey`, `ldns-key2ds` and
 dnspython make of the DNSKEY, and with the public key that KMS gives out, read by an independent
-library. The published pairs of tests/vectors go through the same tools, so that a tool that is wrong
-is seen.
+library. EPP is read by an XML parser and held against the schema of RFC 5910, the nsupdate script
+by nsupdate itself, what is for Route 53 Domains by botocore. The published pairs of tests/vectors
+go through the same tools, so that a tool that is wrong is seen.
 """
 
 import base64
 import json
 import subprocess
 import unittest
+import xml.etree.ElementTree
 
+import botocore.session
 import dns.dnssec
 import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+from botocore.validate import ParamValidator
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -24,6 +28,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import spore
+
+EPP = "{urn:ietf:params:xml:ns:epp-1.0}"
+EPP_DOMAIN = "{urn:ietf:params:xml:ns:domain-1.0}"
+SECDNS = "{urn:ietf:params:xml:ns:secDNS-1.1}"
+# RFC 5910, section 5: dsDataType and keyDataType are sequences.
+DS_DATA = ["keyTag", "alg", "digestType", "digest"]
+KEY_DATA = ["flags", "protocol", "alg", "pubKey"]
 
 VECTORS = json.loads((spore.ROOT / "tests" / "vectors" / "ds-vectors.json").read_text())
 
@@ -131,6 +142,8 @@ class Stacks(unittest.TestCase):
         dnskey = f"{key['flags']} {key['protocol']} {key['algorithm']} {key['public_key']}"
         self.assertTrue(key["record"].endswith(f" IN DNSKEY {dnskey}"), key["record"])
 
+        self.judge_forms(document, owner, ours, key)
+
         # What independent tools make of the key.
         for tool, theirs in by_tools(self.place.dir, owner, dnskey).items():
             self.assertEqual(theirs, ours, tool)
@@ -153,6 +166,81 @@ class Stacks(unittest.TestCase):
         point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.assertEqual(base64.b64encode(point[1:]).decode(), key["public_key"])
         return ours[0]
+
+    def judge_forms(self, document, owner, ours, key):
+        """What is for registries, registrars and name servers of the parent."""
+
+        def form(name, *more):
+            told = self.place.run("ds", document, "--format", name, *more, **self.server.env())
+            return told.expect(0).out
+
+        self.assertEqual(of_lines(form("dsset")), [(owner, ours[0])])
+        for digest, records in (("2", ours[:1]), ("4", ours[1:]), ("both", ours)):
+            with self.subTest(digest=digest):
+                for name in ("bind", "dsset"):
+                    shown = of_lines(form(name, "--digest", digest))
+                    self.assertEqual(shown, [(owner, ds) for ds in records])
+                found = self.epp(form("epp", "--digest", digest), owner, "dsData", DS_DATA)
+                self.assertEqual([canonical(*fields) for fields in found], records)
+        made = self.epp(form("epp-create"), None, "dsData", DS_DATA)
+        self.assertEqual([canonical(*fields) for fields in made], ours[:1])
+        as_key = [str(key[name]) for name in ("flags", "protocol", "algorithm", "public_key")]
+        self.assertEqual(self.epp(form("epp-key"), owner, "keyData", KEY_DATA), [as_key])
+        self.assertEqual(self.epp(form("epp-key-create"), None, "keyData", KEY_DATA), [as_key])
+
+        # dnssec-dsfromkey reads the DNSKEY line as it is.
+        path = self.place.dir / "form.key"
+        path.write_text(form("dnskey"))
+        bind = asked("dnssec-dsfromkey", "-a", "SHA-256", "-a", "SHA-384", "-f", path, owner)
+        self.assertEqual([ds for _, ds in of_lines(bind)], ours)
+
+        attributes = json.loads(form("route53domains"))
+        shape = (
+            botocore.session.get_session()
+            .get_service_model("route53domains")
+            .operation_model("AssociateDelegationSignerToDomain")
+            .input_shape
+        )
+        request = {"DomainName": owner.rstrip("."), "SigningAttributes": attributes}
+        report = ParamValidator().validate(request, shape)
+        self.assertFalse(report.has_errors(), report.generate_report())
+        self.assertEqual(attributes["PublicKey"], key["public_key"])
+        self.assertEqual((attributes["Flags"], attributes["Algorithm"]), (257, 13))
+
+        # nsupdate shows what it would send; a server that nobody is keeps it off the network.
+        script = form("nsupdate", "--digest", "both")
+        self.assertTrue(script.endswith("\nsend\n"), script)
+        text = "server 127.0.0.1 9\n" + script.removesuffix("send\n") + "show\nquit\n"
+        sent = asked("nsupdate", text=text).split("UPDATE SECTION:")[1]
+        self.assertEqual(of_lines(sent), [(owner, ds) for ds in ours])
+
+        fields = dict(line.split("\t") for line in form("fields").splitlines())
+        self.assertEqual(
+            (fields["Key tag"], fields["Digest"], fields["Public key"]),
+            (str(ours[0][0]), ours[0][3], key["public_key"]),
+        )
+
+    def epp(self, text, owner, element, order):
+        """The data in an EPP command or extension, each in the order of RFC 5910's schema."""
+        root = xml.etree.ElementTree.fromstring(text.encode())
+        if owner is None:
+            self.assertEqual(root.tag, f"{EPP}extension")
+            (create,) = root
+            self.assertEqual(create.tag, f"{SECDNS}create")
+            parts = list(create)
+        else:
+            (command,) = root
+            self.assertEqual((root.tag, command.tag), (f"{EPP}epp", f"{EPP}command"))
+            self.assertEqual([part.tag for part in command], [f"{EPP}update", f"{EPP}extension"])
+            name = command.find(f"{EPP}update/{EPP_DOMAIN}update/{EPP_DOMAIN}name")
+            self.assertEqual(name.text, owner.rstrip("."))
+            (update,) = command.find(f"{EPP}extension")
+            self.assertEqual([part.tag for part in update], [f"{SECDNS}add"])
+            parts = [data for part in update for data in part]
+        for data in parts:
+            self.assertEqual(data.tag, f"{SECDNS}{element}")
+            self.assertEqual([field.tag for field in data], [SECDNS + name for name in order])
+        return [[field.text for field in data] for data in parts]
 
     def test_no_two_stacks_share_a_key(self):
         found = {}

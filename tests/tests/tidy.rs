@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 15] = [
+const PURE: [&str; 18] = [
     "addr",
     "arg",
     "condition",
     "desired",
     "ds",
     "graph",
+    "handover",
+    "master_file",
     "name",
     "plan",
     "policy",
     "render",
+    "restore",
     "retry",
     "run",
     "safety",

@@ -1,8 +1,8 @@
 //! `plan`, `apply` and `destroy`: review, approval, lock, run, result.
 
 mod approval;
-mod planfile;
-mod progress;
+pub(super) mod planfile;
+pub(super) mod progress;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,11 @@ use super::{Code, Exit, Global, Go, output, records, updater};
 use crate::apply::Driver;
 use crate::aws::Clients;
 use crate::condition::later;
+use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group::{self, DsSeen};
+use crate::master_file;
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
 use crate::render::{self, Paint};
@@ -415,32 +417,8 @@ impl Job<'_> {
         }
     }
 
-    /// Takes the lock, waiting for its holder as long as one wait may last.
     async fn lock(&self, write: &Clients, digest: &str) -> anyhow::Result<Result<Lock, Exit>> {
-        let clock = &self.session.clock;
-        let give_up = self.wait_max().map(|max| later(clock.now(), max));
-        let mut told = false;
-        loop {
-            match journal::take(write, clock, &self.session.desired, digest).await? {
-                Taken::Ours(lock) => return Ok(Ok(*lock)),
-                Taken::Held { holder, until } => {
-                    if give_up.is_some_and(|give_up| clock.now() >= give_up) {
-                        output::note(&format!(
-                            "waiting: {holder} holds the lock of this stack; run again later (it is \
-                             taken over after {until:.0} unless renewed)"
-                        ));
-                        return Ok(Err(Exit::Waiting));
-                    }
-                    if !told {
-                        output::note(&format!(
-                            "waiting for {holder}, which holds the lock of this stack"
-                        ));
-                        told = true;
-                    }
-                    clock.sleep_until(later(clock.now(), LOCK_POLL)).await?;
-                }
-            }
-        }
+        take_lock(self.session, write, digest, self.wait_max()).await
     }
 
     fn wait_max(&self) -> Option<Duration> {
@@ -462,7 +440,7 @@ impl Job<'_> {
         if zone.foreign_records(domain).is_empty() {
             return Ok(());
         }
-        let text = render::zone_file(domain, zone, self.session.clock.now());
+        let text = master_file::write(domain, zone, self.session.clock.now()).text;
         let path = planfile::unused(domain, self.session.clock.now());
         planfile::write_new(&path, &text)?;
         output::note(&format!("wrote the zone's records to {}", path.display()));
@@ -596,7 +574,7 @@ impl Job<'_> {
         }
         match records::key_state(self.session, &snapshot).await {
             Ok(state) => match state.not_yet {
-                None => output::text(&format!("\n{}", render::ds_text(desired, &state.key))),
+                None => output::text(&format!("\n{}", form::text(&desired.domain, &state.key))),
                 Some(why) => output::note(&format!(
                     "the DS record may not be published yet: {why}; ask `spore-infra ds` later"
                 )),
@@ -610,7 +588,40 @@ impl Job<'_> {
     }
 }
 
-async fn release(lock: Lock, write: &Clients, now: Timestamp) {
+/// Takes the stack's lock, waiting for its holder as long as one wait may last.
+pub(super) async fn take_lock(
+    session: &Session,
+    write: &Clients,
+    digest: &str,
+    wait_max: Option<Duration>,
+) -> anyhow::Result<Result<Lock, Exit>> {
+    let clock = &session.clock;
+    let give_up = wait_max.map(|max| later(clock.now(), max));
+    let mut told = false;
+    loop {
+        match journal::take(write, clock, &session.desired, digest).await? {
+            Taken::Ours(lock) => return Ok(Ok(*lock)),
+            Taken::Held { holder, until } => {
+                if give_up.is_some_and(|give_up| clock.now() >= give_up) {
+                    output::note(&format!(
+                        "waiting: {holder} holds the lock of this stack; run again later (it is \
+                         taken over after {until:.0} unless renewed)"
+                    ));
+                    return Ok(Err(Exit::Waiting));
+                }
+                if !told {
+                    output::note(&format!(
+                        "waiting for {holder}, which holds the lock of this stack"
+                    ));
+                    told = true;
+                }
+                clock.sleep_until(later(clock.now(), LOCK_POLL)).await?;
+            }
+        }
+    }
+}
+
+pub(super) async fn release(lock: Lock, write: &Clients, now: Timestamp) {
     if let Err(failure) = lock.release(write, now).await {
         output::note(&format!(
             "the lock was not released ({failure}); it is stale in 15 min"

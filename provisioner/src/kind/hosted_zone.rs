@@ -22,7 +22,7 @@ use crate::plan::{
 use crate::snapshot::{Observation, Snapshot};
 
 pub use observe::{Records, detail, list, look, look_change, pick};
-pub use op::Op;
+pub use op::{Edit, Op};
 pub use perform::perform;
 
 /// TTL of the SOA record: Route 53's own default (Developer Guide, "NS and SOA records").
@@ -61,6 +61,38 @@ pub struct RecordSet {
     /// Routing policies and health checks, which this tool neither writes nor deletes; named.
     pub policy: Option<String>,
 }
+
+impl RecordSet {
+    /// Whether another one has the same TTL and values, in any order.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let sorted = |set: &Self| {
+            let mut values = set.values.clone();
+            values.sort();
+            values
+        };
+        (
+            &self.name,
+            &self.rtype,
+            self.ttl_secs,
+            &self.alias,
+            &self.policy,
+        ) == (
+            &other.name,
+            &other.rtype,
+            other.ttl_secs,
+            &other.alias,
+            &other.policy,
+        ) && sorted(self) == sorted(other)
+    }
+}
+
+/// The name that a record set is about: a mark at `_spore.NAME` says whose NAME is (design, section 6).
+pub fn owned_name(name: &str) -> &str {
+    name.strip_prefix(OWNER_PREFIX).unwrap_or(name)
+}
+
+/// Where the updater keeps the owner of a name.
+pub const OWNER_PREFIX: &str = "_spore.";
 
 impl Live {
     /// Attributes by name, for plan files.
@@ -107,6 +139,13 @@ impl Live {
             ttl_secs: set.ttl_secs?,
             minimum_secs: minimum,
         })
+    }
+
+    /// The set of a name and type, unless it is one of several.
+    pub fn set(&self, name: &str, rtype: &str) -> Option<&RecordSet> {
+        self.records
+            .iter()
+            .find(|set| set.name == name && set.rtype == rtype && set.policy.is_none())
     }
 
     /// Record sets that are not the apex's own NS and SOA.

@@ -5,6 +5,15 @@ use std::collections::BTreeMap;
 use super::RecordSet;
 use crate::arg::{Arg, Output};
 
+/// One record set that becomes another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// As it was when this was decided, in its exact spelling; none if there was none.
+    pub before: Option<RecordSet>,
+    /// As it is to be; none if it is to go.
+    pub after: Option<RecordSet>,
+}
+
 /// Mutations of the zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
@@ -36,6 +45,13 @@ pub enum Op {
         /// The sets.
         sets: Vec<RecordSet>,
     },
+    /// ChangeResourceRecordSets: each set becomes what it is to be if it still is what it was.
+    EditRecords {
+        /// Zone id.
+        zone: Arg,
+        /// The sets, those of one name together.
+        edits: Vec<Edit>,
+    },
     /// DeleteHostedZone.
     Delete {
         /// Zone id.
@@ -56,6 +72,10 @@ impl Op {
                 zone: f(zone),
                 sets: sets.clone(),
             },
+            Op::EditRecords { zone, edits } => Op::EditRecords {
+                zone: f(zone),
+                edits: edits.clone(),
+            },
             Op::Delete { zone } => Op::Delete { zone: f(zone) },
         }
     }
@@ -63,9 +83,11 @@ impl Op {
     pub(in crate::kind) fn brings(&self) -> &'static [Output] {
         match self {
             Op::Create { .. } => &[Output::ZoneId, Output::NameServers],
-            Op::Tag { .. } | Op::SetSoa { .. } | Op::DeleteRecords { .. } | Op::Delete { .. } => {
-                &[]
-            }
+            Op::Tag { .. }
+            | Op::SetSoa { .. }
+            | Op::DeleteRecords { .. }
+            | Op::EditRecords { .. }
+            | Op::Delete { .. } => &[],
         }
     }
 
@@ -73,7 +95,9 @@ impl Op {
         match self {
             Op::Create { .. } => "route53:CreateHostedZone",
             Op::Tag { .. } => "route53:ChangeTagsForResource",
-            Op::SetSoa { .. } | Op::DeleteRecords { .. } => "route53:ChangeResourceRecordSets",
+            Op::SetSoa { .. } | Op::DeleteRecords { .. } | Op::EditRecords { .. } => {
+                "route53:ChangeResourceRecordSets"
+            }
             Op::Delete { .. } => "route53:DeleteHostedZone",
         }
     }
@@ -84,6 +108,7 @@ impl Op {
             Op::Tag { .. } => "tagging",
             Op::SetSoa { .. } => "setting SOA times",
             Op::DeleteRecords { .. } => "deleting records",
+            Op::EditRecords { .. } => "changing records",
             Op::Delete { .. } => "deleting",
         }
     }

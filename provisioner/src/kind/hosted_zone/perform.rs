@@ -4,7 +4,7 @@ use aws_sdk_route53::types as r53;
 use aws_smithy_types::error::operation::BuildError;
 
 use super::observe::{Records, bare_id, record_sets};
-use super::op::Op;
+use super::op::{Edit, Op};
 use super::{RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS, reference};
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id, unusable};
@@ -59,6 +59,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
         Op::SetSoa { zone } => set_soa(zone.value(), write).await,
         Op::DeleteRecords { zone, sets } => delete_records(zone.value(), sets, write).await,
+        Op::EditRecords { zone, edits } => edit_records(zone.value(), edits, write).await,
         Op::Delete { zone } => {
             let call = write.route53.delete_hosted_zone().id(zone.value());
             call.send().await.or_fail(action)?;
@@ -108,6 +109,107 @@ async fn delete_records(
         outputs = change(zone, changes, write).await?;
     }
     Ok(outputs)
+}
+
+/// One change of a batch.
+type Change = (r53::ChangeAction, RecordSet);
+
+/// Edits record sets in batches within Route 53's limits, those of one name, with the mark of its owner,
+/// in the same batch wherever they fit into one.
+///
+/// A set is replaced by DELETE of what it was and CREATE, which Route 53 refuses when it has become
+/// something else meanwhile (ASSUMPTIONS.md, A-36); UPSERT would overwrite what the updater wrote in between. What is already as
+/// it is to be is left, so this may be repeated.
+async fn edit_records(zone: &str, edits: &[Edit], write: &Clients) -> Result<Outputs, Failure> {
+    let (live, _) = record_sets(write, zone, Records::All).await?;
+    let mut outputs = Outputs::new();
+    for batch in packed(changes_left(edits, &live)?) {
+        outputs = change(zone, batch, write).await?;
+    }
+    Ok(outputs)
+}
+
+/// What is left to change, by name.
+fn changes_left(edits: &[Edit], live: &[RecordSet]) -> Result<Vec<(String, Vec<Change>)>, Failure> {
+    let mut groups: Vec<(String, Vec<Change>)> = Vec::new();
+    for edit in edits {
+        let Some(named) = edit.before.as_ref().or(edit.after.as_ref()) else {
+            continue;
+        };
+        let now = live
+            .iter()
+            .find(|set| (&set.name, &set.rtype) == (&named.name, &named.rtype));
+        if now.is_some_and(|now| edit.after.as_ref().is_some_and(|after| after.is_like(now)))
+            || (now.is_none() && edit.after.is_none())
+        {
+            continue;
+        }
+        if now != edit.before.as_ref() {
+            let why = format!(
+                "{} {} was changed meanwhile; nothing more was written, run the command again",
+                named.name, named.rtype
+            );
+            return Err(unusable(CHANGE, &why));
+        }
+        let changes = edit
+            .before
+            .iter()
+            .map(|set| (r53::ChangeAction::Delete, set.clone()))
+            .chain(
+                edit.after
+                    .iter()
+                    .map(|set| (r53::ChangeAction::Create, set.clone())),
+            );
+        let name = super::owned_name(&named.name);
+        match groups.last_mut() {
+            Some((last, group)) if last == name => group.extend(changes),
+            Some(_) | None => groups.push((name.to_owned(), changes.collect())),
+        }
+    }
+    // A name's old sets go before its new ones come: a CNAME may stand beside nothing.
+    for (_, group) in &mut groups {
+        group.sort_by_key(|(action, _)| *action != r53::ChangeAction::Delete);
+    }
+    Ok(groups)
+}
+
+/// Groups into batches.
+fn packed(groups: Vec<(String, Vec<Change>)>) -> Vec<Vec<Change>> {
+    let mut batches: Vec<Vec<Change>> = Vec::new();
+    let mut room = (0, 0);
+    for (_, group) in groups {
+        let parts = if fits(size(&group)) {
+            vec![group]
+        } else {
+            group.into_iter().map(|change| vec![change]).collect()
+        };
+        for part in parts {
+            let (values, chars) = size(&part);
+            let with = (room.0 + values, room.1 + chars);
+            match batches.last_mut() {
+                Some(batch) if fits(with) => {
+                    batch.extend(part);
+                    room = with;
+                }
+                Some(_) | None => {
+                    batches.push(part);
+                    room = (values, chars);
+                }
+            }
+        }
+    }
+    batches
+}
+
+/// Values and characters of changes.
+fn size(changes: &[Change]) -> (usize, usize) {
+    let values = changes.iter().map(|(_, set)| set.values.len().max(1)).sum();
+    let chars = changes.iter().flat_map(|(_, set)| &set.values);
+    (values, chars.map(|value| value.chars().count()).sum())
+}
+
+fn fits((values, chars): (usize, usize)) -> bool {
+    values <= BATCH_VALUES_MAX && chars <= BATCH_CHARS_MAX
 }
 
 fn batches<'a>(sets: &[&'a RecordSet]) -> Vec<Vec<&'a RecordSet>> {
@@ -181,6 +283,66 @@ fn sdk_record_set(set: &RecordSet) -> Result<r53::ResourceRecordSet, BuildError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn txt(name: &str, values: &[&str]) -> RecordSet {
+        RecordSet {
+            name: name.into(),
+            rtype: "TXT".into(),
+            ttl_secs: Some(60),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+            ..RecordSet::default()
+        }
+    }
+
+    fn edit(before: Option<&RecordSet>, after: Option<&RecordSet>) -> Edit {
+        Edit {
+            before: before.cloned(),
+            after: after.cloned(),
+        }
+    }
+
+    #[test]
+    fn edits_are_repeatable_and_refuse_what_moved() {
+        let (old, new) = (txt("a.", &["\"1\""]), txt("a.", &["\"2\"", "\"3\""]));
+        let turned = txt("a.", &["\"3\"", "\"2\""]);
+        let left = |edit: Edit, live: &[RecordSet]| {
+            let groups = changes_left(&[edit], live);
+            groups.map(|groups| {
+                groups
+                    .iter()
+                    .map(|(_, changes)| size(changes).0)
+                    .sum::<usize>()
+            })
+        };
+        let replace = || edit(Some(&old), Some(&new));
+        assert_eq!(left(replace(), std::slice::from_ref(&old)).ok(), Some(3));
+        assert_eq!(left(replace(), &[turned]).ok(), Some(0));
+        assert!(left(replace(), &[txt("a.", &["\"4\""])]).is_err());
+        assert!(left(replace(), &[]).is_err());
+        assert!(left(edit(None, Some(&new)), std::slice::from_ref(&old)).is_err());
+        assert_eq!(left(edit(Some(&old), None), &[]).ok(), Some(0));
+    }
+
+    #[test]
+    fn a_name_and_its_mark_are_in_one_batch_within_the_limits() {
+        let edits: Vec<Edit> = (0..1_500)
+            .flat_map(|n| {
+                let (name, mark) = (format!("r{n}."), format!("_spore.r{n}."));
+                let value = "x".repeat(30);
+                [
+                    edit(None, Some(&txt(&mark, &["\"v=1\""]))),
+                    edit(None, Some(&txt(&name, &[value.as_str()]))),
+                ]
+            })
+            .collect();
+        let batches = packed(changes_left(&edits, &[]).unwrap_or_default());
+        assert!(batches.len() > 2);
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), 3_000);
+        for batch in batches {
+            assert!(fits(size(&batch)));
+            assert_eq!(batch.len() % 2, 0);
+        }
+    }
 
     #[test]
     fn deletes_are_batched_within_the_limits() {

@@ -1,0 +1,298 @@
+//! `export` and `restore`: the zone's records to and from a master file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::apply::planfile::write_new;
+use super::apply::progress::Teller;
+use super::apply::{release, take_lock};
+use super::sandbox::stopped;
+use super::session::Session;
+use super::{Exit, Global, Go, output, stack};
+use crate::addr::Kind;
+use crate::apply::Driver;
+use crate::arg::Arg;
+use crate::condition::Condition;
+use crate::kind;
+use crate::kind::hosted_zone::{self, Live, Records};
+use crate::master_file::{self, read::File};
+use crate::observe::Purpose;
+use crate::plan::{Plan, Step, StepId};
+use crate::render;
+use crate::restore::{self, Extra, Restore};
+use crate::run::Outcome;
+use crate::safety;
+use crate::snapshot::{Observation, Snapshot};
+
+/// The whole zone, or why there is none.
+fn zone(snapshot: &Snapshot) -> anyhow::Result<&Live> {
+    match &snapshot.hosted_zone {
+        Observation::Present(zone) if zone.complete => Ok(zone),
+        Observation::Present(_) => bail!("not all records of the zone were read"),
+        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
+        Observation::Foreign(why) | Observation::Unreadable(why) => bail!("the zone: {why}"),
+    }
+}
+
+/// `export`.
+pub async fn export(
+    global: &Global,
+    named: Option<PathBuf>,
+    out: Option<PathBuf>,
+) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let snapshot = session.snapshot(Records::All, Purpose::Plan).await?;
+    let zone = zone(&snapshot)?;
+    let file = master_file::write(&session.desired.domain, zone, snapshot.taken_at);
+    match &out {
+        Some(path) => write_new(path, &file.text)?,
+        None => output::text(&file.text),
+    }
+    let commented = file.aliases + file.routed;
+    let place = out.map_or_else(String::new, |path| format!("wrote {}: ", path.display()));
+    output::note(&format!(
+        "{place}{} record sets",
+        zone.records.len() - commented
+    ));
+    if commented > 0 {
+        output::note(&format!(
+            "{commented} more are in comments only, as no master file can hold them: {} aliases, {} with \
+             routing policies or health checks",
+            file.aliases, file.routed
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// `restore`.
+pub async fn restore(
+    global: &Global,
+    mut files: Vec<PathBuf>,
+    go: &Go,
+    delete_extra: bool,
+) -> anyhow::Result<Exit> {
+    let Some(path) = files.pop() else {
+        bail!("name the master file");
+    };
+    let Some(document) = stack::read(&stack::find(files.pop())?)? else {
+        return Ok(Exit::Error);
+    };
+    let file = match read(document.stack.domain.as_str(), &path)? {
+        Ok(file) => file,
+        Err(problems) => {
+            for problem in &problems {
+                output::note(&format!("{}: {problem}", path.display()));
+            }
+            output::error(&format!("{}: {} problems", path.display(), problems.len()));
+            return Ok(Exit::Error);
+        }
+    };
+    let session = Session::open(global, &document).await?;
+    let job = Job {
+        session: &session,
+        go,
+        file,
+        extra: if delete_extra {
+            Extra::Delete
+        } else {
+            Extra::Keep
+        },
+    };
+    job.run().await
+}
+
+fn read(domain: &str, path: &Path) -> anyhow::Result<Result<File, Vec<String>>> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Ok(master_file::read::read(domain, &text))
+}
+
+/// One restore.
+struct Job<'a> {
+    session: &'a Session,
+    go: &'a Go,
+    file: File,
+    extra: Extra,
+}
+
+impl Job<'_> {
+    async fn run(&self) -> anyhow::Result<Exit> {
+        let (plan, restore) = self.compare(Purpose::Apply).await?;
+        self.show(&restore)?;
+        if !plan.refusals.is_empty() || !restore.refusals.is_empty() {
+            for refusal in &plan.refusals {
+                output::error(&format!("{} [{}]", refusal.message, refusal.rule));
+            }
+            for refusal in &restore.refusals {
+                output::error(refusal);
+            }
+            return Ok(Exit::Refused);
+        }
+        if restore.edits.is_empty() {
+            return Ok(Exit::Done);
+        }
+        if !self.approved()? {
+            output::note("nothing was done");
+            return Ok(Exit::Error);
+        }
+        let session = self.session;
+        let (clock, digest) = (&session.clock, plan.digest());
+        let write = session.writers(&digest).await;
+        let wait_max = (!clock.is_virtual()).then_some(self.go.wait);
+        let mut lock = match take_lock(session, &write, &digest, wait_max).await? {
+            Ok(lock) => lock,
+            Err(exit) => return Ok(exit),
+        };
+        // Only what was shown is done.
+        let again = self.compare(Purpose::Run(lock.seen.clone())).await;
+        let moved = match &again {
+            Ok((again, _)) => again.step_digests() != plan.step_digests(),
+            Err(_) => false,
+        };
+        if moved || again.is_err() {
+            release(lock, &write, clock.now()).await;
+            again?;
+            bail!("the zone changed since the changes were shown; nothing was done, run it again");
+        }
+        let mut teller = Teller::new(self.go.json);
+        let mut tell = |progress| teller.tell(progress, clock.now());
+        let mut driver = Driver {
+            write: &write,
+            clock,
+            desired: &session.desired,
+            wait_max,
+            tell: &mut tell,
+        };
+        let driven = driver.drive(&plan, &mut lock, stopped()).await;
+        release(lock, &write, clock.now()).await;
+        let (outcome, run) = driven?;
+        let failures = render::failures(&run, clock.now());
+        if !failures.is_empty() {
+            output::note(failures.trim_end());
+        }
+        Ok(match outcome {
+            Outcome::Converged => {
+                output::note("restored; every name server of the zone has it");
+                Exit::Done
+            }
+            Outcome::Waiting { until, why } => {
+                output::note(&format!(
+                    "waiting: {why}; run the same command again after {until:.0}"
+                ));
+                Exit::Waiting
+            }
+            Outcome::Failed => {
+                output::note("what was restored stays; run the same command for the rest");
+                Exit::Error
+            }
+            Outcome::Interrupted => {
+                output::note("interrupted; run the same command for the rest");
+                Exit::Interrupted
+            }
+        })
+    }
+
+    /// The zone as it is, and what is to be done: a plan of one step, so that lock, repetition, waiting
+    /// and history are those of every other change.
+    async fn compare(&self, purpose: Purpose) -> anyhow::Result<(Plan, Restore)> {
+        let desired = &self.session.desired;
+        let snapshot = self.session.snapshot(Records::All, purpose).await?;
+        let zone = zone(&snapshot)?;
+        let restore = restore::compare(&desired.domain, &self.file, zone, self.extra);
+        let mut plan = crate::plan::converge(desired, &snapshot);
+        let addr = desired.addr(Kind::HostedZone);
+        let step = Step {
+            id: StepId::new(&addr, "restore-records"),
+            op: kind::Op::HostedZone(hosted_zone::Op::EditRecords {
+                zone: Arg::Known(zone.id.clone()),
+                edits: restore.edits.clone(),
+            }),
+            needs: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            ready_when: Vec::new(),
+            done_when: vec![Condition::ChangeInSync],
+        };
+        // Of the document's own plan only the rules that forbid everything count here.
+        plan.refusals
+            .retain(|refusal| refusal.rule == safety::NEWER_TOOL);
+        plan.steps = if restore.edits.is_empty() {
+            Vec::new()
+        } else {
+            vec![step]
+        };
+        plan.changes.clear();
+        Ok((plan, restore))
+    }
+
+    fn show(&self, restore: &Restore) -> anyhow::Result<()> {
+        let (add, change, delete) = restore.counts();
+        if self.go.json {
+            let names = |(name, rtype): &(String, String)| format!("{name} {rtype}");
+            let value = json!({
+                "type": "restore",
+                "add": add,
+                "change": change,
+                "delete": delete,
+                "alike": restore.alike,
+                "route53s_own": self.file.left,
+                "extra": restore.extra.iter().map(names).collect::<Vec<_>>(),
+                "held": restore.held,
+                "refusals": restore.refusals,
+                "diff": restore.diff().lines().collect::<Vec<_>>(),
+            });
+            output::line(&serde_json::to_string(&value)?);
+            return Ok(());
+        }
+        output::text(&restore.diff());
+        for name in &restore.held {
+            output::note(&format!(
+                "note: {name} is held by an instance whose mark is not the file's; it stays as it is"
+            ));
+        }
+        if !restore.extra.is_empty() {
+            output::note(&format!(
+                "note: {} record sets of the zone are not in the file and stay; --delete-extra deletes them",
+                restore.extra.len()
+            ));
+        }
+        if self.file.left > 0 {
+            output::note(&format!(
+                "note: {} records of the file are Route 53's own to make and are left out",
+                self.file.left
+            ));
+        }
+        output::line(&if restore.edits.is_empty() {
+            format!(
+                "No changes. {} record sets are as in the file.",
+                restore.alike
+            )
+        } else {
+            format!(
+                "Restore: {add} to add, {change} to change, {delete} to delete; {} are alike.",
+                restore.alike
+            )
+        });
+        Ok(())
+    }
+
+    fn approved(&self) -> anyhow::Result<bool> {
+        if self.go.yes {
+            return Ok(true);
+        }
+        let desired = &self.session.desired;
+        let question = format!(
+            "Change these records of {} in account {}? Only `yes` does it:",
+            desired.domain, desired.account
+        );
+        match output::ask(&question) {
+            Some(answer) => Ok(answer == "yes"),
+            None => bail!("there is no terminal to ask at; review the changes and pass --yes"),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Proves what the people of the parent zone are told, and when not: `ds` in its forms, `ds --check` and
+//! `handover`, through the life of a zone with a parent that acts only when told, and wrongly too.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use spore_tests::stage::{DOMAIN, Finished, Run, Stage};
+
+fn sandbox(stage: &Stage) -> String {
+    format!("--sandbox={}", stage.world().display())
+}
+
+fn world(stage: &Stage, words: &[&str]) {
+    let run = stage.run(["sandbox"].iter().chain(words));
+    run.arg(sandbox(stage)).done("sandbox").unwrap();
+}
+
+fn handover(stage: &Stage, step: &str, more: &[&str]) -> Run {
+    let mut words = vec!["--step", step];
+    words.extend(more);
+    stage.on_world("handover", &words)
+}
+
+fn told(stage: &Stage, step: &str, code: i32) -> Finished {
+    handover(stage, step, &[]).exits(code, step).unwrap()
+}
+
+/// The records that a text asks for, as lines.
+fn records(stage: &Stage, step: &str, more: &[&str]) -> Vec<String> {
+    let mut words = vec!["--format", "json"];
+    words.extend(more);
+    let text = handover(stage, step, &words).done(step).unwrap().stdout;
+    let ticket: Value = serde_json::from_str(&text).unwrap();
+    let lines = ticket["records"].as_array().unwrap().iter();
+    lines
+        .map(|line| line.as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Record data of a line.
+fn data<'a>(line: &'a str, rtype: &str) -> Option<&'a str> {
+    Some(line.split_once(&format!(" IN {rtype} "))?.1)
+}
+
+fn check(stage: &Stage, code: i32) -> Value {
+    let run = stage.on_world("ds", &["--check", "--format", "json"]);
+    let text = run.exits(code, "ds --check").unwrap().stdout;
+    serde_json::from_str(&text).unwrap()
+}
+
+fn verdicts(judged: &Value) -> Vec<&str> {
+    let servers = judged["servers"].as_array().unwrap().iter();
+    let mut found: Vec<&str> = servers
+        .map(|server| server["verdict"].as_str().unwrap())
+        .collect();
+    found.dedup();
+    found
+}
+
+/// Applied, and not delegated.
+fn applied() -> Stage {
+    static DONE: OnceLock<Stage> = OnceLock::new();
+    let done = DONE.get_or_init(|| {
+        let stage = Stage::new();
+        stage.apply().done("apply").unwrap();
+        stage
+    });
+    Stage::copy_of(done)
+}
+
+#[test]
+fn before_there_is_anything_no_text_is_written() {
+    let stage = Stage::new();
+    for (step, code) in [("ds-add", 1), ("delegate", 3)] {
+        let finished = handover(&stage, step, &[]).end().unwrap();
+        assert!(
+            finished.code == Some(code) || finished.code == Some(1),
+            "{}",
+            finished.tell()
+        );
+        assert_eq!(finished.stdout, "");
+    }
+    assert!(told(&stage, "teardown", 0).stderr.contains("nothing to do"));
+}
+
+#[test]
+fn the_parent_is_asked_for_one_thing_after_the_other() {
+    let stage = applied();
+    // Nothing of it is delegated yet.
+    assert!(told(&stage, "ds-add", 3).stderr.contains("--step delegate"));
+    assert!(
+        told(&stage, "ds-remove", 0)
+            .stderr
+            .contains("nothing to do")
+    );
+    assert_eq!(verdicts(&check(&stage, 3)), ["not-delegated"]);
+    let lines = records(&stage, "delegate", &[]);
+    let servers: Vec<&str> = lines.iter().filter_map(|line| data(line, "NS")).collect();
+    let ds: Vec<&str> = lines.iter().filter_map(|line| data(line, "DS")).collect();
+    assert_eq!((servers.len(), ds.len()), (4, 1));
+
+    // The parent delegates, to exactly these.
+    let mut words = vec!["registrar", "delegate", DOMAIN];
+    words.extend(servers.iter().map(|server| server.trim_end_matches('.')));
+    world(&stage, &words);
+    assert!(told(&stage, "delegate", 0).stderr.contains("already"));
+    assert_eq!(verdicts(&check(&stage, 3)), ["missing"]);
+    let asked = records(&stage, "ds-add", &[]);
+    assert_eq!(data(&asked[0], "DS"), Some(ds[0]));
+
+    world(&stage, &["registrar", "ds", DOMAIN, ds[0]]);
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+    assert!(told(&stage, "ds-add", 0).stderr.contains("already"));
+
+    // The way back: first the DS record, then the delegation.
+    let refused = told(&stage, "teardown", 4);
+    assert!(refused.stderr.contains(ds[0]) && refused.stdout.is_empty());
+    let gone = records(&stage, "ds-remove", &[]);
+    assert_eq!(
+        gone.iter()
+            .filter_map(|line| data(line, "DS"))
+            .collect::<Vec<_>>(),
+        ds
+    );
+    world(&stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    let withdrawn = records(&stage, "teardown", &[]);
+    let mut named: Vec<&str> = withdrawn
+        .iter()
+        .filter_map(|line| data(line, "NS"))
+        .collect();
+    let mut expected = servers;
+    named.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn a_wrong_record_is_found_and_asked_to_be_replaced() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let digest = "AB".repeat(32);
+    let stale = format!("12735 13 2 {digest}");
+    world(&stage, &["registrar", "ds", DOMAIN, &stale]);
+    let judged = check(&stage, 1);
+    assert_eq!(verdicts(&judged), ["wrong"]);
+    assert_eq!(judged["servers"][0]["at_fault"][0], stale.as_str());
+    let ticket = told(&stage, "ds-add", 0).stdout;
+    assert!(ticket.contains(&stale), "{ticket}");
+    let right = data(&records(&stage, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    let script = stage
+        .on_world("ds", &["--format", "nsupdate"])
+        .done("ds")
+        .unwrap()
+        .stdout;
+    let lines: Vec<&str> = script.lines().collect();
+    let at = |line: String| lines.iter().position(|found| *found == line);
+    let gone = at(format!("update delete {DOMAIN}. IN DS {stale}"));
+    let come = at(format!("update add {DOMAIN}. 3600 IN DS {right}"));
+    assert!(gone.unwrap() < come.unwrap(), "{script}");
+
+    // Beside the right one it does no harm, unless its digest is the stronger one.
+    world(&stage, &["registrar", "ds", DOMAIN, &stale, &right]);
+    assert_eq!(verdicts(&check(&stage, 0)), ["stale"]);
+    let strong = format!("12735 13 4 {}", "AB".repeat(48));
+    world(&stage, &["registrar", "ds", DOMAIN, &strong, &right]);
+    assert_eq!(verdicts(&check(&stage, 1)), ["wrong"]);
+
+    // What would stay vouches for nothing: all or the other one.
+    let tag = right.split(' ').next().unwrap();
+    let finished = handover(&stage, "ds-remove", &["--key-tag", tag]).exits(4, "ds-remove");
+    assert!(finished.unwrap().stderr.contains("12735"));
+    let lines = records(&stage, "ds-remove", &["--key-tag", "12735"]);
+    assert_eq!(data(&lines[0], "DS"), Some(strong.as_str()));
+}
+
+#[test]
+fn no_ds_record_is_asked_for_where_others_answer() {
+    let stage = applied();
+    world(
+        &stage,
+        &["registrar", "delegate", DOMAIN, "ns1.elsewhere.example"],
+    );
+    let refused = told(&stage, "ds-add", 4);
+    assert!(refused.stderr.contains("ns1.elsewhere.example"));
+    // The text for the right delegation names what has to go, and asks for no DS record yet.
+    let ticket = told(&stage, "delegate", 0).stdout;
+    assert!(ticket.contains("IN NS ns1.elsewhere.example."), "{ticket}");
+    assert!(!ticket.contains(" IN DS "), "{ticket}");
+}
+
+#[test]
+fn in_a_rotation_each_text_waits_for_its_time() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let old = data(&records(&stage, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    world(&stage, &["registrar", "ds", DOMAIN, &old]);
+    let rotate = || {
+        let run = stage
+            .run(["ksk", "rotate"])
+            .arg(stage.document())
+            .arg("--yes");
+        run.arg(sandbox(&stage)).done("ksk rotate").unwrap();
+    };
+    rotate();
+    assert!(told(&stage, "ds-add", 3).stderr.contains("not before"));
+    world(&stage, &["advance", "2h"]);
+    let new = data(&records(&stage, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    assert_ne!(old, new);
+    let tag = |ds: &str| ds.split(' ').next().unwrap().to_owned();
+    world(&stage, &["registrar", "ds", DOMAIN, &old, &new]);
+    assert!(told(&stage, "ds-add", 0).stderr.contains("already"));
+    rotate();
+    let early = handover(&stage, "ds-remove", &["--key-tag", &tag(&old)]).exits(3, "ds-remove");
+    assert!(early.unwrap().stderr.contains("not before"));
+    world(&stage, &["advance", "2h"]);
+    let lines = records(&stage, "ds-remove", &["--key-tag", &tag(&old)]);
+    assert_eq!(data(&lines[0], "DS"), Some(old.as_str()));
+    world(&stage, &["registrar", "ds", DOMAIN, &new]);
+    rotate();
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+}
+
+#[test]
+fn whom_to_ask_is_in_every_text() {
+    let stage = applied();
+    let text = std::fs::read_to_string(stage.document()).unwrap();
+    stage.write(
+        "stack.toml",
+        text + "\n[contacts]\nowner = \"Research Computing, rc@example.edu\"\n\
+                dns = \"hostmaster@example.edu\"\nsecurity = \"cert@example.edu\"\n",
+    );
+    for form in ["text", "markdown", "json"] {
+        let run = handover(&stage, "delegate", &["--format", form]);
+        let text = run.done("delegate").unwrap().stdout;
+        for who in [
+            "rc@example.edu",
+            "hostmaster@example.edu",
+            "cert@example.edu",
+        ] {
+            assert!(text.contains(who), "{form}: {text}");
+        }
+    }
+}
