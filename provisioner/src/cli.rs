@@ -212,6 +212,10 @@ enum SandboxCommand {
         /// Address to listen on; port 0 takes a free one.
         #[arg(long, default_value = "127.0.0.1:4566")]
         listen: std::net::SocketAddr,
+        /// Address of the resolver for delv, drill and others; 127.0.0.1:5353 or, where that is in
+        /// use, a free port.
+        #[arg(long)]
+        dns: Option<std::net::SocketAddr>,
         /// Added to every answer.
         #[arg(long, default_value = "0s", value_parser = duration)]
         latency: Duration,
@@ -258,6 +262,16 @@ enum RegistrarCommand {
         /// Leave the delegation in place.
         #[arg(long)]
         ds_only: bool,
+    },
+    /// Sign a zone above ours: a top-level domain, or a parent outside Route 53. All are at first.
+    Sign {
+        /// The zone.
+        zone: String,
+    },
+    /// Take the signing of a zone above ours back.
+    Unsign {
+        /// The zone.
+        zone: String,
     },
 }
 

@@ -269,7 +269,7 @@ impl World {
             cloudwatch: cloudwatch::State::default(),
             sts: sts::State::default(),
             tagging: tagging::State::default(),
-            dns: dns::State::default(),
+            dns: dns::State::new(seed),
             limits: limits::State::default(),
             blobs: Blobs::default(),
             requested: None,
