@@ -7,6 +7,7 @@ mod records;
 mod sandbox;
 mod session;
 mod stack;
+mod status;
 mod updater;
 
 use std::ffi::OsString;
@@ -127,6 +128,19 @@ enum Command {
         /// Form of the output.
         #[arg(long, value_enum, default_value_t = DsFormat::Text)]
         format: DsFormat,
+    },
+    /// Show the chain of trust from the root as each server and resolver shows it, the keys, who hears
+    /// alarms, what is wrong, and who has to do what. Never writes.
+    Status {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long, conflicts_with = "check")]
+        json: bool,
+        /// For monitoring: one line, metrics for Prometheus, and a plugin's exit codes, which are 0 OK,
+        /// 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+        #[arg(long)]
+        check: bool,
     },
     /// The function that changes records: its code.
     Updater {
@@ -352,6 +366,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             apply::destroy(&global, stack, &go, options).await
         }
         Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Status { stack, json, check } => {
+            let form = match (json, check) {
+                (_, true) => status::Form::Check,
+                (true, false) => status::Form::Json,
+                (false, false) => status::Form::Text,
+            };
+            status::status(&global, stack, form).await
+        }
         Command::Updater {
             command:
                 UpdaterCommand::Build {

@@ -165,7 +165,10 @@ impl Command {
             Self::ServerFault { server, fault } => {
                 let read = || {
                     let fault = fault.as_deref().map(str::parse::<dns::Fault>).transpose();
-                    Ok((dns_name(&server)?, fault.map_err(|error| error.to_string())?))
+                    Ok((
+                        dns_name(&server)?,
+                        fault.map_err(|error| error.to_string())?,
+                    ))
                 };
                 let (name, parsed) = match read() {
                     Ok(read) => read,

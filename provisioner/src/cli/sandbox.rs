@@ -34,11 +34,15 @@ pub async fn run(global: &Global, command: SandboxCommand) -> anyhow::Result<Exi
                 ProfileArg::Instant => Profile::Instant,
             });
             let sandbox = Sandbox::open(Some(dir), options)?;
-            serve_until_stopped(sandbox, serve::Options {
-                listen,
-                dns,
-                latency,
-            }).await
+            serve_until_stopped(
+                sandbox,
+                serve::Options {
+                    listen,
+                    dns,
+                    latency,
+                },
+            )
+            .await
         }
         SandboxCommand::Reset => reset(&dir).await,
         SandboxCommand::Advance { duration } => {

@@ -207,7 +207,14 @@ mod tests {
 
     #[test]
     fn text_and_fault_are_the_same_thing() {
-        for text in ["silent", "servfail", "refused", "frozen", "lag:10m", "lag:1h30m"] {
+        for text in [
+            "silent",
+            "servfail",
+            "refused",
+            "frozen",
+            "lag:10m",
+            "lag:1h30m",
+        ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
         for bad in ["", "lag", "lag:", "lag:soon", "lag:-1h", "Silent"] {

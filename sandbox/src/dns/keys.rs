@@ -224,13 +224,21 @@ impl Signer<'_> {
             .iter()
             .map(|data| {
                 let ttl = Ttl::from_secs(set.ttl);
-                Some(Record::new(name.clone(), Class::IN, ttl, read(set.rtype, data)?))
+                Some(Record::new(
+                    name.clone(),
+                    Class::IN,
+                    ttl,
+                    read(set.rtype, data)?,
+                ))
             })
             .collect();
         let records = records?;
         let rrset = Rrset::new_from_owned(&records).ok()?;
         let key = DomainKey::new(apex.wire(), self.key.flags, self);
-        let (from, until) = (serial(self.window.inception), serial(self.window.expiration));
+        let (from, until) = (
+            serial(self.window.inception),
+            serial(self.window.expiration),
+        );
         let record = sign_rrset(&key, &rrset, from, until).ok()?;
         let mut out = Vec::new();
         let Ok(()) = record.data().compose_rdata(&mut out);

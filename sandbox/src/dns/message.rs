@@ -63,7 +63,11 @@ pub(super) fn respond(
         }
         Ok(question) => {
             let dnssec = edns.as_ref().is_some_and(|opt| opt.dnssec_ok());
-            let wanted = if dnssec { Wanted::Dnssec } else { Wanted::Plain };
+            let wanted = if dnssec {
+                Wanted::Dnssec
+            } else {
+                Wanted::Plain
+            };
             let name = DnsName::from_wire(question.qname());
             look_up(&name, question.qtype(), wanted)
         }

@@ -284,7 +284,9 @@ impl State {
     /// until the DS that it had has left every cache.
     fn has_keys(&self, zone: &DnsName, now: Timestamp) -> bool {
         let ttl = std::time::Duration::from_secs(RULE_DS_TTL_SECS.into());
-        self.unsigned.get(zone).is_none_or(|since| now < *since + ttl)
+        self.unsigned
+            .get(zone)
+            .is_none_or(|since| now < *since + ttl)
     }
 
     /// The DS set of a zone that exists by rule, in its parent; none if it is not signed.
