@@ -314,8 +314,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Runs one command.
 pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && status::is_check(&args) => {
+            let _ = error.print();
+            return ExitCode::from(status::failed("the command line is wrong") as u8);
+        }
         Err(error) => {
             let _ = error.print();
             let code = if error.use_stderr() {

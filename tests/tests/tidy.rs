@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "addr",
     "arg",
     "condition",
@@ -25,6 +25,7 @@ const PURE: [&str; 15] = [
     "safety",
     "snapshot",
     "stack",
+    "status",
 ];
 
 /// What has no place in it.

@@ -1,5 +1,6 @@
 //! `status`: asks AWS and DNS, prints the report, and never writes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::session::Session;
@@ -31,16 +32,22 @@ pub async fn status(global: &Global, named: Option<PathBuf>, form: Form) -> anyh
         (Ok(None), Form::Text | Form::Json) => Ok(Exit::Error),
         (Err(error), Form::Text | Form::Json) => Err(error),
         // What is wrong with the document is on stderr already.
-        (Ok(None), Form::Check) => {
-            output::text(&check::failed("the stack document is not valid"));
-            Ok(Exit::Waiting)
-        }
-        (Err(error), Form::Check) => {
-            output::text(&check::failed(&format!("{error:#}")));
-            Ok(Exit::Waiting)
-        }
+        (Ok(None), Form::Check) => Ok(failed("the stack document is not valid")),
+        (Err(error), Form::Check) => Ok(failed(&format!("{error:#}"))),
         (Ok(Some(facts)), form) => Ok(print(&facts, form)?),
     }
+}
+
+/// Whether a command line that could not be read is a monitor's.
+pub fn is_check(args: &[OsString]) -> bool {
+    let has = |word: &str| args.iter().skip(1).any(|arg| arg == word);
+    has("status") && has("--check")
+}
+
+/// Tells a monitor that nothing could be looked at. The code is that of UNKNOWN.
+pub fn failed(why: &str) -> Exit {
+    output::text(&check::failed(why));
+    Exit::Waiting
 }
 
 fn print(facts: &Facts, form: Form) -> Result<Exit, serde_json::Error> {
