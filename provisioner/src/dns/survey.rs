@@ -92,8 +92,16 @@ impl Dns {
         settings: &stack::Dns,
     ) -> Result<Survey, String> {
         let name = Name::from_str(&format!("{domain}.")).map_err(|error| error.to_string())?;
+        let zones = async {
+            match settings.transport {
+                stack::Transport::Udp => self.zones(&name, route53, Transport::Udp).await,
+                stack::Transport::Tcp => self.zones(&name, route53, Transport::Tcp).await,
+                // Name servers cannot be reached then, but what they sign can, through resolvers.
+                stack::Transport::Https => self.through(&name, &self.written(settings)).await,
+            }
+        };
         let ((seen, cut_short), anchors, resolvers, nobody_answered) = tokio::join!(
-            self.zones(&name, route53, settings.transport),
+            zones,
             self.anchors(),
             self.resolvers(&name, settings),
             self.somebody_at_nobody(),
@@ -152,7 +160,7 @@ impl Dns {
         &self,
         domain: &Name,
         route53: &BTreeSet<String>,
-        transport: stack::Transport,
+        transport: Transport,
     ) -> (Vec<Seen>, Option<String>) {
         let (cuts, cut_short) = self.cuts(domain).await;
         let children = cuts.iter().skip(1).map(|(zone, _)| Some(zone));
@@ -309,7 +317,7 @@ impl Dns {
         zone: &Name,
         child: Option<&Name>,
         (in_parent, in_route53): (bool, Option<bool>),
-        transport: stack::Transport,
+        transport: Transport,
     ) -> Asked {
         let answers = match &server.address {
             Err(why) => Err(Trouble::NoAddress(why.clone())),
@@ -343,8 +351,125 @@ impl Dns {
             address: server.address.as_ref().ok().copied(),
             in_parent,
             in_route53,
+            is_resolver: false,
             answers,
         }
+    }
+
+    /// The same through resolvers that are told not to validate (CD): each stands in the place of the
+    /// servers of every zone.
+    async fn through(
+        &self,
+        domain: &Name,
+        resolvers: &[(String, Result<Way, String>)],
+    ) -> (Vec<Seen>, Option<String>) {
+        let labels = usize::from(domain.num_labels());
+        let names: Vec<Name> = (0..=labels).map(|depth| domain.trim_to(depth)).collect();
+        let ask = |way: &Result<Way, String>, name: &Name, rtype| {
+            let way = way.clone();
+            let question = Question {
+                name: name.clone(),
+                rtype,
+                recursion: true,
+                checking_disabled: true,
+            };
+            async move {
+                let answer = match &way {
+                    Ok(way) => self.ask_way(way, &question).await,
+                    Err(why) => Err(why.clone()),
+                };
+                answer.map_err(Trouble::Silent)
+            }
+        };
+        let soas = names.iter().map(|name| {
+            join_all(
+                resolvers
+                    .iter()
+                    .map(|(_, way)| ask(way, name, RecordType::SOA)),
+            )
+        });
+        let soas = join_all(soas).await;
+        if let Some(why) = soas.first().and_then(|of_root| {
+            of_root
+                .iter()
+                .all(Result::is_err)
+                .then(|| of_root.iter().find_map(|one| one.as_ref().err()))
+        }) {
+            let why = why.map_or("no resolver is named".to_owned(), Trouble::words);
+            return (Vec::new(), Some(format!("no resolver answers: {why}")));
+        }
+        let is_apex = |name: &Name, answers: &[Result<Message, Trouble>]| {
+            let mut records = answers.iter().flatten().flat_map(|answer| &answer.answers);
+            name == domain
+                || records
+                    .any(|record| record.name == *name && record.record_type() == RecordType::SOA)
+        };
+        let zones: Vec<(&Name, Vec<Result<Message, Trouble>>)> = names
+            .iter()
+            .zip(soas)
+            .filter(|(name, answers)| is_apex(name, answers))
+            .collect();
+        let below = zones.iter().skip(1).map(|(name, _)| Some((*name).clone()));
+        let below: Vec<Option<Name>> = below.chain([None]).collect();
+        let seen = zones
+            .into_iter()
+            .zip(below)
+            .map(|((zone, soas), child)| async move {
+                let servers = resolvers.iter().zip(soas).map(|((name, way), soa)| {
+                    let child = child.clone();
+                    async move {
+                        let below = async {
+                            match &child {
+                                None => None,
+                                Some(child) => Some(tokio::join!(
+                                    ask(way, child, RecordType::NS),
+                                    ask(way, child, RecordType::DS)
+                                )),
+                            }
+                        };
+                        let (ns, dnskey, child) = tokio::join!(
+                            ask(way, zone, RecordType::NS),
+                            ask(way, zone, RecordType::DNSKEY),
+                            below
+                        );
+                        Asked {
+                            name: name.clone(),
+                            address: None,
+                            in_parent: true,
+                            in_route53: None,
+                            is_resolver: true,
+                            answers: Ok(Answers {
+                                soa,
+                                ns,
+                                dnskey,
+                                child,
+                            }),
+                        }
+                    }
+                });
+                Seen {
+                    zone: zone.clone(),
+                    servers: join_all(servers).await,
+                }
+            });
+        (join_all(seen).await, None)
+    }
+
+    /// The document's resolvers.
+    fn written(&self, settings: &stack::Dns) -> Vec<(String, Result<Way, String>)> {
+        settings
+            .resolvers
+            .iter()
+            .map(|resolver| self.way(resolver))
+            .collect()
+    }
+
+    fn way(&self, resolver: &stack::Resolver) -> (String, Result<Way, String>) {
+        let (name, way) = match resolver {
+            stack::Resolver::Address(address) => (address.to_string(), Way::Port(*address)),
+            stack::Resolver::Https(url) => (url.clone(), Way::Https(url.clone())),
+        };
+        (name, self.allowed(way))
     }
 
     /// One question to an authoritative server; whatever it answers counts.
@@ -353,7 +478,7 @@ impl Dns {
         server: IpAddr,
         name: Name,
         rtype: RecordType,
-        transport: stack::Transport,
+        transport: Transport,
     ) -> Result<Message, Trouble> {
         let question = Question {
             name,
@@ -362,17 +487,10 @@ impl Dns {
             checking_disabled: false,
         };
         let (query, bytes) = question.bytes().map_err(Trouble::Failing)?;
-        let silent = Trouble::Silent;
-        let mut answer = match transport {
-            stack::Transport::Udp | stack::Transport::Https => self
-                .exchange(server, &bytes, Transport::Udp)
-                .await
-                .map_err(silent)?,
-            stack::Transport::Tcp => self
-                .exchange(server, &bytes, Transport::Tcp)
-                .await
-                .map_err(silent)?,
-        };
+        let mut answer = self
+            .exchange(server, &bytes, transport)
+            .await
+            .map_err(Trouble::Silent)?;
         if is_truncated(&answer) {
             let whole = self.exchange(server, &bytes, Transport::Tcp).await;
             answer =
@@ -411,11 +529,8 @@ impl Dns {
         ];
         for (list, role) in written {
             all.extend(list.iter().map(|resolver| {
-                let (name, way) = match resolver {
-                    stack::Resolver::Address(address) => (address.to_string(), Way::Port(*address)),
-                    stack::Resolver::Https(url) => (url.clone(), Way::Https(url.clone())),
-                };
-                (name, role, self.allowed(way))
+                let (name, way) = self.way(resolver);
+                (name, role, way)
             }));
         }
         if settings.resolvers.is_empty() {
@@ -584,4 +699,102 @@ fn extended(answer: &Message) -> Vec<(u16, String)> {
             Some((u16::from_be_bytes(*code), text))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::chain;
+    use crate::status::facts::{Verdict, Zone};
+    use spore_sandbox::dns::RegistrarAction;
+    use spore_sandbox::door::{Options, Sandbox};
+
+    const ZONE: &str = "example.edu";
+
+    fn world() -> Sandbox {
+        Sandbox::open(None, Options::default()).expect("a world")
+    }
+
+    fn name(text: &str) -> Name {
+        Name::from_str(text).expect("a name")
+    }
+
+    async fn judged(sandbox: &Sandbox, seen: &[Seen]) -> Vec<Zone> {
+        let anchors = Dns::new(&Target::Local(sandbox.clone())).anchors().await;
+        chain::judge(seen, &anchors.expect("the world has one"), sandbox.now())
+    }
+
+    async fn by_servers(sandbox: &Sandbox) -> Vec<Zone> {
+        let dns = Dns::new(&Target::Local(sandbox.clone()));
+        let route53 = BTreeSet::new();
+        let (seen, cut_short) = dns
+            .zones(&name("example.edu."), &route53, Transport::Udp)
+            .await;
+        assert_eq!(cut_short, None);
+        judged(sandbox, &seen).await
+    }
+
+    async fn by_resolver(sandbox: &Sandbox) -> Vec<Zone> {
+        let dns = Dns::new(&Target::Local(sandbox.clone()));
+        let resolvers = [("resolver".to_owned(), Ok(Way::World))];
+        let (seen, cut_short) = dns.through(&name("example.edu."), &resolvers).await;
+        assert_eq!(cut_short, None);
+        judged(sandbox, &seen).await
+    }
+
+    fn words(zones: &[Zone]) -> Vec<(&str, &str)> {
+        let word = |zone: &'_ Zone| zone.verdict.word();
+        zones
+            .iter()
+            .map(|zone| (zone.name.as_str(), word(zone)))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn servers_and_resolvers_lead_to_the_same_verdicts() {
+        let sandbox = world();
+        let secure = [(".", "secure"), ("edu", "secure"), (ZONE, "secure")];
+        assert_eq!(words(&by_servers(&sandbox).await), secure);
+        assert_eq!(words(&by_resolver(&sandbox).await), secure);
+
+        let action = RegistrarAction::Signing {
+            zone: ZONE.to_owned(),
+            signed: false,
+        };
+        let done = sandbox.with_world(|world, now| world.registrar(now, action));
+        done.expect("stored").expect("the registrar does it");
+        let insecure = [(".", "secure"), ("edu", "secure"), (ZONE, "insecure")];
+        assert_eq!(words(&by_servers(&sandbox).await), insecure);
+        assert_eq!(words(&by_resolver(&sandbox).await), insecure);
+    }
+
+    #[tokio::test]
+    async fn a_tampered_record_is_bogus_and_so_is_everything_below() {
+        let sandbox = world();
+        let tld = spore_sandbox::dns::DnsName::parse("edu").expect("a name");
+        let done = sandbox.with_world(|world, _| world.tamper(&tld, "DNSKEY", true));
+        done.expect("stored");
+        let bogus = [(".", "secure"), ("edu", "bogus"), (ZONE, "bogus")];
+        assert_eq!(words(&by_servers(&sandbox).await), bogus);
+        assert_eq!(words(&by_resolver(&sandbox).await), bogus);
+    }
+
+    /// The keys of another root prove nothing.
+    #[tokio::test]
+    async fn without_the_right_anchor_nothing_is_secure() {
+        let sandbox = world();
+        let dns = Dns::new(&Target::Local(sandbox.clone()));
+        let (seen, _) = dns
+            .zones(&name("example.edu."), &BTreeSet::new(), Transport::Udp)
+            .await;
+        let anchors = TrustAnchors::default();
+        let iana: Vec<PublicKeyBuf> = anchors.get(0).cloned().into_iter().collect();
+        let zones = chain::judge(&seen, &iana, sandbox.now());
+        assert!(
+            zones
+                .iter()
+                .all(|zone| matches!(zone.verdict, Verdict::Bogus(_))),
+            "{zones:#?}"
+        );
+    }
 }

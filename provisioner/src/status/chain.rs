@@ -41,6 +41,8 @@ pub struct Asked {
     pub in_parent: bool,
     /// Whether Route 53 gave it to the zone.
     pub in_route53: Option<bool>,
+    /// Whether it is a resolver that stands in the servers' place, and has authority for nothing.
+    pub is_resolver: bool,
     /// Its answers.
     pub answers: Result<Answers, Trouble>,
 }
@@ -81,7 +83,10 @@ pub fn judge(seen: &[Seen], anchors: &[PublicKeyBuf], now: Timestamp) -> Vec<Zon
         for server in &one.servers {
             let answer = match &server.answers {
                 Err(trouble) => Err(trouble.clone()),
-                Ok(answers) => serving(answers, &one.zone, &situations, &mut keys, now),
+                Ok(answers) => {
+                    let apex = (&one.zone, server.is_resolver);
+                    serving(answers, apex, &situations, &mut keys, now)
+                }
             };
             servers.push(ZoneServer {
                 name: server.name.clone(),
@@ -153,7 +158,9 @@ fn delegations<'a>(
         let answer = match &server.answers {
             Err(trouble) => Err(trouble.clone()),
             Ok(answers) => match &answers.child {
-                Some((Ok(ns), Ok(ds))) => delegation(ns, ds, trust, parent, child, now),
+                Some((Ok(ns), Ok(ds))) => {
+                    delegation(ns, ds, server.is_resolver, (trust, parent), child, now)
+                }
                 Some((Err(trouble), _) | (_, Err(trouble))) => Err(trouble.clone()),
                 None => Err(Trouble::Silent("was not asked".into())),
             },
@@ -195,8 +202,8 @@ fn delegations<'a>(
 fn delegation(
     ns: &Message,
     ds: &Message,
-    trust: &Trust,
-    parent: &Seen,
+    is_resolver: bool,
+    (trust, parent): (&Trust, &Seen),
     child: &Name,
     now: Timestamp,
 ) -> Result<(Delegation, Vec<DS>), Trouble> {
@@ -204,7 +211,8 @@ fn delegation(
         refusal(message)?;
     }
     let mut around = ds.answers.iter().chain(&ds.authorities);
-    if !ds.metadata.authoritative && !around.any(|record| record.name == *child) {
+    let is_authority = is_resolver || ds.metadata.authoritative;
+    if !is_authority && !around.any(|record| record.name == *child) {
         return Err(Trouble::Lame("not authoritative".into()));
     }
     let mut found = Delegation {
@@ -256,16 +264,22 @@ fn delegation(
 
 fn serving(
     answers: &Answers,
-    zone: &Name,
+    (zone, is_resolver): (&Name, bool),
     situations: &[Situation<'_>],
     trusted: &mut Keys,
     now: Timestamp,
 ) -> Result<Serving, Trouble> {
-    let soa = authoritative(answers.soa.as_ref().map_err(Clone::clone)?, zone)?;
+    let soa = answers.soa.as_ref().map_err(Clone::clone)?;
+    refusal(soa)?;
+    if !is_resolver && !soa.metadata.authoritative {
+        let why = format!("not authoritative for {}", text(zone));
+        return Err(Trouble::Lame(why));
+    }
     let mut found = Serving {
         serial: None,
         ns: BTreeSet::new(),
         keys: Vec::new(),
+        proving: Vec::new(),
         signatures: Vec::new(),
         verdict: Verdict::Unknown("was not judged".into()),
     };
@@ -306,6 +320,13 @@ fn serving(
         });
         found.signatures.extend(over);
     }
+    found.proving = rrset::dnskeys(&dnskey.answers, zone)
+        .filter(|key| {
+            let entries = vec![(*key).clone()];
+            rrset::may_sign(key) && follow(entries, (soa, ns, dnskey), zone, now).is_ok()
+        })
+        .filter_map(plain_key)
+        .collect();
     let verdicts = situations.iter().map(|situation| {
         let (verdict, keys) = validate(situation, (soa, ns, dnskey), zone, now);
         for key in keys {
@@ -368,20 +389,29 @@ fn validate(
             }
         });
     }
+    match follow(entries, (soa, ns, dnskey), zone, now) {
+        Ok(keys) => (Verdict::Secure, keys),
+        Err(why) => bogus(why),
+    }
+}
+
+/// From keys that may be trusted to the zone's data: one of them signs all keys, and these sign the rest.
+fn follow(
+    entries: Vec<DNSKEY>,
+    (soa, ns, dnskey): (&Message, &Message, &Message),
+    zone: &Name,
+    now: Timestamp,
+) -> Result<Vec<DNSKEY>, String> {
     let of = |keys| Keys {
         zone: zone.clone(),
         keys,
     };
-    if let Err(why) = verify(&of(entries), &dnskey.answers, zone, RecordType::DNSKEY, now) {
-        return bogus(why);
-    }
-    let keys = of(all);
+    verify(&of(entries), &dnskey.answers, zone, RecordType::DNSKEY, now)?;
+    let keys = of(rrset::dnskeys(&dnskey.answers, zone).cloned().collect());
     for (message, rtype) in [(soa, RecordType::SOA), (ns, RecordType::NS)] {
-        if let Err(why) = verify(&keys, &message.answers, zone, rtype, now) {
-            return bogus(why);
-        }
+        verify(&keys, &message.answers, zone, rtype, now)?;
     }
-    (Verdict::Secure, keys.keys)
+    Ok(keys.keys)
 }
 
 /// The DS records of which validators know algorithm and digest type (RFC 4035, section 5.2). One of
@@ -397,18 +427,6 @@ fn usable(set: &[DS]) -> Vec<&DS> {
         of(&[DigestType::SHA1])
     } else {
         strong
-    }
-}
-
-fn authoritative<'a>(message: &'a Message, zone: &Name) -> Result<&'a Message, Trouble> {
-    refusal(message)?;
-    if message.metadata.authoritative {
-        Ok(message)
-    } else {
-        Err(Trouble::Lame(format!(
-            "not authoritative for {}",
-            text(zone)
-        )))
     }
 }
 

@@ -159,10 +159,9 @@ fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
     }
     let mut keys: Vec<DnsKey> = Vec::new();
     for (_, serving) in zone.serving() {
-        let signing = serving.signing_tags();
-        for key in &serving.keys {
+        for key in &serving.proving {
             // Bit 15 is the secure entry point (RFC 4034, section 2.1.1).
-            if key.flags() & 1 == 1 && signing.contains(&key.key_tag()) && !keys.contains(key) {
+            if key.flags() & 1 == 1 && !keys.contains(key) {
                 keys.push(key.clone());
             }
         }
@@ -184,15 +183,14 @@ fn why_not_ready(facts: &Facts, zone: &Zone, key: &DnsKey) -> Option<String> {
     if own.peek().is_none() {
         return Some("none of the zone's servers answers".into());
     }
-    let lacking = own.find(|(_, serving)| {
-        !serving.keys.contains(key) || !serving.signing_tags().contains(&key.key_tag())
-    });
-    lacking.map(|(server, _)| {
-        format!(
-            "{} does not serve key {} with its signature",
-            server.name,
-            key.key_tag()
-        )
+    let lacking = own.find(|(_, serving)| !serving.proving.contains(key));
+    lacking.map(|(server, serving)| {
+        let (server, tag) = (&server.name, key.key_tag());
+        if serving.keys.contains(key) {
+            format!("{server} serves key {tag}, but that does not prove what it answers")
+        } else {
+            format!("{server} does not serve key {tag} yet")
+        }
     })
 }
 
@@ -370,6 +368,10 @@ fn above(facts: &Facts, state: Option<&State<'_>>, found: &mut Found) {
                 found.add(Level::Unknown, "parent-unknown", text);
             }
             Verdict::Secure | Verdict::Insecure(_) | Verdict::Bogus(_) => {}
+        }
+        // The closest parent's are told of with what they say of the zone.
+        if state.is_some_and(|state| state.parent == zone.name) {
+            continue;
         }
         let silent: Vec<String> = zone
             .servers

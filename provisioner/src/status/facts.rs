@@ -127,6 +127,8 @@ pub struct Serving {
     pub ns: BTreeSet<String>,
     /// DNSKEY records.
     pub keys: Vec<DnsKey>,
+    /// Keys with which these answers would be secure, if a DS record named them.
+    pub proving: Vec<DnsKey>,
     /// Signatures over the records of the apex.
     pub signatures: Vec<Signature>,
     /// What a validator makes of it, with any of the DS sets that parent servers answer.

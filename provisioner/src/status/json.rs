@@ -102,6 +102,7 @@ fn serving(serving: &Serving) -> Value {
         "keys": serving.keys.iter().map(|key| json!({
             "tag": key.key_tag(), "dnskey": key.to_string(),
         })).collect::<Vec<_>>(),
+        "proving": serving.proving.iter().map(crate::ds::DnsKey::key_tag).collect::<Vec<_>>(),
         "signatures": serving.signatures.iter().map(|signature| json!({
             "covers": signature.covers,
             "key_tag": signature.key_tag,

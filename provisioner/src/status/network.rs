@@ -27,7 +27,7 @@ pub fn signals(seen: &[Seen], nobody_answered: bool) -> Vec<Signal> {
     let mut aged = BTreeSet::new();
     let mut without_edns = BTreeSet::new();
     for zone in seen {
-        for server in &zone.servers {
+        for server in zone.servers.iter().filter(|server| !server.is_resolver) {
             let Ok(answers) = &server.answers else {
                 continue;
             };
@@ -127,6 +127,7 @@ mod tests {
                 address: None,
                 in_parent: true,
                 in_route53: None,
+                is_resolver: false,
                 answers: Ok(Answers {
                     soa: Ok(message),
                     ns: silent(),

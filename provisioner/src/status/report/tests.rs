@@ -60,6 +60,7 @@ fn serving(keys: &[&str], verdict: Verdict) -> Serving {
         serial: Some(1),
         ns: names(&OURS),
         keys: keys.iter().map(|key| self::key(key)).collect(),
+        proving: keys.iter().map(|key| self::key(key)).collect(),
         signatures: keys
             .iter()
             .flat_map(|key| [signature("DNSKEY", key), signature("SOA", key)])
@@ -311,13 +312,13 @@ fn a_ds_of_an_unknown_algorithm_makes_it_insecure() {
 fn a_ds_of_a_resting_key_is_told_from_a_stale_one() {
     let mut facts = facts().parents(&delegation(&OURS, &[DS])).judged(&bogus());
     for server in &mut facts.own().servers {
-        server.answer.as_mut().unwrap().signatures.clear();
+        server.answer.as_mut().unwrap().proving.clear();
     }
     let report = of(&facts);
     assert!(
         told(&report, "ds-dormant")
             .text
-            .contains("does not serve key 10831 with its signature")
+            .contains("serves key 10831, but that does not prove what it answers")
     );
     assert_eq!(steps(&report)[0].0, "others");
 }
