@@ -8,6 +8,7 @@ mod records;
 mod sandbox;
 mod session;
 mod stack;
+mod status;
 mod updater;
 mod zone;
 
@@ -181,6 +182,19 @@ enum Command {
     Dnssec {
         #[command(subcommand)]
         command: DnssecCommand,
+    },
+    /// Show the chain of trust from the root as each server and resolver shows it, the keys, who hears
+    /// alarms, what is wrong, and who has to do what. Never writes.
+    Status {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long, conflicts_with = "check")]
+        json: bool,
+        /// For monitoring: one line, metrics for Prometheus, and a plugin's exit codes, which are 0 OK,
+        /// 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+        #[arg(long)]
+        check: bool,
     },
     /// The function that changes records: its code.
     Updater {
@@ -506,8 +520,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Runs one command.
 pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && status::is_check(&args) => {
+            let _ = error.print();
+            return ExitCode::from(status::failed("the command line is wrong") as u8);
+        }
         Err(error) => {
             let _ = error.print();
             let code = if error.use_stderr() {
@@ -584,6 +603,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Dnssec {
             command: DnssecCommand::Disable { stack, go },
         } => apply::unsign(&global, stack, &go).await,
+        Command::Status { stack, json, check } => {
+            let form = match (json, check) {
+                (_, true) => status::Form::Check,
+                (true, false) => status::Form::Json,
+                (false, false) => status::Form::Text,
+            };
+            status::status(&global, stack, form).await
+        }
         Command::Updater {
             command:
                 UpdaterCommand::Build {

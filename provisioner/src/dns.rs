@@ -2,6 +2,8 @@
 //! and no resolver in between: what each authoritative server says is the evidence.
 
 mod authority;
+mod https;
+mod survey;
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -17,6 +19,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use crate::ds::{DnsKey, Ds};
 use crate::snapshot::{Delegated, ParentView, ServerView};
 use crate::target::{self, Target};
+
+pub use survey::Survey;
 
 /// Root servers' IPv4 addresses (IANA, "Root hints", named.root of 2023-11; a to m).
 const ROOT_HINTS: [(&str, [u8; 4]); 13] = [
@@ -424,12 +428,7 @@ async fn over_network(
 ) -> Result<Vec<u8>, String> {
     let mut last = String::new();
     for _ in 0..2 {
-        let exchange = async {
-            match transport {
-                Transport::Udp => udp(server, query).await,
-                Transport::Tcp => tcp(server, query).await,
-            }
-        };
+        let exchange = over(SocketAddr::new(server, 53), query, transport);
         match tokio::time::timeout(TIMEOUT, exchange).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => last = error.to_string(),
@@ -439,14 +438,22 @@ async fn over_network(
     Err(last)
 }
 
-async fn udp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Asks once, without a bound on the time.
+async fn over(server: SocketAddr, query: &[u8], transport: Transport) -> std::io::Result<Vec<u8>> {
+    match transport {
+        Transport::Udp => udp(server, query).await,
+        Transport::Tcp => tcp(server, query).await,
+    }
+}
+
+async fn udp(server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
     let local: SocketAddr = if server.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {
         ([0_u16; 8], 0).into()
     };
     let socket = UdpSocket::bind(local).await?;
-    socket.connect((server, 53)).await?;
+    socket.connect(server).await?;
     socket.send(query).await?;
     let mut buffer = vec![0; 4_096];
     let len = socket.recv(&mut buffer).await?;
@@ -454,8 +461,8 @@ async fn udp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-async fn tcp(server: IpAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect((server, 53)).await?;
+async fn tcp(server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(server).await?;
     let len = u16::try_from(query.len()).unwrap_or(u16::MAX);
     stream.write_all(&len.to_be_bytes()).await?;
     stream.write_all(query).await?;

@@ -56,6 +56,7 @@ pub mod run;
 pub mod safety;
 pub mod snapshot;
 pub mod stack;
+pub mod status;
 pub mod tags;
 pub mod target;
 pub mod updater;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 18] = [
+const PURE: [&str; 19] = [
     "addr",
     "arg",
     "condition",
@@ -28,6 +28,7 @@ const PURE: [&str; 18] = [
     "safety",
     "snapshot",
     "stack",
+    "status",
 ];
 
 /// What has no place in it.

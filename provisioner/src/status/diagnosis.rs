@@ -1,0 +1,992 @@
+//! What is wrong, each in a sentence of its own.
+//!
+//! A DS record counts by all four fields and by the key's signature, never by its tag alone: two keys
+//! may share a tag, and a digest may be another owner's.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hickory_proto::dnssec::Algorithm;
+use jiff::Timestamp;
+
+use super::facts::{Facts, Heard, Ksk, Resolver, Role, Verdict, Zone};
+use super::report::{Finding, Level};
+use crate::ds::{DigestType, DnsKey, Ds};
+use crate::plan::span;
+
+/// Digest types that validators know besides SHA-1: SHA-256 and SHA-384.
+const DIGESTS: [u8; 2] = [2, 4];
+
+/// The zone at its cut: who delegates it where, with which DS records, and to which keys these fit.
+pub(super) struct State<'a> {
+    pub zone: &'a Zone,
+    /// Name of the parent zone.
+    pub parent: &'a str,
+    /// DS records of the parent, and what each is.
+    pub ds: Vec<(Ds, Fit)>,
+    /// Keys of ours that a DS record may name: they sign on every server of ours that answers.
+    pub ready: Vec<DnsKey>,
+    /// Why there is none, if so.
+    pub not_ready: Option<String>,
+    /// Where the parent sends resolvers.
+    pub delegation: Delegated,
+    /// The first zone above that is not signed.
+    pub unsigned: Option<(&'a str, &'a str)>,
+    /// Whether Route 53 cannot refresh the signatures.
+    pub is_failing: bool,
+    /// When the first of the signatures served now ends that a validator needs.
+    pub ends: Option<Timestamp>,
+}
+
+/// Where the parent sends resolvers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Delegated {
+    /// No parent server delegates the zone.
+    Nowhere,
+    /// To the zone's servers.
+    Here,
+    /// To other servers only.
+    Elsewhere,
+    /// To some of the zone's servers, or to others as well.
+    Partly {
+        missing: BTreeSet<String>,
+        extra: BTreeSet<String>,
+    },
+    /// No parent server answered, or it is not known which servers are ours.
+    Unknown,
+}
+
+/// What a DS record is to the zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is of a key of ours, and that key signs.
+    Good,
+    /// It is of a key of ours that does not sign on every server.
+    Dormant,
+    /// It is of a key that servers show, but none of ours.
+    Foreign,
+    /// A key of the zone has its tag and algorithm, but the digest is of something else.
+    WrongDigest,
+    /// No validator knows its algorithm or digest type.
+    UnknownKind,
+    /// No key of the zone has its tag.
+    Stale,
+}
+
+impl<'a> State<'a> {
+    /// None when the walk from the root did not reach the parent.
+    pub fn of(facts: &'a Facts) -> Option<Self> {
+        let zone = facts.zone()?;
+        let parent = facts.parent()?.name.as_str();
+        let ours = our_keys(facts, zone);
+        let mut ready = Vec::new();
+        let mut not_ready = None;
+        for key in &ours {
+            match why_not_ready(facts, zone, key) {
+                None => ready.push(key.clone()),
+                Some(why) => not_ready = Some(why),
+            }
+        }
+        if ours.is_empty() {
+            not_ready = Some("the zone has no active key-signing key".into());
+        }
+        let served: Vec<&DnsKey> = zone.serving().flat_map(|(_, s)| &s.keys).collect();
+        let fit = |ds: &Ds| fit(ds, &facts.domain, (&ready, &ours), &served);
+        let ds = zone
+            .ds()
+            .into_iter()
+            .map(|ds| (ds.clone(), fit(ds)))
+            .collect();
+        let above = &facts.zones[..facts.zones.len() - 1];
+        let unsigned = above.windows(2).find_map(|pair| {
+            let [parent, child] = pair else { return None };
+            matches!(child.verdict, Verdict::Insecure(_))
+                .then_some((child.name.as_str(), parent.name.as_str()))
+        });
+        Some(Self {
+            zone,
+            parent,
+            ds,
+            not_ready: not_ready.filter(|_| ready.is_empty()),
+            ready,
+            delegation: delegated(facts, zone),
+            unsigned,
+            is_failing: facts
+                .aws
+                .as_ref()
+                .is_ok_and(|aws| aws.keys.iter().any(|ksk| failing(ksk).is_some())),
+            ends: ends(zone),
+        })
+    }
+
+    /// Whether a DS record leads to a key that signs.
+    pub fn has_good_ds(&self) -> bool {
+        self.ds.iter().any(|(_, fit)| *fit == Fit::Good)
+    }
+
+    /// DS records that should go once a good one is there.
+    pub fn useless(&self) -> impl Iterator<Item = &Ds> {
+        self.ds
+            .iter()
+            .filter(|(_, fit)| *fit != Fit::Good)
+            .map(|(ds, _)| ds)
+    }
+
+    /// Largest TTLs that parent servers show: of NS, of DS.
+    pub fn ttls(&self) -> (Duration, Duration) {
+        let largest = |of: fn(&super::facts::Delegation) -> u32| {
+            let ttl = self.zone.delegations().map(|(_, answer)| of(answer)).max();
+            Duration::from_secs(ttl.unwrap_or(0).into())
+        };
+        (
+            largest(|answer| answer.ns_ttl_secs),
+            largest(|answer| answer.ds_ttl_secs),
+        )
+    }
+}
+
+/// Keys that ought to sign: Route 53's active ones; without a word from AWS, those that servers show as
+/// key-signing keys and that sign.
+fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
+    if let Ok(aws) = &facts.aws
+        && aws.unread.is_empty()
+    {
+        let active = aws
+            .keys
+            .iter()
+            .filter(|ksk| ksk.status != "INACTIVE" && ksk.status != "DELETING");
+        return active.filter_map(|ksk| ksk.key.clone()).collect();
+    }
+    let mut keys: Vec<DnsKey> = Vec::new();
+    for (_, serving) in zone.serving() {
+        for key in &serving.proving {
+            // Bit 15 is the secure entry point (RFC 4034, section 2.1.1).
+            if key.flags() & 1 == 1 && !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+    }
+    keys
+}
+
+fn why_not_ready(facts: &Facts, zone: &Zone, key: &DnsKey) -> Option<String> {
+    if let Ok(aws) = &facts.aws
+        && let Some((status, _)) = &aws.signing
+        && status == "NOT_SIGNING"
+    {
+        return Some("Route 53 does not sign the zone".into());
+    }
+    let mut own = zone
+        .serving()
+        .filter(|(server, _)| server.in_route53 != Some(false))
+        .peekable();
+    if own.peek().is_none() {
+        return Some("none of the zone's servers answers".into());
+    }
+    let lacking = own.find(|(_, serving)| !serving.proving.contains(key));
+    lacking.map(|(server, serving)| {
+        let (server, tag) = (&server.name, key.key_tag());
+        if serving.keys.contains(key) {
+            format!("{server} serves key {tag}, but that does not prove what it answers")
+        } else {
+            format!("{server} does not serve key {tag} yet")
+        }
+    })
+}
+
+fn fit(ds: &Ds, domain: &str, (ready, ours): (&[DnsKey], &[DnsKey]), served: &[&DnsKey]) -> Fit {
+    let is_of = |key: &DnsKey| ds.matches(domain, key);
+    if ready.iter().any(is_of) {
+        Fit::Good
+    } else if ours.iter().any(is_of) {
+        Fit::Dormant
+    } else if served.iter().any(|key| is_of(key)) {
+        Fit::Foreign
+    } else if !is_known_kind(ds) {
+        Fit::UnknownKind
+    } else if ours
+        .iter()
+        .chain(served.iter().copied())
+        .any(|key| key.key_tag() == ds.key_tag && key.algorithm() == ds.algorithm)
+    {
+        Fit::WrongDigest
+    } else {
+        Fit::Stale
+    }
+}
+
+fn is_known_kind(ds: &Ds) -> bool {
+    Algorithm::from_u8(ds.algorithm).is_supported() && DIGESTS.contains(&ds.digest_type)
+}
+
+fn delegated(facts: &Facts, zone: &Zone) -> Delegated {
+    if zone.delegations().next().is_none() {
+        return Delegated::Unknown;
+    }
+    let named: BTreeSet<String> = zone.delegated_to().into_iter().map(str::to_owned).collect();
+    if named.is_empty() {
+        return Delegated::Nowhere;
+    }
+    let ours = match &facts.aws {
+        Ok(aws) if !aws.name_servers.is_empty() => &aws.name_servers,
+        Ok(_) | Err(_) => return Delegated::Unknown,
+    };
+    if named == *ours {
+        Delegated::Here
+    } else if named.is_disjoint(ours) {
+        Delegated::Elsewhere
+    } else {
+        Delegated::Partly {
+            missing: ours.difference(&named).cloned().collect(),
+            extra: named.difference(ours).cloned().collect(),
+        }
+    }
+}
+
+/// When the signature over the DNSKEY set ends, on the server where it ends first. It is the one that
+/// needs the KMS key; Route 53 makes the others with a key of its own.
+fn ends(zone: &Zone) -> Option<Timestamp> {
+    zone.serving()
+        .filter(|(server, _)| server.in_route53 != Some(false))
+        .filter_map(|(_, serving)| serving.ends("DNSKEY"))
+        .min()
+}
+
+/// Why Route 53 cannot use a key, if so.
+fn failing(ksk: &Ksk) -> Option<String> {
+    let name = &ksk.name;
+    let tell = |what: &str| {
+        let message = ksk.message.trim();
+        if message.is_empty() {
+            what.to_owned()
+        } else {
+            format!("{what}: {message}")
+        }
+    };
+    let kms = match &ksk.kms_state {
+        Some((state, date)) if state != "Enabled" => {
+            let date = date
+                .as_ref()
+                .map(|date| format!(", to be deleted at {date}"));
+            Some(format!(
+                "its KMS key {} is {state}{}",
+                ksk.kms_arn,
+                date.unwrap_or_default()
+            ))
+        }
+        Some(_) | None => None,
+    };
+    match (ksk.status.as_str(), kms) {
+        ("ACTION_NEEDED" | "INTERNAL_FAILURE", kms) => {
+            let kms = kms.map(|kms| format!("; {kms}")).unwrap_or_default();
+            Some(format!(
+                "key-signing key {name} is {}{kms}",
+                tell(&ksk.status)
+            ))
+        }
+        // Route 53 notices at its next refresh only, a day or more later.
+        ("ACTIVE", Some(kms)) => Some(format!(
+            "Route 53 will not be able to use key-signing key {name}, which is still ACTIVE: {kms}"
+        )),
+        (_, _) => None,
+    }
+}
+
+/// The headline when nothing is wrong.
+pub(super) fn all_is_well(facts: &Facts) -> String {
+    match facts.zone() {
+        Some(zone) if zone.verdict == Verdict::Secure => {
+            let asked = zone
+                .servers
+                .iter()
+                .filter(|server| server.in_parent)
+                .count();
+            format!("secure: all {asked} of its servers prove their answers from the root down")
+        }
+        Some(zone) => format!("{}, as the document wants it", zone.verdict.word()),
+        None => "its parent was not reached".into(),
+    }
+}
+
+/// Everything found, causes before effects.
+pub(super) fn findings(facts: &Facts, state: Option<&State<'_>>) -> Vec<Finding> {
+    let mut found = Found(Vec::new());
+    network(facts, &mut found);
+    above(facts, state, &mut found);
+    if let Some(state) = state {
+        keys_in_route53(facts, state, &mut found);
+        delegation(state, &mut found);
+        ds_records(facts, state, &mut found);
+        servers(state, &mut found);
+        signatures(facts, state, &mut found);
+    }
+    in_aws(facts, &mut found);
+    for resolver in &facts.resolvers {
+        resolved(facts, resolver, &mut found);
+    }
+    found.0
+}
+
+struct Found(Vec<Finding>);
+
+impl Found {
+    fn add(&mut self, level: Level, code: &'static str, text: impl Into<String>) {
+        let text = text.into();
+        self.0.push(Finding { level, code, text });
+    }
+}
+
+fn network(facts: &Facts, found: &mut Found) {
+    for signal in &facts.signals {
+        if signal.is_certain {
+            let text = format!(
+                "{}; what servers really say cannot be seen from here",
+                signal.words
+            );
+            found.add(Level::Unknown, "intercepted", text);
+        } else {
+            found.add(Level::Note, "network", signal.words.clone());
+        }
+    }
+    if let Some(why) = &facts.cut_short {
+        let text = format!("the walk from the root did not reach the parent zone: {why}");
+        found.add(Level::Unknown, "walk", text);
+    }
+}
+
+/// Zones above the stack's.
+fn above(facts: &Facts, state: Option<&State<'_>>, found: &mut Found) {
+    let last = facts.zones.len() - usize::from(state.is_some());
+    for zone in &facts.zones[..last.min(facts.zones.len())] {
+        match &zone.verdict {
+            Verdict::Bogus(why) if !why.contains(" above it is bogus") => {
+                let text = format!("{} is bogus, and everything below it: {why}", zone.name);
+                found.add(Level::Critical, "parent-bogus", text);
+            }
+            Verdict::Unknown(why) => {
+                let text = format!("nothing is known of {}: {why}", zone.name);
+                found.add(Level::Unknown, "parent-unknown", text);
+            }
+            Verdict::Secure | Verdict::Insecure(_) | Verdict::Bogus(_) => {}
+        }
+        // The closest parent's are told of with what they say of the zone.
+        if state.is_some_and(|state| state.parent == zone.name) {
+            continue;
+        }
+        let silent: Vec<String> = zone
+            .servers
+            .iter()
+            .filter_map(|server| {
+                let trouble = server.answer.as_ref().err()?;
+                Some(format!("{} {}", server.name, trouble.words()))
+            })
+            .collect();
+        if !silent.is_empty() {
+            let text = format!("of the servers of {}, {}", zone.name, silent.join("; "));
+            found.add(Level::Note, "parent-server", text);
+        }
+    }
+    let Some(state) = state else {
+        return;
+    };
+    if let Some((zone, parent)) = state.unsigned {
+        let has_ds = !state.ds.is_empty();
+        found.add(
+            if facts.wants_dnssec {
+                Level::Warning
+            } else {
+                Level::Note
+            },
+            "island",
+            format!(
+                "{zone} is not signed ({parent} has no DS record for it), so {} is an island: its \
+                 signatures cannot be validated from the root{}",
+                facts.domain,
+                if has_ds {
+                    ", and its DS records have no effect"
+                } else {
+                    ""
+                }
+            ),
+        );
+    }
+}
+
+fn keys_in_route53(facts: &Facts, state: &State<'_>, found: &mut Found) {
+    let Ok(aws) = &facts.aws else {
+        return;
+    };
+    let left = state.ends.map(|ends| {
+        if ends <= facts.at {
+            "the last signature over its keys has ended".to_owned()
+        } else {
+            // What Route 53 made in advance is not visible: it can only end later.
+            format!(
+                "the signature over its keys that servers show ends in {} ({ends:.0}), and Route 53 may \
+                 have some in store",
+                left(facts.at, ends)
+            )
+        }
+    });
+    for ksk in &aws.keys {
+        let tag = ksk
+            .key
+            .as_ref()
+            .map(|key| format!(" (key {})", key.key_tag()));
+        if let Some(why) = failing(ksk) {
+            let left = left
+                .as_ref()
+                .map(|left| format!("; {left}"))
+                .unwrap_or_default();
+            let text = format!("{why}{}{left}", tag.unwrap_or_default());
+            found.add(Level::Critical, "key-unusable", text);
+        } else if ksk.status != "ACTIVE" {
+            let text = format!(
+                "key-signing key {} is {} {}",
+                ksk.name, ksk.status, ksk.message
+            );
+            found.add(Level::Note, "key-status", text.trim_end());
+        }
+    }
+    if let Some((status, message)) = &aws.signing {
+        let text = format!("signing of the zone is {status} {message}");
+        match status.as_str() {
+            "SIGNING" => {}
+            "NOT_SIGNING" if !facts.wants_dnssec => {}
+            "NOT_SIGNING" if state.ds.is_empty() => {
+                found.add(
+                    Level::Warning,
+                    "not-signed",
+                    "Route 53 does not sign the zone yet",
+                );
+            }
+            "NOT_SIGNING" => found.add(
+                Level::Critical,
+                "not-signed",
+                format!(
+                    "{} has DS records, but Route 53 does not sign the zone",
+                    state.parent
+                ),
+            ),
+            // Said by the key already.
+            "ACTION_NEEDED" if state.is_failing => {}
+            _ => found.add(Level::Critical, "signing", text.trim_end()),
+        }
+    }
+}
+
+fn delegation(state: &State<'_>, found: &mut Found) {
+    let parent = state.parent;
+    for server in &state.zone.parents {
+        if let Err(trouble) = &server.answer {
+            let text = format!(
+                "{} of the parent {parent} {}; what it tells resolvers is not known",
+                server.name,
+                trouble.words()
+            );
+            found.add(Level::Warning, "parent-server", text);
+        }
+    }
+    let sets: BTreeSet<&BTreeSet<String>> = state.zone.delegations().map(|(_, a)| &a.ns).collect();
+    if sets.len() > 1 {
+        let each = state
+            .zone
+            .delegations()
+            .map(|(server, answer)| format!("{server} names {}", listed(&answer.ns, "nobody")));
+        let text = format!(
+            "the servers of {parent} delegate differently: {}",
+            each.collect::<Vec<_>>().join("; ")
+        );
+        found.add(Level::Warning, "parent-differs", text);
+    }
+    let named: BTreeSet<String> = state
+        .zone
+        .delegated_to()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    match &state.delegation {
+        Delegated::Nowhere => found.add(
+            Level::Critical,
+            "undelegated",
+            format!("{parent} does not delegate it, so its names do not resolve"),
+        ),
+        Delegated::Elsewhere => {
+            let answers = state
+                .zone
+                .servers
+                .iter()
+                .any(|s| s.in_parent && s.answer.is_ok());
+            let text = format!(
+                "{parent} delegates it to {}, none of which is a server of this stack's hosted zone; {}",
+                listed(&named, "nobody"),
+                if answers {
+                    "another zone of this name answers there"
+                } else {
+                    "none of them serves it: the hosted zone was deleted and made anew, or moved"
+                }
+            );
+            found.add(Level::Critical, "delegated-elsewhere", text);
+        }
+        Delegated::Partly { missing, extra } => {
+            let mut parts = Vec::new();
+            if !missing.is_empty() {
+                parts.push(format!("lacks {}", listed(missing, "")));
+            }
+            if !extra.is_empty() {
+                parts.push(format!(
+                    "names {}, which Route 53 did not give to the zone",
+                    listed(extra, "")
+                ));
+            }
+            let text = format!("the NS set in {parent} {}", parts.join(" and "));
+            found.add(Level::Warning, "ns-differs", text);
+        }
+        Delegated::Here | Delegated::Unknown => {}
+    }
+    // The zone's own set may differ from both.
+    for (server, serving) in state.zone.serving() {
+        if server.in_parent
+            && !serving.ns.is_empty()
+            && serving.ns != named
+            && state.delegation == Delegated::Here
+        {
+            let text = format!(
+                "{} shows the NS set {} in the zone, and {parent} has {}",
+                server.name,
+                listed(&serving.ns, "of nobody"),
+                listed(&named, "nobody")
+            );
+            found.add(Level::Warning, "ns-differs", text);
+            break;
+        }
+    }
+}
+
+fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
+    let parent = state.parent;
+    let sets: BTreeSet<&Vec<Ds>> = state
+        .zone
+        .delegations()
+        .map(|(_, answer)| &answer.ds)
+        .collect();
+    if sets.len() > 1 {
+        let each = state.zone.delegations().map(|(server, answer)| {
+            let tags: Vec<String> = answer.ds.iter().map(|ds| ds.key_tag.to_string()).collect();
+            let tags = if tags.is_empty() {
+                "none".to_owned()
+            } else {
+                tags.join(", ")
+            };
+            format!("{server} has {tags}")
+        });
+        let text = format!(
+            "the servers of {parent} have different DS records, as while a change is on its way: {}",
+            each.collect::<Vec<_>>().join("; ")
+        );
+        found.add(Level::Warning, "parent-differs", text);
+    }
+    let is_secure = state.unsigned.is_none();
+    let good = state.has_good_ds();
+    let keys = match state.ready.as_slice() {
+        [] => match &state.not_ready {
+            Some(why) => why.clone(),
+            None => "the zone has no key that signs".into(),
+        },
+        keys => {
+            let tags: Vec<String> = keys.iter().map(|key| key.key_tag().to_string()).collect();
+            format!("the zone's key is {}", tags.join(" and "))
+        }
+    };
+    for (ds, fit) in &state.ds {
+        let tag = ds.key_tag;
+        let (what, code) = match fit {
+            Fit::Good => continue,
+            Fit::Dormant => (
+                format!("DS {tag} of {parent} is of a key of this zone that does not sign: {keys}"),
+                "ds-dormant",
+            ),
+            Fit::Foreign => (
+                format!(
+                    "DS {tag} of {parent} is of a key that servers show but that is none of this \
+                     stack's: {keys}"
+                ),
+                "ds-foreign",
+            ),
+            Fit::WrongDigest => (
+                format!(
+                    "DS {tag} of {parent} has a key's tag but the wrong digest {}...: it was made from \
+                     another key, or for another name",
+                    ds.hex().get(..8).unwrap_or_default()
+                ),
+                "ds-wrong-digest",
+            ),
+            Fit::UnknownKind => (
+                format!(
+                    "DS {tag} of {parent} is of algorithm {} and digest type {}, which validators do \
+                     not know or no longer trust",
+                    ds.algorithm, ds.digest_type
+                ),
+                "ds-unknown-kind",
+            ),
+            Fit::Stale => (
+                format!("{parent} has DS {tag}, but {keys}: no key of the zone has that tag"),
+                "ds-stale",
+            ),
+        };
+        let is_bogus = matches!(state.zone.verdict, Verdict::Bogus(_));
+        let (level, effect) = if good {
+            (Level::Note, "; it does no harm beside the one that fits")
+        } else if is_bogus {
+            (
+                Level::Critical,
+                "; validating resolvers refuse every name (bogus)",
+            )
+        } else if *fit == Fit::UnknownKind && is_secure {
+            (
+                Level::Warning,
+                "; validators treat the zone as unsigned (insecure)",
+            )
+        } else {
+            (Level::Warning, "")
+        };
+        found.add(level, code, format!("{what}{effect}"));
+    }
+    let is_delegated = !matches!(state.delegation, Delegated::Nowhere | Delegated::Unknown);
+    if state.ds.is_empty() && is_delegated && facts.wants_dnssec && is_secure {
+        let text = match &state.not_ready {
+            None => format!(
+                "{parent} has no DS record for it: its signatures are not validated (insecure)"
+            ),
+            Some(why) => {
+                format!("{parent} has no DS record for it, and must not have one yet: {why}")
+            }
+        };
+        found.add(Level::Warning, "no-ds", text);
+    }
+}
+
+fn servers(state: &State<'_>, found: &mut Found) {
+    let zone = state.zone;
+    let named = || zone.servers.iter().filter(|server| server.in_parent);
+    let is_elsewhere = state.delegation == Delegated::Elsewhere;
+    if named().next().is_some() && named().all(|server| server.answer.is_err()) && !is_elsewhere {
+        found.add(
+            Level::Critical,
+            "no-server",
+            "none of the name servers that its parent names answers for it",
+        );
+    }
+    for server in &zone.servers {
+        let Err(trouble) = &server.answer else {
+            continue;
+        };
+        let who = if server.in_parent {
+            "that the parent names "
+        } else {
+            ""
+        };
+        let text = format!("name server {} {who}{}", server.name, trouble.words());
+        found.add(Level::Warning, "server", text);
+    }
+    // Servers of Route 53 only: others are another zone, and said to be that.
+    let own: Vec<_> = zone
+        .serving()
+        .filter(|(server, _)| server.in_route53 != Some(false))
+        .collect();
+    let count = |tags: &BTreeSet<u16>| own.iter().filter(|(_, s)| s.tags() == *tags).count();
+    let common = own
+        .iter()
+        .map(|(_, serving)| serving.tags())
+        .max_by_key(|tags| count(tags));
+    for (server, serving) in &own {
+        let tags = serving.tags();
+        if Some(&tags) != common.as_ref() {
+            let text = format!(
+                "{} lags behind or is out of step: it serves the keys {}, most others {}",
+                server.name,
+                numbers(&tags),
+                common.as_ref().map(numbers).unwrap_or_default()
+            );
+            found.add(Level::Warning, "lagging", text);
+        }
+    }
+    let serials: BTreeSet<u32> = own
+        .iter()
+        .filter_map(|(_, serving)| serving.serial)
+        .collect();
+    if serials.len() > 1 {
+        let text = format!(
+            "its servers show different SOA serials: {}",
+            numbers(&serials)
+        );
+        found.add(Level::Note, "serial", text);
+    }
+    // Bogus, and no DS record explains it.
+    let explained = found.0.iter().any(|finding| {
+        finding.level == Level::Critical
+            && (finding.code.starts_with("ds-")
+                || finding.code == "not-signed"
+                || finding.code == "parent-bogus")
+    });
+    if !explained {
+        for (server, serving) in zone.serving().filter(|(server, _)| server.in_parent) {
+            if let Verdict::Bogus(why) = &serving.verdict {
+                let text = format!("what {} answers is bogus: {why}", server.name);
+                found.add(Level::Critical, "bogus", text);
+            }
+        }
+    }
+}
+
+/// Signatures close to their end although nothing is known to be wrong: less than a tenth of their life
+/// is left, and less than six hours.
+fn signatures(facts: &Facts, state: &State<'_>, found: &mut Found) {
+    if state.is_failing {
+        return;
+    }
+    for (server, serving) in state.zone.serving() {
+        for signature in &serving.signatures {
+            let life = signature.expires.duration_since(signature.begins).as_secs();
+            let left = signature.expires.duration_since(facts.at).as_secs();
+            if left > 0 && left < life / 10 && left < 6 * 3600 {
+                let text = format!(
+                    "on {} the signature over {} ends in {} and is not renewed yet",
+                    server.name,
+                    signature.covers,
+                    self::left(facts.at, signature.expires)
+                );
+                found.add(Level::Warning, "signature-ends", text);
+                return;
+            }
+        }
+    }
+}
+
+fn in_aws(facts: &Facts, found: &mut Found) {
+    let aws = match &facts.aws {
+        Err(why) => {
+            found.add(
+                Level::Unknown,
+                "aws",
+                format!("AWS could not be read: {why}"),
+            );
+            return;
+        }
+        Ok(aws) => aws,
+    };
+    for why in &aws.unread {
+        found.add(Level::Unknown, "aws", format!("could not be read: {why}"));
+    }
+    if aws.zone.is_none() && aws.unread.is_empty() {
+        found.add(
+            Level::Critical,
+            "no-zone",
+            "there is no hosted zone of this stack",
+        );
+        return;
+    }
+    let unheard: Vec<String> = aws
+        .alarms
+        .iter()
+        .filter_map(|(name, heard)| match heard {
+            Heard::By(_) => None,
+            Heard::Nobody(why) => Some(format!("{name} ({why})")),
+        })
+        .collect();
+    if !unheard.is_empty() {
+        let text = format!("nobody hears these alarms: {}", unheard.join(", "));
+        found.add(Level::Warning, "unheard", text);
+    }
+    for blocked in &aws.plan.blocked {
+        found.add(
+            Level::Warning,
+            "blocked",
+            format!("a plan is blocked: {blocked}"),
+        );
+    }
+    for wait in &aws.plan.waits {
+        found.add(Level::Note, "waits", wait.clone());
+    }
+    if !aws.plan.changes.is_empty() {
+        let text = format!(
+            "live AWS differs from the document in {}",
+            aws.plan.changes.join(", ")
+        );
+        found.add(Level::Note, "drift", text);
+    }
+}
+
+fn resolved(facts: &Facts, resolver: &Resolver, found: &mut Found) {
+    let name = &resolver.name;
+    let what = match resolver.role {
+        Role::Resolver => "resolver",
+        Role::View => "internal view",
+    };
+    let answer = match &resolver.answer {
+        Err(why) => {
+            let level = match resolver.role {
+                Role::Resolver => Level::Note,
+                Role::View => Level::Warning,
+            };
+            found.add(level, "resolver", format!("{what} {name}: {why}"));
+            return;
+        }
+        Ok(answer) => answer,
+    };
+    let verdict = facts.zone().map(|zone| &zone.verdict);
+    let extended: Vec<String> = answer
+        .extended
+        .iter()
+        .map(|(code, text)| {
+            let name = extended_error(*code);
+            if text.is_empty() {
+                format!("{code} {name}")
+            } else {
+                format!("{code} {name}: {text}")
+            }
+        })
+        .collect();
+    let extended = if extended.is_empty() {
+        String::new()
+    } else {
+        format!(", error {}", extended.join(", "))
+    };
+    match answer.code.as_str() {
+        _ if answer.has_data => {}
+        code if answer
+            .code_unchecked
+            .as_deref()
+            .is_some_and(|code| code != "SERVFAIL") =>
+        {
+            let agrees = matches!(verdict, Some(Verdict::Bogus(_)));
+            let level = if agrees { Level::Note } else { Level::Warning };
+            let text = format!(
+                "{what} {name} refuses the zone ({code}{extended}) and answers when it need not \
+                 validate{}",
+                if agrees {
+                    ""
+                } else {
+                    ": it may hold older records, until their TTLs end"
+                }
+            );
+            found.add(level, "resolver-refuses", text);
+        }
+        code => {
+            let is_delegated = facts
+                .zone()
+                .is_some_and(|zone| !zone.delegated_to().is_empty());
+            let level = if is_delegated {
+                Level::Warning
+            } else {
+                Level::Note
+            };
+            let text = format!("{what} {name} has no answer for the zone ({code}{extended})");
+            found.add(level, "resolver-refuses", text);
+        }
+    }
+    if resolver.role == Role::Resolver && answer.has_data {
+        match (answer.validates, answer.authentic, verdict) {
+            (Some(false), ..) => found.add(
+                Level::Note,
+                "resolver",
+                format!("{what} {name} does not validate: even for the root it sets no AD bit"),
+            ),
+            (Some(true), false, Some(Verdict::Secure)) => found.add(
+                Level::Note,
+                "resolver",
+                format!(
+                    "{what} {name} validates, and does not find the zone secure: it holds older \
+                     records, or has an exception for it"
+                ),
+            ),
+            (_, true, Some(Verdict::Bogus(_))) => found.add(
+                Level::Note,
+                "resolver",
+                format!("{what} {name} still takes the zone for secure, from what it holds"),
+            ),
+            (_, _, _) => {}
+        }
+    }
+    if resolver.role == Role::View {
+        let tags: BTreeSet<u16> = facts
+            .zone()
+            .into_iter()
+            .flat_map(Zone::serving)
+            .flat_map(|(_, s)| s.tags())
+            .collect();
+        if answer.key_tags != tags {
+            let text = format!(
+                "internal view {name} shows the keys {}, the zone's servers {}: clients inside see \
+                 another zone, and those that validate may refuse it",
+                or_none(&answer.key_tags),
+                or_none(&tags)
+            );
+            found.add(Level::Warning, "view-differs", text);
+        }
+    }
+}
+
+/// Names of extended DNS errors that concern DNSSEC and reachability (RFC 8914, section 4; IANA's
+/// registry "Extended DNS Error Codes").
+fn extended_error(code: u16) -> &'static str {
+    match code {
+        1 => "unsupported DNSKEY algorithm",
+        2 => "unsupported DS digest type",
+        3 => "stale answer",
+        5 => "DNSSEC indeterminate",
+        6 => "DNSSEC bogus",
+        7 => "signature expired",
+        8 => "signature not yet valid",
+        9 => "DNSKEY missing",
+        10 => "RRSIGs missing",
+        11 => "no zone key bit set",
+        12 => "NSEC missing",
+        13 => "cached error",
+        15 => "blocked",
+        16 => "censored",
+        17 => "filtered",
+        18 => "prohibited",
+        22 => "no reachable authority",
+        23 => "network error",
+        _ => "other",
+    }
+}
+
+fn listed(names: &BTreeSet<String>, none: &str) -> String {
+    if names.is_empty() {
+        none.to_owned()
+    } else {
+        names
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+pub(super) fn numbers<T: ToString>(numbers: &BTreeSet<T>) -> String {
+    numbers
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn or_none(tags: &BTreeSet<u16>) -> String {
+    if tags.is_empty() {
+        "none".into()
+    } else {
+        numbers(tags)
+    }
+}
+
+/// Time left, in words.
+pub(super) fn left(now: Timestamp, until: Timestamp) -> String {
+    span(Duration::try_from(until.duration_since(now)).unwrap_or_default())
+}
+
+/// The DS record to publish for a key.
+pub(super) fn ds_of(key: &DnsKey, domain: &str) -> Ds {
+    key.ds(domain, DigestType::Sha256)
+}

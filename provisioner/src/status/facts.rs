@@ -1,0 +1,354 @@
+//! What `status` judges: every zone cut as each server shows it, resolvers, Route 53. Plain data, so
+//! that any situation can be built in a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::ds::{DnsKey, Ds};
+
+/// Everything seen at one time.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// When.
+    pub at: Timestamp,
+    /// The stack's zone.
+    pub domain: String,
+    /// Whether the document wants it signed.
+    pub wants_dnssec: bool,
+    /// Who runs the parent zone, from the document's contacts.
+    pub hostmaster: Option<String>,
+    /// Zones from the root to the closest parent, and the stack's zone last.
+    pub zones: Vec<Zone>,
+    /// Why the walk ended before the parent, if it did.
+    pub cut_short: Option<String>,
+    /// Validating resolvers, and servers of internal views.
+    pub resolvers: Vec<Resolver>,
+    /// Signs that something on the way answers in other servers' place.
+    pub signals: Vec<Signal>,
+    /// AWS, or why it could not be read.
+    pub aws: Result<Aws, String>,
+}
+
+/// What DNSSEC says of data (RFC 4035, section 4.3). Ordered from best to worst.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// A chain of signatures leads to it from the root.
+    Secure,
+    /// A zone above it is proven to be unsigned, or signed in a way no validator here knows.
+    Insecure(String),
+    /// It cannot be told.
+    Unknown(String),
+    /// It claims to be signed, and its signatures do not hold.
+    Bogus(String),
+}
+
+impl Verdict {
+    /// The word of RFC 4035; RFC's `indeterminate` is `unknown` here, as nothing was learned.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Secure => "secure",
+            Verdict::Insecure(_) => "insecure",
+            Verdict::Unknown(_) => "unknown",
+            Verdict::Bogus(_) => "bogus",
+        }
+    }
+
+    /// Why, unless it is secure.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Verdict::Secure => None,
+            Verdict::Insecure(why) | Verdict::Unknown(why) | Verdict::Bogus(why) => Some(why),
+        }
+    }
+}
+
+/// One zone on the way.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    /// Its name, `.` for the root.
+    pub name: String,
+    /// What its parent's servers say of it; none for the root.
+    pub parents: Vec<ParentServer>,
+    /// Its own servers.
+    pub servers: Vec<ZoneServer>,
+    /// The worst that a resolver can come to, whichever servers it asks.
+    pub verdict: Verdict,
+}
+
+/// A server of the parent zone.
+#[derive(Debug, Clone)]
+pub struct ParentServer {
+    /// Its name.
+    pub name: String,
+    /// Where it was asked.
+    pub address: Option<IpAddr>,
+    /// Its answers.
+    pub answer: Result<Delegation, Trouble>,
+}
+
+/// What a parent server says of the zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// Name servers; none when it does not delegate the zone.
+    pub ns: BTreeSet<String>,
+    /// Their TTL.
+    pub ns_ttl_secs: u32,
+    /// DS records.
+    pub ds: Vec<Ds>,
+    /// Their TTL.
+    pub ds_ttl_secs: u32,
+    /// Whether the DS records, or that there are none, are proven.
+    pub proof: Verdict,
+}
+
+/// A name server of a zone.
+#[derive(Debug, Clone)]
+pub struct ZoneServer {
+    /// Its name.
+    pub name: String,
+    /// Where it was asked.
+    pub address: Option<IpAddr>,
+    /// Whether a parent server names it.
+    pub in_parent: bool,
+    /// Whether Route 53 gave it to the zone. Only the stack's zone can know.
+    pub in_route53: Option<bool>,
+    /// Its answers.
+    pub answer: Result<Serving, Trouble>,
+}
+
+/// What a server shows of its zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// Serial of the SOA record.
+    pub serial: Option<u32>,
+    /// The zone's own NS set.
+    pub ns: BTreeSet<String>,
+    /// DNSKEY records.
+    pub keys: Vec<DnsKey>,
+    /// Keys with which these answers would be secure, if a DS record named them.
+    pub proving: Vec<DnsKey>,
+    /// Signatures over the records of the apex.
+    pub signatures: Vec<Signature>,
+    /// What a validator makes of it, with any of the DS sets that parent servers answer.
+    pub verdict: Verdict,
+}
+
+impl Serving {
+    /// When the first of the signatures over these records ends that a validator needs: the best of each.
+    pub fn ends(&self, covers: &str) -> Option<Timestamp> {
+        let of = self.signatures.iter().filter(|s| s.covers == covers);
+        of.map(|signature| signature.expires).max()
+    }
+
+    /// Tags of the keys whose signature is over the DNSKEY set.
+    pub fn signing_tags(&self) -> BTreeSet<u16> {
+        let over = self.signatures.iter().filter(|s| s.covers == "DNSKEY");
+        over.map(|signature| signature.key_tag).collect()
+    }
+
+    /// Key tags.
+    pub fn tags(&self) -> BTreeSet<u16> {
+        self.keys.iter().map(DnsKey::key_tag).collect()
+    }
+}
+
+/// One RRSIG record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Type of the records it is over.
+    pub covers: String,
+    /// Tag of the key.
+    pub key_tag: u16,
+    /// When it begins to be valid.
+    pub begins: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// Why a server has no answer that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// Its name has no address; resolvers cannot use it either.
+    NoAddress(String),
+    /// Nothing came back.
+    Silent(String),
+    /// It answers, but not for this zone: REFUSED, or without authority.
+    Lame(String),
+    /// It answers with an error, such as SERVFAIL.
+    Failing(String),
+}
+
+impl Trouble {
+    /// As people say it.
+    pub fn words(&self) -> String {
+        match self {
+            Trouble::NoAddress(why) => format!("has no address: {why}"),
+            Trouble::Silent(why) => format!("does not answer ({why})"),
+            Trouble::Lame(why) => format!("does not serve the zone ({why})"),
+            Trouble::Failing(why) => format!("fails ({why})"),
+        }
+    }
+
+    /// In one word, for columns.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Trouble::NoAddress(_) => "no address",
+            Trouble::Silent(_) => "silent",
+            Trouble::Lame(_) => "lame",
+            Trouble::Failing(_) => "failing",
+        }
+    }
+}
+
+/// A resolver, or a server of an internal view.
+#[derive(Debug, Clone)]
+pub struct Resolver {
+    /// As it is written in the document, or `system`'s address.
+    pub name: String,
+    /// What it is asked for.
+    pub role: Role,
+    /// What it said.
+    pub answer: Result<Resolved, String>,
+}
+
+/// Why a resolver is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// To see whether resolvers accept the zone.
+    Resolver,
+    /// Because an internal view must show the same keys (`[dns] also-check`).
+    View,
+}
+
+/// What a resolver said of the zone's SOA record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Response code.
+    pub code: String,
+    /// Whether there were records.
+    pub has_data: bool,
+    /// The AD bit: it found the answer secure.
+    pub authentic: bool,
+    /// The response code with checking disabled (CD), asked only when the other was SERVFAIL.
+    pub code_unchecked: Option<String>,
+    /// Extended errors (RFC 8914): code and text.
+    pub extended: Vec<(u16, String)>,
+    /// Whether it validates at all: it sets AD for the root.
+    pub validates: Option<bool>,
+    /// DNSKEY tags it shows; a view that shows others is another zone.
+    pub key_tags: BTreeSet<u16>,
+}
+
+/// A sign that something on the way answers in other servers' place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// Whether nothing else explains it.
+    pub is_certain: bool,
+    /// What was seen.
+    pub words: String,
+}
+
+/// The stack in AWS, as far as DNSSEC goes.
+#[derive(Debug, Clone, Default)]
+pub struct Aws {
+    /// Id of the hosted zone, if there is one.
+    pub zone: Option<String>,
+    /// Its name servers.
+    pub name_servers: BTreeSet<String>,
+    /// What could not be read, and why.
+    pub unread: Vec<String>,
+    /// Signing status, such as `SIGNING`, and AWS's text to it.
+    pub signing: Option<(String, String)>,
+    /// Key-signing keys.
+    pub keys: Vec<Ksk>,
+    /// Alarms on DNSSEC: name, and who hears it.
+    pub alarms: BTreeMap<String, Heard>,
+    /// What a plan of now would do.
+    pub plan: Planned,
+    /// Evidence for waits that the journal keeps, as sentences.
+    pub evidence: Vec<String>,
+}
+
+/// A key-signing key as Route 53 shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ksk {
+    /// Name.
+    pub name: String,
+    /// `ACTIVE` and others.
+    pub status: String,
+    /// AWS's text to it.
+    pub message: String,
+    /// The key.
+    pub key: Option<DnsKey>,
+    /// ARN of its KMS key.
+    pub kms_arn: String,
+    /// State of that, where it is the stack's; with the date of its deletion.
+    pub kms_state: Option<(String, Option<String>)>,
+}
+
+/// Who hears an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// These topics.
+    By(Vec<String>),
+    /// Nobody.
+    Nobody(String),
+}
+
+/// What a plan says, in brief.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Its last line.
+    pub summary: String,
+    /// Addresses it would change.
+    pub changes: Vec<String>,
+    /// What blocks, and why.
+    pub blocked: Vec<String>,
+    /// What waits for others, or for a run that is at work.
+    pub waits: Vec<String>,
+}
+
+impl Facts {
+    /// The stack's zone, if the walk reached its parent.
+    pub fn zone(&self) -> Option<&Zone> {
+        self.zones.last().filter(|zone| zone.name == self.domain)
+    }
+
+    /// The closest parent zone.
+    pub fn parent(&self) -> Option<&Zone> {
+        self.zone()?;
+        self.zones.iter().rev().nth(1)
+    }
+}
+
+impl Zone {
+    /// Answers of the parent's servers.
+    pub fn delegations(&self) -> impl Iterator<Item = (&str, &Delegation)> {
+        self.parents
+            .iter()
+            .filter_map(|server| Some((server.name.as_str(), server.answer.as_ref().ok()?)))
+    }
+
+    /// Answers of the zone's servers.
+    pub fn serving(&self) -> impl Iterator<Item = (&ZoneServer, &Serving)> {
+        self.servers
+            .iter()
+            .filter_map(|server| Some((server, server.answer.as_ref().ok()?)))
+    }
+
+    /// Every DS record that a parent server has.
+    pub fn ds(&self) -> BTreeSet<&Ds> {
+        self.delegations()
+            .flat_map(|(_, answer)| &answer.ds)
+            .collect()
+    }
+
+    /// Every name server that a parent server names.
+    pub fn delegated_to(&self) -> BTreeSet<&str> {
+        self.delegations()
+            .flat_map(|(_, answer)| answer.ns.iter().map(String::as_str))
+            .collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! AWS's part of the facts, from a snapshot and the plan that follows from it.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Aws, Heard, Ksk, Planned};
+use crate::addr::Kind;
+use crate::desired::Desired;
+use crate::ds::DnsKey;
+use crate::journal;
+use crate::kind::{journal_group, kms_key};
+use crate::plan::{Plan, Report, span};
+use crate::snapshot::{Observation, Snapshot};
+
+/// Alarms that tell of DNSSEC.
+const ALARMS: [&str; 3] = [
+    "dnssec-internal-failure",
+    "dnssec-keys-need-action",
+    "ksk-age",
+];
+
+/// What a snapshot says of the zone and its keys.
+pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
+    let mut aws = Aws {
+        plan: planned(plan),
+        ..Aws::default()
+    };
+    let mut unread = Vec::new();
+    match &snapshot.hosted_zone {
+        Observation::Present(zone) => {
+            aws.zone = Some(zone.id.clone());
+            aws.name_servers = zone.name_servers(&desired.domain).into_iter().collect();
+        }
+        Observation::Absent => {}
+        Observation::Foreign(why) | Observation::Unreadable(why) => {
+            unread.push(format!("the hosted zone: {why}"));
+        }
+    }
+    match &snapshot.dnssec {
+        Observation::Present(dnssec) => {
+            aws.signing = Some((dnssec.signing.clone(), dnssec.signing_message.clone()));
+            aws.keys = dnssec
+                .keys
+                .iter()
+                .map(|key| Ksk {
+                    name: key.name.clone(),
+                    status: key.status.clone(),
+                    message: key.message.clone(),
+                    key: DnsKey::parse(&key.dnskey).ok(),
+                    kms_arn: key.kms_arn.clone(),
+                    kms_state: kms_state(&snapshot.kms_key, &key.kms_arn),
+                })
+                .collect();
+        }
+        Observation::Absent => {}
+        Observation::Foreign(why) | Observation::Unreadable(why) => {
+            unread.push(format!("the zone's DNSSEC: {why}"));
+        }
+    }
+    if let Observation::Unreadable(why) = &snapshot.kms_key {
+        unread.push(format!("the KMS key: {why}"));
+    }
+    aws.alarms = alarms(snapshot, &mut unread);
+    aws.evidence = evidence(snapshot);
+    aws.unread = unread;
+    aws
+}
+
+/// State of the key at an ARN, where the snapshot has it; with the date of its deletion.
+fn kms_state(key: &Observation<kms_key::Live>, arn: &str) -> Option<(String, Option<String>)> {
+    let live = key.present()?;
+    if live.arn == arn {
+        return Some((live.state.clone(), live.deletion_date.clone()));
+    }
+    let twin = live.twins.iter().find(|(twin, _)| twin == arn);
+    twin.map(|(_, state)| (state.clone(), None))
+}
+
+fn alarms(snapshot: &Snapshot, unread: &mut Vec<String>) -> BTreeMap<String, Heard> {
+    let mut heard = BTreeMap::new();
+    for (addr, alarm) in &snapshot.alarms {
+        if addr.kind() != Kind::Alarm || !ALARMS.contains(&addr.name()) {
+            continue;
+        }
+        let name = addr.name().to_owned();
+        match alarm {
+            Observation::Present(live) => {
+                let actions = &live.settings.alarm_actions;
+                let who = if actions.is_empty() {
+                    Heard::Nobody("it has no action".into())
+                } else if !live.settings.actions_enabled {
+                    Heard::Nobody("its actions are switched off".into())
+                } else {
+                    Heard::By(actions.iter().cloned().collect())
+                };
+                heard.insert(name, who);
+            }
+            Observation::Absent => {
+                heard.insert(name, Heard::Nobody("there is no such alarm".into()));
+            }
+            Observation::Foreign(why) | Observation::Unreadable(why) => {
+                unread.push(format!("alarm {name}: {why}"));
+            }
+        }
+    }
+    heard
+}
+
+/// What the journal keeps for later waits.
+fn evidence(snapshot: &Snapshot) -> Vec<String> {
+    let Some(journal) = snapshot.journal_group.present() else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    if let Some(since) = journal.evidence(journal_group::EVIDENCE_DS_GONE) {
+        lines.push(format!(
+            "no parent server has had a DS record since {since}"
+        ));
+    }
+    if let Some(ttl) = journal.ds_ttl_secs() {
+        lines.push(format!(
+            "the largest TTL seen of a DS record is {}",
+            span(std::time::Duration::from_secs(ttl.into()))
+        ));
+    }
+    lines
+}
+
+fn planned(plan: &Plan) -> Planned {
+    let mut planned = Planned {
+        summary: crate::render::summary(plan),
+        changes: plan
+            .changes
+            .iter()
+            .map(|change| change.addr.to_string())
+            .collect(),
+        ..Planned::default()
+    };
+    for report in &plan.report {
+        match report {
+            Report::Blocked { addr, why } => planned.blocked.push(format!("{addr}: {why}")),
+            Report::External { addr, who, what } => {
+                planned
+                    .waits
+                    .push(format!("{addr} waits for the people of {who}: {what}"));
+            }
+            Report::HeldBack { addr, by } => {
+                planned.waits.push(format!("{addr} waits for {by}"));
+            }
+            Report::AtWork { holder, beat } => planned.waits.push(format!(
+                "{holder} is at work on this stack (last sign of life {beat:.0})"
+            )),
+            Report::LeftoverLock { holder, beat } => planned.waits.push(format!(
+                "{} left its lock (last sign of life {beat:.0}); the next apply takes it over",
+                if holder == journal::NOBODY {
+                    "a run that ended"
+                } else {
+                    holder
+                }
+            )),
+            Report::UpToDate(_)
+            | Report::Accepted { .. }
+            | Report::Warning { .. }
+            | Report::Left { .. } => {}
+        }
+    }
+    for step in &plan.steps {
+        for condition in &step.ready_when {
+            if let crate::condition::Condition::HoldDown { lasts, source, .. } = condition {
+                planned.waits.push(format!(
+                    "{} waits {} before it starts: {source}",
+                    step.id,
+                    span(*lasts)
+                ));
+            }
+        }
+    }
+    planned
+}

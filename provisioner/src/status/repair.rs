@@ -1,0 +1,405 @@
+//! What to do, by whom, in the order that never makes it worse.
+//!
+//! The rules behind the orders (RFC 6781, section 4; RFC 4035, section 2.4):
+//!
+//! - A validator needs one DS record that leads to a key that signs. A second one that leads nowhere does
+//!   no harm. So a right DS is added before a wrong one is taken out.
+//! - A DS record that leads to no key is worse than none. So where no right one can be published yet, the
+//!   wrong ones go first: the zone is insecure then, and resolves.
+//! - Resolvers keep what they have for its TTL. So what others still need goes only when that has run out.
+//! - Name servers of another zone have other keys. So between a change of name servers and its last
+//!   cached NS set no DS record may stand, unless nothing resolves anyway.
+
+use super::diagnosis::{Delegated, Fit, State, ds_of, left};
+use super::facts::{Facts, Verdict};
+use super::report::{Action, Who};
+use crate::condition::later;
+use crate::ds::Ds;
+use crate::plan::span;
+
+/// The steps, in order; none when there is nothing to do.
+pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
+    let mut steps = Steps {
+        domain: &facts.domain,
+        parent: state.map_or("the parent zone", |state| state.parent),
+        hostmaster: facts.hostmaster.as_deref(),
+        actions: Vec::new(),
+    };
+    if facts.signals.iter().any(|signal| signal.is_certain) {
+        steps.us(
+            "look again from a network that lets port 53 through, or with [dns] transport = \"tcp\"; \
+             nothing else here is sure before that",
+        );
+        return steps.actions;
+    }
+    match &facts.aws {
+        Err(_) => steps.us("make AWS readable (credentials, permissions), then run status again"),
+        Ok(aws) if aws.zone.is_none() && aws.unread.is_empty() => {
+            steps.us("run `spore-infra apply`: there is no hosted zone yet");
+            return steps.actions;
+        }
+        Ok(_) => {}
+    }
+    if let Some(state) = state {
+        repair(facts, state, &mut steps);
+    }
+    rest(facts, &mut steps);
+    steps.actions
+}
+
+struct Steps<'a> {
+    domain: &'a str,
+    parent: &'a str,
+    hostmaster: Option<&'a str>,
+    actions: Vec<Action>,
+}
+
+impl Steps<'_> {
+    fn us(&mut self, what: impl Into<String>) {
+        self.add(Who::Us, what);
+    }
+
+    fn wait(&mut self, what: impl Into<String>) {
+        self.add(Who::Wait, what);
+    }
+
+    /// The parent's people: a registrar where the parent is a top-level domain.
+    fn parent(&mut self, what: impl Into<String>) {
+        let mut who = if self.parent.contains('.') {
+            format!("the people of {}", self.parent)
+        } else {
+            format!("the registrar of {}", self.domain)
+        };
+        if let Some(contact) = self.hostmaster {
+            who.push_str(&format!(" ({contact})"));
+        }
+        self.add(Who::Others(who), what);
+    }
+
+    fn add(&mut self, who: Who, what: impl Into<String>) {
+        let what = what.into();
+        self.actions.push(Action { who, what });
+    }
+
+    fn apply(&mut self, facts: &Facts, why: &str) {
+        let blocked = match &facts.aws {
+            Ok(aws) => aws.plan.blocked.as_slice(),
+            Err(_) => &[],
+        };
+        match blocked {
+            [] => self.us(format!("run `spore-infra apply`{why}")),
+            [first, ..] => self.us(format!(
+                "clear what blocks ({first}), then run `spore-infra apply`{why}"
+            )),
+        }
+    }
+}
+
+fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
+    let (_, ds_ttl) = state.ttls();
+    let servers = own_servers(facts);
+    if state.is_failing {
+        keys_first(facts, state, steps);
+        return;
+    }
+    match &state.delegation {
+        Delegated::Nowhere => {
+            if facts.wants_dnssec && state.ready.is_empty() {
+                steps.apply(facts, ", so that the zone is signed before it is delegated");
+            }
+            steps.parent(format!("delegate {} to {servers}", facts.domain));
+            publish(facts, state, steps, "once the delegation is there");
+            return;
+        }
+        Delegated::Elsewhere => {
+            moved(facts, state, steps, &servers);
+            return;
+        }
+        Delegated::Partly { .. } => {
+            steps.parent(format!(
+                "set the NS records of {} to exactly {servers}",
+                facts.domain
+            ));
+        }
+        Delegated::Here | Delegated::Unknown => {}
+    }
+    let is_bogus = matches!(state.zone.verdict, Verdict::Bogus(_));
+    if let Some((zone, parent)) = state.unsigned {
+        if facts.wants_dnssec {
+            let who = format!("the people of {zone}");
+            steps.add(
+                Who::Others(who),
+                format!(
+                    "sign {zone} and have its DS record put into {parent}; until then {} works, unsigned \
+                     to the world",
+                    facts.domain
+                ),
+            );
+        }
+        if state.has_good_ds() || !facts.wants_dnssec {
+            return;
+        }
+    }
+    let differs = state.ds.iter().any(|(ds, _)| {
+        !state
+            .zone
+            .delegations()
+            .all(|(_, answer)| answer.ds.contains(ds))
+    });
+    if state.has_good_ds() {
+        let useless: Vec<&Ds> = state.useless().collect();
+        if differs {
+            steps.wait(format!(
+                "until every server of {} has the same DS records; if that takes more than a day, \
+                 its people have to look",
+                state.parent
+            ));
+        }
+        if !useless.is_empty() {
+            steps.parent(format!(
+                "take out DS {}; the one of key {} stays. Nothing depends on when",
+                tags(&useless),
+                tags(&good(state))
+            ));
+        }
+        if is_bogus && !differs && useless.is_empty() {
+            steps.us(
+                "see which servers answer what (above). Signatures are Route 53's: if `spore-infra plan` \
+                 finds nothing, ask AWS support, and until then the DS records can be taken out, after \
+                 whose TTL the zone is insecure and resolves",
+            );
+        }
+    } else if state.ds.is_empty() {
+        if facts.wants_dnssec {
+            if let Some(why) = &state.not_ready {
+                steps.apply(facts, &format!(": {why}"));
+            }
+            publish(facts, state, steps, "");
+        }
+    } else if let [key, ..] = state.ready.as_slice() {
+        // Nothing fits, and ours would: it goes in first.
+        let wrong: Vec<&Ds> = state.useless().collect();
+        steps.parent(format!(
+            "add DS {} and leave DS {} for now; where only one can be kept, replace it in one change",
+            ds_of(key, &facts.domain),
+            tags(&wrong)
+        ));
+        steps.wait(format!(
+            "until every server of {} has it (`spore-infra status` shows each), and then {} for resolvers \
+             that hold the old DS set",
+            state.parent,
+            span(ds_ttl)
+        ));
+        steps.parent(format!("take out DS {}", tags(&wrong)));
+        steps.us("run `spore-infra status` again: it must say secure");
+    } else {
+        let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
+        let why = state.not_ready.clone().unwrap_or_default();
+        steps.parent(format!(
+            "take out DS {} now, before anything else: {why}, so that no DS record can be right, and \
+             without one names resolve again",
+            tags(&wrong)
+        ));
+        steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
+        steps.apply(facts, "");
+        publish(facts, state, steps, "then");
+    }
+}
+
+/// Route 53 cannot use a key: that comes first, and has an end date.
+fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
+    let (_, ds_ttl) = state.ttls();
+    let by = state.ends.filter(|ends| *ends > facts.at).map(|ends| {
+        format!(
+            ", before {ends:.0} ({} left): then the last signature that servers show ends",
+            left(facts.at, ends)
+        )
+    });
+    steps.apply(facts, &by.unwrap_or_default());
+    let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
+    if all.is_empty() {
+        return;
+    }
+    match state.ends {
+        Some(ends) if ends > facts.at => {
+            let margin = ends.duration_since(later(facts.at, ds_ttl));
+            if margin.is_negative() {
+                steps.parent(format!(
+                    "only if that cannot be done in time: take out DS {} at once; resolvers hold it for {}",
+                    tags(&all),
+                    span(ds_ttl)
+                ));
+            } else {
+                let at = ends - ds_ttl;
+                steps.parent(format!(
+                    "only if that cannot be done in time: take out DS {} by {at:.0}, {} before the end, \
+                     which is how long resolvers hold it; the zone is insecure then, and resolves",
+                    tags(&all),
+                    span(ds_ttl)
+                ));
+            }
+        }
+        Some(_) | None => steps.parent(format!(
+            "if that cannot be done at once: take out DS {}; after {} the zone is insecure and resolves",
+            tags(&all),
+            span(ds_ttl)
+        )),
+    }
+}
+
+/// The parent delegates to other servers than the zone's.
+fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str) {
+    let (ns_ttl, ds_ttl) = state.ttls();
+    let answers = state
+        .zone
+        .servers
+        .iter()
+        .any(|server| server.in_parent && server.answer.is_ok());
+    let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
+    let is_ready = !state.ready.is_empty();
+    if facts.wants_dnssec && !is_ready {
+        steps.apply(facts, ", so that the zone here is signed");
+    }
+    match (all.as_slice(), answers) {
+        ([], _) => {
+            steps.parent(format!(
+                "set the NS records of {} to {servers}",
+                facts.domain
+            ));
+        }
+        // Nobody can resolve it now, so there is nothing to break on the way.
+        (_, false) => {
+            let ds = match state.ready.first() {
+                Some(key) => format!("to {}", ds_of(key, &facts.domain)),
+                None => "to none".to_owned(),
+            };
+            let ds = if all.iter().all(|ds| is_good(state, ds)) {
+                "; its DS records are right".to_owned()
+            } else {
+                format!(", and its DS records {ds}, in the same change: nothing resolves now")
+            };
+            steps.parent(format!(
+                "set the NS records of {} to {servers}{ds}",
+                facts.domain
+            ));
+            steps.wait(format!(
+                "up to {} for resolvers that hold the old records",
+                span(ns_ttl.max(ds_ttl))
+            ));
+            steps.us("run `spore-infra status` again");
+            return;
+        }
+        (_, true) => {
+            steps.parent(format!(
+                "take out DS {}: it is of the zone that answers now, whose keys these servers do not have",
+                tags(&all)
+            ));
+            steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
+            steps.parent(format!(
+                "set the NS records of {} to {servers}",
+                facts.domain
+            ));
+        }
+    }
+    steps.wait(format!(
+        "{} for resolvers that hold the old NS records",
+        span(ns_ttl)
+    ));
+    publish(facts, state, steps, "then");
+}
+
+/// What is to be put into the parent, if it may be.
+fn publish(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, when: &str) {
+    if !facts.wants_dnssec || state.has_good_ds() {
+        return;
+    }
+    let when = if when.is_empty() {
+        String::new()
+    } else {
+        format!("{when}: ")
+    };
+    match state.ready.first() {
+        Some(key) => steps.parent(format!("{when}add DS {}", ds_of(key, &facts.domain))),
+        None => steps.parent(format!(
+            "{when}add the DS record that `spore-infra ds` prints, not before it prints one"
+        )),
+    }
+}
+
+/// What is left to do on our side.
+fn rest(facts: &Facts, steps: &mut Steps<'_>) {
+    let Ok(aws) = &facts.aws else {
+        return;
+    };
+    let is_said = steps
+        .actions
+        .iter()
+        .any(|action| action.who == Who::Us && action.what.contains("spore-infra apply"));
+    if !is_said && !aws.plan.blocked.is_empty() {
+        steps.us(format!(
+            "clear what blocks: {}",
+            aws.plan.blocked.join("; ")
+        ));
+    } else if !is_said && !aws.plan.changes.is_empty() {
+        steps.us(format!(
+            "look at `spore-infra plan`: {} of the stack's objects differ from the document",
+            aws.plan.changes.len()
+        ));
+    }
+    let is_unheard = aws
+        .alarms
+        .values()
+        .any(|heard| matches!(heard, super::facts::Heard::Nobody(_)));
+    if is_unheard {
+        steps.us(
+            "name topics in [alarms] notify and run `spore-infra apply`: somebody has to hear them",
+        );
+    }
+}
+
+fn own_servers(facts: &Facts) -> String {
+    match &facts.aws {
+        Ok(aws) if !aws.name_servers.is_empty() => aws
+            .name_servers
+            .iter()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", "),
+        Ok(_) | Err(_) => "the name servers that `spore-infra plan` shows".to_owned(),
+    }
+}
+
+fn good<'a>(state: &'a State<'_>) -> Vec<&'a Ds> {
+    let good = state.ds.iter().filter(|(_, fit)| *fit == Fit::Good);
+    good.map(|(ds, _)| ds).collect()
+}
+
+fn is_good(state: &State<'_>, ds: &Ds) -> bool {
+    state
+        .ds
+        .iter()
+        .any(|(other, fit)| other == ds && *fit == Fit::Good)
+}
+
+/// Key tags; two records of one tag are told apart by their digests' beginning.
+fn tags(ds: &[&Ds]) -> String {
+    let text = |one: &&Ds| {
+        let is_shared = ds
+            .iter()
+            .filter(|other| other.key_tag == one.key_tag)
+            .count()
+            > 1;
+        if is_shared {
+            let digest = one.hex();
+            format!(
+                "{} (type {}, {}...)",
+                one.key_tag,
+                one.digest_type,
+                digest.get(..8).unwrap_or_default()
+            )
+        } else {
+            one.key_tag.to_string()
+        }
+    };
+    ds.iter().map(text).collect::<Vec<_>>().join(" and ")
+}

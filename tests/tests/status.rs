@@ -1,0 +1,469 @@
+//! What `status` says of real worlds: the binary looks at stacks that it applied, delegated or not, with
+//! right and wrong DS records, lost keys and failing servers. Each finding has to come and to go.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use serde_json::Value;
+use spore_infra::desired::Desired;
+use spore_infra::stack;
+use spore_sandbox::dns::{DnsName, Fault};
+use spore_sandbox::door::{Options, Sandbox};
+use spore_tests::bench::{Bench, run};
+use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Stage};
+
+/// What `status --json` said.
+struct Said(Value);
+
+impl Said {
+    fn of(stage: &Stage) -> Self {
+        let finished = stage.on_world("status", &["--json"]).done("status --json");
+        let said = Self(serde_json::from_str(&finished.unwrap().stdout).unwrap());
+        // The monitor's view is the same, whatever it is.
+        let check = stage.on_world("status", &["--check"]).end().unwrap();
+        let code = match said.level() {
+            "ok" => 0,
+            "warning" => 1,
+            "critical" => 2,
+            _ => 3,
+        };
+        assert_eq!(check.code, Some(code), "{}", check.tell());
+        let line = format!("SPORE {} - ", said.level().to_uppercase());
+        assert!(check.stdout.starts_with(&line), "{}", check.stdout);
+        let level = format!("spore_status_level{{zone=\"{DOMAIN}\"}} {code}");
+        assert!(
+            check.stdout.lines().any(|line| line == level),
+            "{}",
+            check.stdout
+        );
+        said
+    }
+
+    fn level(&self) -> &str {
+        self.0["level"].as_str().unwrap()
+    }
+
+    fn verdict(&self) -> &str {
+        self.0["verdict"]["word"].as_str().unwrap()
+    }
+
+    fn codes(&self) -> Vec<&str> {
+        let findings = self.0["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .map(|finding| finding["code"].as_str().unwrap())
+            .collect()
+    }
+
+    /// The sentence of a code.
+    fn told(&self, code: &str) -> &str {
+        let findings = self.0["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["code"] == code);
+        let Some(found) = found else {
+            panic!("no {code}: {findings:#?}");
+        };
+        found["text"].as_str().unwrap()
+    }
+
+    fn next(&self) -> Vec<(&str, &str)> {
+        let steps = self.0["next"].as_array().unwrap().iter();
+        steps
+            .map(|step| {
+                (
+                    step["who"].as_str().unwrap(),
+                    step["what"].as_str().unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    fn zone_verdicts(&self) -> Vec<(&str, &str)> {
+        let zones = self.0["zones"].as_array().unwrap().iter();
+        zones
+            .map(|zone| {
+                (
+                    zone["name"].as_str().unwrap(),
+                    zone["verdict"]["word"].as_str().unwrap(),
+                )
+            })
+            .collect()
+    }
+}
+
+fn applied() -> Stage {
+    let stage = Stage::new();
+    // Somebody hears the alarms, so that nothing but DNS is found.
+    let topic = "[alarms]\nnotify = [\"arn:aws:sns:us-east-1:123456789012:ops\"]\n";
+    stage.write("stack.toml", format!("{DOCUMENT}{topic}"));
+    stage.apply().done("apply").unwrap();
+    stage
+}
+
+fn registrar(stage: &Stage, words: &[&str]) {
+    let run = stage.run(["sandbox", "registrar"]);
+    let run = words.iter().fold(run, |run, word| run.arg(word));
+    let run = run.arg(format!("--sandbox={}", stage.world().display()));
+    run.done("sandbox registrar").unwrap();
+}
+
+fn ds(stage: &Stage) -> String {
+    let finished = stage
+        .on_world("ds", &["--format", "json"])
+        .done("ds")
+        .unwrap();
+    let ds: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let first = &ds["ds"][0];
+    let field = |name: &str| first[name].to_string().trim_matches('"').to_owned();
+    format!(
+        "{} {} {} {}",
+        field("key_tag"),
+        field("algorithm"),
+        field("digest_type"),
+        field("digest")
+    )
+}
+
+fn delegated() -> Stage {
+    let stage = applied();
+    registrar(&stage, &["delegate", DOMAIN]);
+    let ds = ds(&stage);
+    registrar(&stage, &["ds", DOMAIN, &ds]);
+    stage
+}
+
+/// Somebody works on the world by hand, with nobody else holding it.
+fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
+    run(async {
+        let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        let document = std::fs::read_to_string(stage.document()).unwrap();
+        let desired = Desired::of(&stack::parse("stack.toml", &document, &read).unwrap());
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let bench = Bench::on(sandbox, desired).await;
+        work(&bench).await;
+    });
+}
+
+/// A server of the zone misbehaves, or of its parent.
+fn server_fault(stage: &Stage, server: &str, fault: Option<Fault>) {
+    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let name = DnsName::parse(server).unwrap();
+    let done = sandbox.with_world(|world, _| world.named_server_fault(&name, fault));
+    done.unwrap().unwrap();
+}
+
+#[test]
+fn from_the_first_apply_to_a_secure_zone() {
+    let stage = applied();
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("critical", "unknown"));
+    assert!(
+        said.told("undelegated")
+            .starts_with("example.edu does not delegate it")
+    );
+    let servers = said.0["aws"]["name_servers"].as_array().unwrap();
+    let (who, what) = said.next()[0];
+    assert!(
+        who == "others"
+            && servers
+                .iter()
+                .all(|server| what.contains(server.as_str().unwrap()))
+    );
+    // The zone's own servers are looked at all the same.
+    let zone = said.0["zones"].as_array().unwrap().last().unwrap();
+    assert_eq!(zone["servers"].as_array().unwrap().len(), 4);
+    assert_eq!(zone["servers"][0]["answer"]["serial"], 1);
+
+    registrar(&stage, &["delegate", DOMAIN]);
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("warning", "insecure"));
+    assert_eq!(said.codes()[0], "no-ds");
+    let right = ds(&stage);
+    assert_eq!(
+        said.next(),
+        [("others", format!("add DS {right}").as_str())]
+    );
+
+    registrar(&stage, &["ds", DOMAIN, &right]);
+    let said = Said::of(&stage);
+    assert_eq!(
+        (said.level(), said.verdict()),
+        ("ok", "secure"),
+        "{:#}",
+        said.0["findings"]
+    );
+    let expected = [
+        (".", "secure"),
+        ("edu", "secure"),
+        ("example.edu", "secure"),
+        (DOMAIN, "secure"),
+    ];
+    assert_eq!(said.zone_verdicts(), expected);
+    assert!(said.next().is_empty());
+}
+
+#[test]
+fn wrong_ds_records_are_told_apart_and_mended_in_order() {
+    let stage = delegated();
+    let right = ds(&stage);
+    let tag = right.split(' ').next().unwrap();
+    let digest = "AB".repeat(32);
+    // What spore.host's registry had after the zone had moved.
+    registrar(&stage, &["ds", DOMAIN, &format!("12735 13 2 {digest}")]);
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("critical", "bogus"));
+    let headline = said.0["headline"].as_str().unwrap();
+    let expected = format!("example.edu has DS 12735, but the zone's key is {tag}");
+    assert!(headline.contains(&expected), "{headline}");
+    let actors: Vec<&str> = said.next().iter().map(|(who, _)| *who).collect();
+    assert_eq!(actors, ["others", "wait", "others", "us"]);
+    assert!(said.next()[0].1.starts_with(&format!("add DS {right}")));
+
+    // The first step makes it secure, with the stale one still there.
+    registrar(
+        &stage,
+        &["ds", DOMAIN, &format!("12735 13 2 {digest}"), &right],
+    );
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("ok", "secure"));
+    assert!(said.told("ds-stale").contains("no harm"));
+
+    registrar(&stage, &["ds", DOMAIN, &format!("{tag} 13 2 {digest}")]);
+    assert!(
+        Said::of(&stage)
+            .told("ds-wrong-digest")
+            .contains("ABABABAB")
+    );
+    registrar(&stage, &["ds", DOMAIN, &format!("{tag} 200 2 {digest}")]);
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("warning", "insecure"));
+    assert_eq!(said.codes()[0], "ds-unknown-kind");
+}
+
+#[test]
+fn an_unsigned_parent_makes_an_island() {
+    let stage = delegated();
+    registrar(&stage, &["unsign", "example.edu"]);
+    // Its signatures stay until its DS has run out of caches.
+    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    sandbox.advance(Duration::from_secs(3 * 86_400)).unwrap();
+    drop(sandbox);
+    let said = Said::of(&stage);
+    assert_eq!(
+        (said.level(), said.verdict()),
+        ("warning", "insecure"),
+        "{:#}",
+        said.0["findings"]
+    );
+    assert!(
+        said.told("island")
+            .starts_with("example.edu is not signed (edu has no DS record for it)")
+    );
+    assert!(said.next()[0].1.starts_with("sign example.edu"));
+    let expected = [
+        (".", "secure"),
+        ("edu", "secure"),
+        ("example.edu", "insecure"),
+        (DOMAIN, "insecure"),
+    ];
+    assert_eq!(said.zone_verdicts(), expected);
+}
+
+#[test]
+fn a_disabled_key_is_seen_before_route_53_sees_it_and_has_an_end() {
+    let stage = delegated();
+    by_hand(&stage, async |bench| {
+        let call = bench.write.kms.disable_key().key_id(bench.key_arn().await);
+        call.send().await.unwrap();
+    });
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("critical", "secure"));
+    let told = said.told("key-unusable");
+    assert!(
+        told.contains("is Disabled") && told.contains("ends in"),
+        "{told}"
+    );
+    assert!(
+        said.next()[0].1.contains("spore-infra apply"),
+        "{:?}",
+        said.next()
+    );
+    assert!(
+        said.next()[1]
+            .1
+            .starts_with("only if that cannot be done in time: take out DS")
+    );
+
+    // Nobody does anything: the last signature ends, and the zone is bogus.
+    by_hand(&stage, async |bench| {
+        bench.advance(Duration::from_secs(40 * 86_400))
+    });
+    let said = Said::of(&stage);
+    assert_eq!((said.level(), said.verdict()), ("critical", "bogus"));
+    assert!(
+        said.told("key-unusable")
+            .contains("the last signature over its keys has ended")
+    );
+}
+
+#[test]
+fn a_key_that_is_to_be_deleted_is_told_with_its_date() {
+    let stage = delegated();
+    by_hand(&stage, async |bench| {
+        let key = bench.key_arn().await;
+        let call = bench.write.kms.schedule_key_deletion().key_id(key);
+        call.pending_window_in_days(7).send().await.unwrap();
+    });
+    let said = Said::of(&stage);
+    assert_eq!(said.level(), "critical");
+    let told = said.told("key-unusable");
+    assert!(told.contains("PendingDeletion"), "{told}");
+    assert!(
+        said.next()[0].1.contains("spore-infra apply"),
+        "{:?}",
+        said.next()
+    );
+}
+
+#[test]
+fn failing_servers_are_named_and_do_not_hide_the_others() {
+    let stage = delegated();
+    let said = Said::of(&stage);
+    let server = said.0["zones"][3]["servers"][1]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (fault, words) in [
+        (Fault::Silent, "does not answer"),
+        (Fault::ServFail, "fails (SERVFAIL)"),
+        (Fault::Refused, "does not serve the zone (REFUSED)"),
+    ] {
+        server_fault(&stage, &server, Some(fault));
+        let said = Said::of(&stage);
+        assert_eq!(
+            (said.level(), said.verdict()),
+            ("warning", "secure"),
+            "{fault}"
+        );
+        let told = said.told("server");
+        assert!(told.contains(&server) && told.contains(words), "{told}");
+    }
+    server_fault(&stage, &server, None);
+    assert_eq!(Said::of(&stage).level(), "ok");
+
+    server_fault(&stage, "ns1.example.edu", Some(Fault::Silent));
+    let said = Said::of(&stage);
+    assert!(
+        said.told("parent-server").contains("ns1.example.edu"),
+        "{:#}",
+        said.0["findings"]
+    );
+    assert_eq!((said.level(), said.verdict()), ("warning", "secure"));
+}
+
+#[test]
+fn a_server_that_lags_behind_is_named() {
+    let stage = Stage::new();
+    stage.apply().done("apply").unwrap();
+    registrar(&stage, &["delegate", DOMAIN]);
+    let said = Said::of(&stage);
+    let server = said.0["zones"][3]["servers"][2]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // It gets every change a month late: for it the zone is not signed yet.
+    server_fault(
+        &stage,
+        &server,
+        Some(Fault::Lag(Duration::from_secs(86_400 * 30))),
+    );
+    let said = Said::of(&stage);
+    let told = format!("{:#}", said.0["findings"]);
+    assert!(told.contains(&server), "{told}");
+}
+
+#[test]
+fn a_delegation_to_others_is_told_with_both_sets() {
+    let stage = delegated();
+    registrar(
+        &stage,
+        &[
+            "delegate",
+            DOMAIN,
+            "ns1.elsewhere.example",
+            "ns2.elsewhere.example",
+        ],
+    );
+    let said = Said::of(&stage);
+    assert_eq!(said.level(), "critical");
+    let told = said.told("delegated-elsewhere");
+    assert!(
+        told.contains("ns1.elsewhere.example, ns2.elsewhere.example"),
+        "{told}"
+    );
+    let what = said.next()[0].1;
+    assert!(
+        what.contains("set the NS records") && what.contains("in the same change"),
+        "{what}"
+    );
+}
+
+#[test]
+fn the_text_fits_narrow_terminals_and_knows_no_color_in_pipes() {
+    let stage = delegated();
+    for columns in ["60", "100"] {
+        let run = stage.on_world("status", &[]).env("COLUMNS", columns);
+        let said = run.done("status").unwrap().stdout;
+        assert!(said.starts_with("OK spore.example.edu: secure"), "{said}");
+        assert!(!said.contains('\u{1b}'));
+        let width = columns.parse().unwrap();
+        for line in said.lines() {
+            let long_word = line.split_whitespace().any(|word| word.len() + 6 > width);
+            assert!(
+                line.chars().count() <= width || long_word,
+                "{columns}: {line}"
+            );
+        }
+        for heading in [
+            "Chain of trust",
+            "At the parent, example.edu",
+            "Servers of",
+            "Resolvers",
+            "Route 53",
+            "Next",
+        ] {
+            assert!(
+                said.lines().any(|line| line.starts_with(heading)),
+                "{heading}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_monitor_never_takes_a_mistake_for_a_warning() {
+    let unknown = |finished: Finished| {
+        assert_eq!(finished.code, Some(3), "{}", finished.tell());
+        assert!(
+            finished.stdout.starts_with("SPORE UNKNOWN - "),
+            "{}",
+            finished.stdout
+        );
+    };
+    let stage = Stage::new();
+    stage.write("stack.toml", "version = 1\n");
+    unknown(stage.on_world("status", &["--check"]).end().unwrap());
+    unknown(
+        stage
+            .on_world("status", &["--check", "--no-such-option"])
+            .end()
+            .unwrap(),
+    );
+    // Without --check the codes are this tool's own.
+    assert_eq!(stage.on_world("status", &[]).end().unwrap().code, Some(1));
+    let stage = Stage::new();
+    let other = DOCUMENT.replace("123456789012", "210987654321");
+    stage.write("stack.toml", other);
+    let said = stage.on_world("status", &["--check"]).end().unwrap();
+    assert_eq!(said.code, Some(2), "nothing was applied: {}", said.tell());
+}
