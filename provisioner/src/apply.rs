@@ -14,7 +14,7 @@ use crate::clock::{Clock, Stopped};
 use crate::desired::Desired;
 use crate::journal::{self, Lock};
 use crate::kind::{Look, Op, Seen, function, hosted_zone, kms_key, logs_key, rest_api};
-use crate::plan::{Goal, Plan, StepId};
+use crate::plan::{Plan, StepId};
 use crate::retry::{Class, Failure};
 use crate::run::{Decision, Event, Outcome, Run, StatusText};
 
@@ -151,7 +151,7 @@ impl Driver<'_> {
         }
         drop(under_way);
         history.push((self.clock.now(), format!("end {outcome:?}")));
-        if plan.goal == Goal::Converge
+        if plan.goal.keeps_stack()
             && let Err(failure) =
                 journal::record(self.write, self.clock, self.desired, started_at, history).await
         {

@@ -128,6 +128,16 @@ enum Command {
         #[arg(long, value_enum, default_value_t = DsFormat::Text)]
         format: DsFormat,
     },
+    /// The zone's key-signing keys.
+    Ksk {
+        #[command(subcommand)]
+        command: KskCommand,
+    },
+    /// The zone's signing.
+    Dnssec {
+        #[command(subcommand)]
+        command: DnssecCommand,
+    },
     /// The function that changes records: its code.
     Updater {
         #[command(subcommand)]
@@ -184,6 +194,38 @@ enum DsFormat {
 }
 
 #[derive(Debug, Subcommand)]
+enum KskCommand {
+    /// Show each key-signing key with its KMS key and DS record.
+    List {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+    },
+    /// Put another key in place of the present one, as far as can be done now. Run it again when the
+    /// parent zone's people have acted; it goes on from what is live.
+    Rotate {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+        /// Keep the present key and take the second one away, as long as that is safe.
+        #[arg(long)]
+        abort: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DnssecCommand {
+    /// Turn signing off, once the parent has no DS record and no resolver remembers one. The document
+    /// has to say `[dnssec] enabled = false` first.
+    Disable {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum UpdaterCommand {
     /// Compile the updater, the same byte for byte everywhere, and print its digests.
     Build {
@@ -212,6 +254,10 @@ enum SandboxCommand {
         /// Address to listen on; port 0 takes a free one.
         #[arg(long, default_value = "127.0.0.1:4566")]
         listen: std::net::SocketAddr,
+        /// Address of the resolver for delv, drill and others; 127.0.0.1:5353 or, where that is in
+        /// use, a free port.
+        #[arg(long)]
+        dns: Option<std::net::SocketAddr>,
         /// Added to every answer.
         #[arg(long, default_value = "0s", value_parser = duration)]
         latency: Duration,
@@ -316,6 +362,16 @@ enum RegistrarCommand {
         #[arg(long)]
         ds_only: bool,
     },
+    /// Sign a zone above ours: a top-level domain, or a parent outside Route 53. All are at first.
+    Sign {
+        /// The zone.
+        zone: String,
+    },
+    /// Take the signing of a zone above ours back.
+    Unsign {
+        /// The zone.
+        zone: String,
+    },
 }
 
 /// Profiles of the simulated AWS.
@@ -403,6 +459,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             apply::destroy(&global, stack, &go, options).await
         }
         Command::Ds { stack, format } => records::ds(&global, stack, format).await,
+        Command::Ksk { command } => match command {
+            KskCommand::List { stack } => records::keys(&global, stack).await,
+            KskCommand::Rotate { stack, go, abort } => {
+                apply::rotate(&global, stack, &go, abort).await
+            }
+        },
+        Command::Dnssec {
+            command: DnssecCommand::Disable { stack, go },
+        } => apply::unsign(&global, stack, &go).await,
         Command::Updater {
             command:
                 UpdaterCommand::Build {

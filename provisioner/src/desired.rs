@@ -277,6 +277,17 @@ impl Desired {
             .collect()
     }
 
+    /// The two names that the stack's key-signing keys take in turn.
+    pub fn ksk_names(&self) -> [String; 2] {
+        let stem = self.ksk_name.strip_suffix("_1").unwrap_or(&self.ksk_name);
+        [self.ksk_name.clone(), format!("{stem}_2")]
+    }
+
+    /// Whether only this stack would name a key-signing key so.
+    pub fn is_ksk_name(&self, name: &str) -> bool {
+        self.ksk_names().iter().any(|ours| ours == name)
+    }
+
     /// Why the document accepts a foreign object, if it does.
     pub fn accepted(&self, kind: AcceptedKind, name: &str) -> Option<&str> {
         self.stack

@@ -55,6 +55,7 @@ pub fn empty() -> Snapshot {
         metric_filters: BTreeMap::new(),
         alarms: BTreeMap::new(),
         parent: parent(Delegated::default()),
+        served: Ok(()),
         lock: None,
     }
 }
@@ -93,7 +94,6 @@ pub fn applied() -> Snapshot {
         state: "Enabled".into(),
         has_alias: true,
         policy: kms_key::policy_for(&desired, ZONE),
-        public_key: vec![1],
         tags: tags.clone(),
         ..kms_key::Live::default()
     };

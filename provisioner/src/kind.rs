@@ -428,7 +428,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal) -> Lowered {
     let nothing_more = DestroyOptions::default();
     let (options, is_teardown) = match goal {
-        Goal::Converge => (&nothing_more, false),
+        Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+            (&nothing_more, false)
+        }
         Goal::Destroy(options) => (options, true),
     };
     match addr.kind() {

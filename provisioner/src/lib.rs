@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The core is pure: [`stack`], [`desired`], [`snapshot`], [`plan`], [`graph`], [`condition`],
-//! [`safety`], [`run`], [`retry`], [`policy`], [`ds`], [`render`] and the first two thirds of each
+//! [`safety`], [`rotation`], [`run`], [`retry`], [`policy`], [`ds`], [`render`] and the first two thirds of each
 //! file under [`kind`] neither read, write, wait nor print. The edge is thin and decides nothing:
 //! [`aws`], [`tags`], [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`updater`], [`clock`],
 //! [`cli`], and the last third of each kind.
@@ -48,6 +48,7 @@ pub mod plan;
 pub mod policy;
 pub mod render;
 pub mod retry;
+pub mod rotation;
 pub mod run;
 pub mod safety;
 pub mod snapshot;

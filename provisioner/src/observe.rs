@@ -8,6 +8,8 @@ use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::clock::Clock;
 use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
+use crate::ds::DnsKey;
+use crate::journal;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{
     alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
@@ -16,10 +18,31 @@ use crate::kind::{
 use crate::retry::Failure;
 use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
 
+/// What a snapshot is for. Lists and the tagging API lag, which a plan that is only shown can bear and
+/// saves calls by.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// To be shown. The lock and the journal's tags are read one by one only where lists leave a doubt.
+    Plan,
+    /// To be carried out: lock and journal are read directly.
+    Apply,
+    /// As before, by the run that holds this lock.
+    Run(LockSeen),
+}
+
+/// Why there is no snapshot at all. Everything else that cannot be read is part of it.
+#[derive(Debug)]
+pub enum Unread {
+    /// The caller cannot be identified: then nothing that was read means anything.
+    Caller(Failure),
+    /// Whether another run is under way cannot be told.
+    Lock(Caller, Failure),
+}
+
 /// Reads everything a plan is made from.
 ///
 /// # Errors
-/// Only when the caller itself cannot be identified: then nothing that was read means anything.
+/// When it is not known who reads, or whether another run holds the stack's lock.
 pub async fn snapshot(
     read: &Clients,
     dns: &Dns,
@@ -27,8 +50,8 @@ pub async fn snapshot(
     desired: &Desired,
     records: Records,
     code: Code,
-    lock: Option<LockSeen>,
-) -> Result<Snapshot, Failure> {
+    purpose: Purpose,
+) -> Result<Snapshot, Unread> {
     let taken_at = clock.now();
     // First level: what names and lists show. What does not refer to anything of it stands in one
     // future, so that all of it is under way at once.
@@ -57,18 +80,31 @@ pub async fn snapshot(
             },
         )
     };
-    let (caller, lists, journal_tags, ksk_key, logs_key, parent, rest) = tokio::join!(
+    let lock = async {
+        match &purpose {
+            Purpose::Plan => Ok(None),
+            Purpose::Apply => journal::look(read, desired).await,
+            Purpose::Run(lock) => Ok(Some(lock.clone())),
+        }
+    };
+    let journal_tags = async {
+        match &purpose {
+            Purpose::Plan => None,
+            Purpose::Apply | Purpose::Run(_) => Some(journal_group::tags(read, desired).await),
+        }
+    };
+    let (caller, lock, lists, journal_tags, ksk_key, logs_key, parent, rest) = tokio::join!(
         caller(read),
+        lock,
         lists,
-        journal_group::tags(read, desired),
+        journal_tags,
         kms_key::by_alias(read, desired),
         logs_key::by_alias(read, desired),
         dns.parent(&desired.domain),
         rest,
     );
-    let caller = caller?;
+    let caller = caller.map_err(Unread::Caller)?;
     let (zones, groups, query_groups, listed_alarms, tagged_global, tagged_regional) = lists;
-    let journal_group = journal_group::judge(desired, journal_tags, &groups);
     // The tagging API saves calls: without it the same tags are read one by one, and then each has to
     // be readable.
     let mut tagged = tagged_regional.unwrap_or_default();
@@ -78,6 +114,14 @@ pub async fn snapshot(
             .flatten()
             .map(|(arn, tags)| (arn.clone(), tags.clone())),
     );
+    let journal_tags = match journal_tags {
+        Some(read) => read,
+        None => match journal_group::indexed(desired, &tagged) {
+            Some(tags) => Ok(Some(tags)),
+            None => journal_group::tags(read, desired).await,
+        },
+    };
+    let journal_group = journal_group::judge(desired, journal_tags, &groups);
     let remembered = journal_group
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
@@ -90,7 +134,18 @@ pub async fn snapshot(
         .map(str::to_owned);
     let (logs_policy, roles, function, api_account, listed_apis, metric_filters) = rest;
     // Second level: the details of what was found.
-    let (hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms, rest_api) = tokio::join!(
+    let listed_lock = async {
+        let is_listed = match &groups {
+            Ok(groups) => groups.contains_key(&desired.lock_group()),
+            Err(_) => true,
+        };
+        match purpose {
+            Purpose::Plan if is_listed => journal::look(read, desired).await,
+            Purpose::Plan | Purpose::Apply | Purpose::Run(_) => lock,
+        }
+    };
+    let (lock, hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms, rest_api) = tokio::join!(
+        listed_lock,
         hosted_zone::detail(read, picked.clone(), records),
         async {
             match (&zone_id, &picked) {
@@ -112,6 +167,10 @@ pub async fn snapshot(
         alarm::observe(read, desired, listed_alarms, &tagged),
         rest_api::observe(read, desired, listed_apis, remembered_api.as_deref()),
     );
+    let lock = match lock {
+        Ok(lock) => lock,
+        Err(failure) => return Err(Unread::Lock(caller, failure)),
+    };
     let (function, unreserved_concurrency) = function;
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
@@ -119,6 +178,7 @@ pub async fn snapshot(
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
     let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
+    let served = served(dns, desired, &hosted_zone, &dnssec).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -139,8 +199,28 @@ pub async fn snapshot(
         metric_filters,
         alarms,
         parent,
+        served,
         lock,
     })
+}
+
+/// Asks the zone's own name servers, but only in a rotation: an unchanged plan needs no answer.
+async fn served(
+    dns: &Dns,
+    desired: &Desired,
+    zone: &Observation<hosted_zone::Live>,
+    dnssec: &Observation<ksk::Live>,
+) -> Result<(), String> {
+    let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let (Some(zone), Some(keys @ [_, _, ..])) = (zone.present(), keys) else {
+        return Ok(());
+    };
+    let servers = zone.name_servers(&desired.domain);
+    for key in keys.iter().filter(|key| key.status == "ACTIVE") {
+        let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
+        dns.serves_key(&desired.domain, &servers, &key).await?;
+    }
+    Ok(())
 }
 
 /// Who the credentials belong to.

@@ -19,6 +19,7 @@ use crate::ds::{DnsKey, Ds};
 use crate::graph;
 use crate::kind::{self, Op};
 use crate::policy::{Policy, Statement};
+use crate::rotation;
 use crate::safety;
 use crate::snapshot::{Delegated, ParentView, Snapshot, holder_words};
 
@@ -377,6 +378,19 @@ pub enum Goal {
     Converge,
     /// Nothing left.
     Destroy(DestroyOptions),
+    /// The zone no longer signed, its keys gone.
+    Unsign,
+    /// Another key-signing key in place of the present one.
+    Rotate,
+    /// The present key-signing key kept, the one that was to follow it gone.
+    AbortRotation,
+}
+
+impl Goal {
+    /// Whether the stack stays, so that its journal takes the history of the run.
+    pub fn keeps_stack(&self) -> bool {
+        !matches!(self, Goal::Destroy(_))
+    }
 }
 
 /// Choices of `destroy`.
@@ -427,18 +441,88 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
     link(desired, snapshot, goal, lowered)
 }
 
-/// The DS set of a parent server that vouches for other keys only.
+/// The DS set of a parent server that vouches for none of the zone's keys. Without a key-signing key
+/// there is nothing to compare with.
 fn wrong_ds(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Option<String> {
-    let key = DnsKey::from_spki(&snapshot.kms_key.present()?.public_key).ok()?;
-    let is_ours = |ds: &String| Ds::parse(ds).is_ok_and(|ds| ds.matches(&desired.domain, &key));
+    let shown = &snapshot.dnssec.present()?.keys;
+    let keys: Vec<DnsKey> = shown
+        .iter()
+        .filter_map(|ksk| DnsKey::parse(&ksk.dnskey).ok())
+        .collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let is_ours = |ds: &String| {
+        let ds = Ds::parse(ds);
+        ds.is_ok_and(|ds| keys.iter().any(|key| ds.matches(&desired.domain, key)))
+    };
     answers
         .iter()
         .find(|answer| !answer.ds.is_empty() && !answer.ds.iter().any(is_ours))
         .map(|answer| answer.ds.join("; "))
 }
 
+/// Plans the way from a signed zone to an unsigned one, for a document that wants that.
+pub fn unsign(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    let mut lowered: Vec<(Addr, Lowered)> = [Kind::ZoneSigning, Kind::Ksk, Kind::KmsKey]
+        .map(|kind| desired.addr(kind))
+        .into_iter()
+        .map(|addr| {
+            let lowered = kind::destroy(&addr, desired, snapshot, &Goal::Unsign);
+            (addr, lowered)
+        })
+        .collect();
+    let zone = desired.addr(Kind::HostedZone);
+    lowered.push((zone, kind::hosted_zone::as_it_is(snapshot)));
+    let journal = desired.addr(Kind::JournalGroup);
+    let mut forget = kind::journal_group::forget_ds_gone(desired, snapshot);
+    // What this very run writes down is out of date when it has ended.
+    let writes_evidence = lowered.iter().any(|(_, lowered)| {
+        let mut drafts = lowered.drafts.iter();
+        drafts.any(|draft| matches!(draft.op, Op::JournalGroup(_)))
+    });
+    if !writes_evidence
+        && snapshot.journal_group.present().is_none_or(|journal| {
+            journal
+                .evidence(kind::journal_group::EVIDENCE_DS_GONE)
+                .is_none()
+        })
+    {
+        forget.clear();
+    }
+    let after = [Kind::ZoneSigning, Kind::Ksk, Kind::KmsKey].map(|kind| desired.addr(kind));
+    for draft in &mut forget {
+        draft.after.extend(after.iter().cloned().map(After::AllOf));
+    }
+    lowered.push((
+        journal,
+        Lowered {
+            drafts: forget,
+            ..Lowered::default()
+        },
+    ));
+    link(desired, snapshot, Goal::Unsign, lowered)
+}
+
+/// Plans the next steps of a rotation, or its beginning.
+pub fn rotate(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    let lowered = rotation::rotate(desired, snapshot);
+    link(desired, snapshot, Goal::Rotate, lowered)
+}
+
+/// Plans the way back from a rotation that has not changed what the parent vouches for.
+pub fn abort_rotation(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    let lowered = rotation::abort(desired, snapshot);
+    link(desired, snapshot, Goal::AbortRotation, lowered)
+}
+
 /// Turns what the kinds ask for into one ordered plan.
-fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, Lowered)>) -> Plan {
+pub(crate) fn link(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    goal: Goal,
+    lowered: Vec<(Addr, Lowered)>,
+) -> Plan {
     let mut plan = Plan {
         domain: desired.domain.clone(),
         account: desired.account.clone(),
@@ -469,7 +553,7 @@ fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, 
     }
     hold_back(&mut plan, &mut drafts);
     journal_order(&plan.goal, &mut drafts);
-    if plan.goal != Goal::Converge {
+    if !plan.goal.keeps_stack() {
         teardown_order(desired, &mut drafts);
     }
     let steps = resolve_edges(&plan.known, drafts);
@@ -486,6 +570,7 @@ fn link(desired: &Desired, snapshot: &Snapshot, goal: Goal, lowered: Vec<(Addr, 
     plan.notices.extend(match plan.goal {
         Goal::Converge => outside(desired, snapshot),
         Goal::Destroy(_) => dangling(desired, snapshot),
+        Goal::Unsign | Goal::Rotate | Goal::AbortRotation => None,
     });
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan
@@ -645,7 +730,11 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
             Goal::Destroy(_) if *addr == journal && draft.name == "delete" => {
                 draft.after.extend(others.iter().cloned().map(After::AllOf));
             }
-            Goal::Converge | Goal::Destroy(_) => {}
+            Goal::Converge
+            | Goal::Destroy(_)
+            | Goal::Unsign
+            | Goal::Rotate
+            | Goal::AbortRotation => {}
         }
     }
 }
@@ -782,11 +871,27 @@ impl Plan {
             .collect()
     }
 
-    /// Whether resources wait for somebody outside.
-    pub fn waits_for_others(&self) -> bool {
+    /// Who outside has to act, and how.
+    pub fn external(&self) -> Vec<(&str, &str)> {
         self.report
             .iter()
-            .any(|report| matches!(report, Report::External { .. }))
+            .filter_map(|report| match report {
+                Report::External { who, what, .. } => Some((who.as_str(), what.as_str())),
+                Report::Blocked { .. }
+                | Report::UpToDate(_)
+                | Report::HeldBack { .. }
+                | Report::Accepted { .. }
+                | Report::Warning { .. }
+                | Report::Left { .. }
+                | Report::AtWork { .. }
+                | Report::LeftoverLock { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Whether resources wait for somebody outside.
+    pub fn waits_for_others(&self) -> bool {
+        !self.external().is_empty()
     }
 
     /// How many resources are added, changed and destroyed.

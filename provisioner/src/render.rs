@@ -11,9 +11,10 @@ use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey};
 use crate::journal;
-use crate::kind::hosted_zone;
+use crate::kind::{hosted_zone, ksk};
 use crate::plan::{Change, Field, Goal, Plan, Report, Symbol, span};
 use crate::run::{Run, StatusText};
+use crate::snapshot::Snapshot;
 
 /// Whether text is decorated for a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,9 @@ pub fn summary(plan: &Plan) -> String {
         match plan.goal {
             Goal::Converge => "No changes. Live AWS matches the document.".into(),
             Goal::Destroy(_) => "Nothing to destroy. No object of this stack exists.".into(),
+            Goal::Unsign => "Nothing to do. The zone is not signed and has no keys.".into(),
+            Goal::Rotate => "Nothing to do now.".into(),
+            Goal::AbortRotation => "Nothing to do. No rotation is under way.".into(),
         }
     }
 }
@@ -275,6 +279,9 @@ pub fn plan_json(plan: &Plan, stack_file: &str, document: &str) -> Value {
         "made_at": format!("{:.0}", plan.made_at),
         "goal": match &plan.goal {
             Goal::Converge => json!("converge"),
+            Goal::Unsign => json!("unsign"),
+            Goal::Rotate => json!("rotate"),
+            Goal::AbortRotation => json!("abort-rotation"),
             Goal::Destroy(options) => json!({"destroy": {
                 "include_records": options.include_records,
                 "delete_logs": options.delete_logs,
@@ -461,6 +468,38 @@ fn decimal_escapes(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// The zone's key-signing keys, for `ksk list`.
+pub fn keys(desired: &Desired, snapshot: &Snapshot, dnssec: &ksk::Live) -> String {
+    let aliased = snapshot.kms_key.present().map(|key| key.arn.as_str());
+    let mut text = format!("signing is {}\n", dnssec.signing);
+    if dnssec.keys.is_empty() {
+        text.push_str("no key-signing keys\n");
+    }
+    for key in &dnssec.keys {
+        let whose = if aliased == Some(key.kms_arn.as_str()) {
+            format!("{}'s key", desired.key_alias)
+        } else if desired.is_ksk_name(&key.name) {
+            "the other key of a rotation".to_owned()
+        } else {
+            "not this stack's".to_owned()
+        };
+        let made = key.created.map_or_else(
+            || "at an unknown time".to_owned(),
+            |made| format!("{made:.0}"),
+        );
+        let message = if key.message.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", key.message)
+        };
+        text.push_str(&format!(
+            "\n{}  key tag {}, {}{message}\n  {whose}, made {made}\n  KMS key {}\n  {}. IN DS {}\n",
+            key.name, key.key_tag, key.status, key.kms_arn, desired.domain, key.ds
+        ));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use crate::addr::{Addr, Kind};
 use crate::desired::{Desired, TAG_VERSION};
 use crate::plan::{Goal, Plan};
+use crate::rotation;
 use crate::snapshot::{Observation, Snapshot};
 
 /// A rule that was broken.
@@ -27,6 +28,20 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
     refusals.extend(newer_tool(desired, snapshot));
     match &plan.goal {
         Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
+        Goal::Unsign => {
+            refusals.extend(signing_on_by_document(desired));
+            refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(key_of_unread_zone(desired, snapshot));
+            refusals.extend(nothing_unreadable(plan));
+        }
+        Goal::Rotate => {
+            refusals.extend(rotation::fit(desired, snapshot));
+            refusals.extend(nothing_unreadable(plan));
+        }
+        Goal::AbortRotation => {
+            refusals.extend(rotation::may_abort(desired, snapshot));
+            refusals.extend(nothing_unreadable(plan));
+        }
         Goal::Destroy(options) => {
             refusals.extend(ds_at_parent(desired, snapshot));
             refusals.extend(key_of_unread_zone(desired, snapshot));
@@ -77,6 +92,18 @@ fn signing_off_by_document(desired: &Desired, snapshot: &Snapshot) -> Option<Ref
     })
 }
 
+/// The document leads: signing that was turned off while it says on would come back with the next
+/// apply, with another key.
+fn signing_on_by_document(desired: &Desired) -> Option<Refusal> {
+    desired.dnssec.then(|| Refusal {
+        rule: "signing-on",
+        addr: desired.addr(Kind::ZoneSigning),
+        message: "the document wants the zone signed; set `[dnssec] enabled = false` in it first, or the \
+                  next apply would sign it again (nothing was changed)"
+            .into(),
+    })
+}
+
 /// While any parent server has a DS record, resolvers insist on signatures: taking the zone or its
 /// keys away makes every name in it fail (RFC 4035, section 5). Terraform had deleted 21 of 25
 /// resources before it noticed (peers' lessons, report 2).
@@ -119,7 +146,7 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         rule: DS_AT_PARENT,
         addr,
         message: format!(
-            "the parent zone still has: {}; have it removed there first, then run destroy again \
+            "the parent zone still has: {}; have it removed there first, then run this again \
              (nothing was deleted)",
             lines.join("; ")
         ),

@@ -108,6 +108,9 @@ pub struct Snapshot {
     pub code: Code,
     /// What the parent zone's servers say about the zone.
     pub parent: ParentView,
+    /// Whether every name server of the zone serves each of its active key-signing keys, signed by it;
+    /// the error says which does not. Only asked while there are two.
+    pub served: Result<(), String>,
     /// A lock that somebody holds or left behind.
     pub lock: Option<LockSeen>,
 }

@@ -16,6 +16,7 @@ import pathlib
 import random
 import string
 import sys
+import uuid
 
 import boto3
 from botocore.config import Config
@@ -28,8 +29,12 @@ ALPHABET = string.ascii_letters + string.digits + " <>&\"'~%+=é☃_-."
 REFUSED = {"SignatureDoesNotMatch", "InvalidSignatureException", "InternalFailure"}
 
 
-def invent(shape, depth=0):
-    """A random value of a shape, in botocore's parameter form."""
+def invent(shape, depth=0, is_query=False):
+    """A random value of a shape, in botocore's parameter form.
+
+    In the query protocol, whose parameters are names of leaves, a structure with nothing in it leaves no
+    trace ("AWS query protocol", Smithy): there no structure but the outermost is empty.
+    """
     kind, limits = shape.type_name, shape.metadata
     least = max(1, int(limits.get("min", 1)))
     if kind == "structure":
@@ -41,16 +46,23 @@ def invent(shape, depth=0):
             for name in names
             if name in shape.required_members or (depth < DEPTH_MAX and random.random() < 0.7)
         ]
-        return {name: invent(shape.members[name], depth + 1) for name in wanted}
+        if is_query and depth > 0 and not wanted:
+            wanted = [random.choice(names)]
+        return {name: invent(shape.members[name], depth + 1, is_query) for name in wanted}
     if kind == "list":
-        return [invent(shape.member, depth + 1) for _ in range(least + random.randint(0, 2))]
+        count = least + random.randint(0, 2)
+        return [invent(shape.member, depth + 1, is_query) for _ in range(count)]
     if kind == "map":
-        return {invent(shape.key): invent(shape.value, depth + 1) for _ in range(2)}
+        return {
+            invent(shape.key): invent(shape.value, depth + 1, is_query) for _ in range(2)
+        }
     if kind == "string":
         if shape.enum:
             return random.choice(shape.enum)
         text = "".join(random.choice(ALPHABET) for _ in range(least + random.randint(0, 12)))
-        return text.strip() or "x"
+        text = text.strip()
+        # In a path, URL libraries resolve "." and ".." (RFC 3986, 5.2.4) before they send.
+        return "x" if text in ("", ".", "..") else text
     if kind in ("integer", "long"):
         return random.randint(int(limits.get("min", 0)), min(int(limits.get("max", 1000)), 2**31 - 1))
     if kind in ("float", "double"):
@@ -80,6 +92,30 @@ def as_recorded(shape, value):
     return value
 
 
+def completed(model, value, read):
+    """What botocore really sends for a value: it adds to some operations what was left out."""
+    members = model.input_shape.members if model.input_shape else {}
+    value = dict(value)
+    for name in model.idempotent_members:
+        # A random token, known only from what was read; it must be one all the same.
+        if name not in value and is_uuid(token := (read or {}).get(name)):
+            value[name] = token
+    if model.service_model.service_name == "apigateway":
+        # botocore.handlers.add_accept_header: API Gateway's answers are asked for in JSON, and GetExport
+        # binds that same header to a parameter.
+        for name, member in members.items():
+            if member.serialization.get("name") == "Accept":
+                value.setdefault(name, "application/json")
+    return value
+
+
+def is_uuid(text):
+    try:
+        return str(uuid.UUID(text)) == text
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
 def main():
     url, record = sys.argv[1:3]
     random.seed(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
@@ -96,10 +132,13 @@ def main():
             config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
         )
         for operation in table["operations"]:
-            shape = client.meta.service_model.operation_model(operation).input_shape
+            model = client.meta.service_model.operation_model(operation)
+            shape = model.input_shape
+            is_query = client.meta.service_model.resolved_protocol in ("query", "ec2")
             for _ in range(ROUNDS):
-                value = invent(shape) if shape else {}
-                sent.append((operation, as_recorded(shape, value) if shape else {}))
+                value = invent(shape, is_query=is_query) if shape else {}
+                # botocore fills in what is missing in the very value it is given.
+                sent.append((model, as_recorded(shape, value) if shape else {}))
                 try:
                     client._make_api_call(operation, value)
                 except ClientError as error:
@@ -111,11 +150,13 @@ def main():
     if len(read) != len(sent):
         wrong.append(f"{len(sent)} requests were sent and {len(read)} recorded")
     judged = 0
-    for (operation, value), line in zip(sent, read):
+    for (model, value), line in zip(sent, read):
+        operation = model.name
         # What is not modelled is refused before its input is read.
         if line["operation"] == operation and line["error"] == "NotImplemented":
             continue
         judged += 1
+        value = completed(model, value, line["input"])
         if line["operation"] != operation or line["input"] != value:
             wrong.append(f"{operation}: sent {value}\n  read {line['operation']} {line['input']}")
     print("\n".join(wrong[:20]))

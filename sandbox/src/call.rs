@@ -259,6 +259,7 @@ impl World {
         if arrived.writes() {
             // What alarms and hourly metrics saw before this call must not depend on it.
             self.watch(now);
+            self.refresh_signatures(now);
         }
         let before = arrived.writes().then(|| self.clone());
         self.requested = None;

@@ -3,32 +3,46 @@
 //! A server is known by its address. The root and every TLD (each name of one label is one) exist by
 //! rule; external zones are parents somewhere on the Internet, in which only [`registrar`] changes
 //! anything; hosted zones are answered by their four servers as [`crate::route53`] has them there at
-//! that time. Answers are not signed yet: DNSKEY and DS are served, RRSIG and NSEC are not.
+//! that time. All of them are signed: hosted zones when Route 53 is told so, the others from the start
+//! and until a registrar takes that back. Who wants to validate starts from [`World::root_anchor`], and
+//! may ask [`World::resolve`], which walks down from the root for him.
 
 pub mod address;
+mod anchor;
 pub(crate) mod data;
+mod denial;
 mod dnskey;
+mod fault;
+mod keys;
 mod lookup;
 mod message;
 mod name;
 mod parent;
 mod registrar;
+mod resolve;
+pub mod verdict;
 mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use domain::base::Rtype;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::fault::Broken;
+use self::lookup::Reply;
+use self::message::Wanted;
 use crate::world::World;
 
+pub use anchor::RootAnchor;
 pub use dnskey::{DigestType, Dnskey, Ds};
+pub use fault::{Fault, FaultSyntax};
 pub(crate) use message::asked;
-pub use message::{Transport, answers, question};
+pub use message::{Transport, answers, question, signed_question};
 pub use name::{DnsName, NameProblem};
 pub use parent::{Parent, parent};
-pub use registrar::{Fault, Past, RegistrarAction};
+pub use registrar::{Past, RegistrarAction};
 
 /// What registrars and hostmasters of the zones above ours have done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,12 +54,25 @@ pub struct State {
     delegations: BTreeMap<DnsName, registrar::Delegation>,
     /// Sets that were replaced or withdrawn, oldest first.
     past: Vec<registrar::Past>,
+    /// What parents had for a child until each change, oldest first.
+    #[serde(default)]
+    replaced: Vec<registrar::Replaced>,
     /// Servers that misbehave, by address (test hook).
-    faults: BTreeMap<IpAddr, registrar::Broken>,
+    faults: BTreeMap<IpAddr, fault::Broken>,
+    /// Records that are tampered with on their way (test hook).
+    #[serde(default)]
+    tampered: fault::Tampered,
+    /// Keys of all zones that are not hosted. Worlds stored before there were any share theirs.
+    #[serde(default)]
+    secret: keys::Secret,
+    /// Top-level domains and external zones that are not signed, and since when.
+    #[serde(default)]
+    unsigned: BTreeMap<DnsName, Timestamp>,
 }
 
-impl Default for State {
-    fn default() -> Self {
+impl State {
+    /// The DNS of a fresh world.
+    pub fn new(seed: u64) -> Self {
         let seeded = ["example.com", "example.edu", "example.net", "example.org"];
         Self {
             externals: seeded
@@ -54,7 +81,11 @@ impl Default for State {
                 .collect(),
             delegations: BTreeMap::new(),
             past: Vec::new(),
+            replaced: Vec::new(),
             faults: BTreeMap::new(),
+            tampered: fault::Tampered::default(),
+            secret: keys::Secret::new(seed),
+            unsigned: BTreeMap::new(),
         }
     }
 }
@@ -83,19 +114,50 @@ pub(crate) fn answer(
     query: &[u8],
     transport: Transport,
 ) -> Option<Vec<u8>> {
-    let fault = world.dns.faults.get(&server);
-    if matches!(fault, Some(registrar::Broken::Silent)) || !zone::is_server(world, server) {
+    if matches!(world.dns.faults.get(&server), Some(Broken::Silent))
+        || !zone::is_server(world, server)
+    {
         return None;
     }
-    message::respond(query, transport, |name, rtype| {
-        if matches!(fault, Some(registrar::Broken::ServFail)) {
-            return lookup::Reply::failure();
-        }
-        match zone::select(world, now, server, name, rtype) {
-            Some(zone) => lookup::look_up(&zone, name, rtype),
-            None => lookup::Reply::refusal(),
-        }
+    message::respond(query, transport, |name, rtype, wanted| {
+        reply(world, now, server, (name, rtype, wanted)).unwrap_or_else(Reply::failure)
     })
+}
+
+/// What the server at an address says; none where nothing answers.
+fn reply(
+    world: &World,
+    now: Timestamp,
+    server: IpAddr,
+    (name, rtype, wanted): (&DnsName, Rtype, Wanted),
+) -> Option<Reply> {
+    match world.dns.faults.get(&server) {
+        Some(Broken::Silent) => return None,
+        Some(Broken::ServFail) => return Some(Reply::failure()),
+        Some(Broken::Refused) => return Some(Reply::refusal()),
+        Some(Broken::Frozen(_) | Broken::Lag(_)) | None => {}
+    }
+    if !zone::is_server(world, server) {
+        return None;
+    }
+    let Some(zone) = zone::select(world, now, server, name, rtype) else {
+        return Some(Reply::refusal());
+    };
+    let mut reply = lookup::look_up(&zone, name, rtype);
+    if wanted == Wanted::Dnssec
+        && let Some(keys) = zone.keys(world, now)
+    {
+        lookup::secure(&zone, &keys, rtype, &mut reply);
+    }
+    for (owner, set) in &mut reply.answer {
+        if world.dns.tampered.has(owner, set.rtype) {
+            let last = set.data.first_mut().and_then(|data| data.last_mut());
+            if let Some(octet) = last {
+                *octet = !*octet;
+            }
+        }
+    }
+    Some(reply)
 }
 
 #[cfg(test)]

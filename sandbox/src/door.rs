@@ -20,6 +20,7 @@ use jiff::Timestamp;
 
 use crate::apigateway;
 use crate::call::{Answered, Arrived};
+use crate::dns::Transport;
 use crate::fault::{Fault, FaultPlan, FaultSyntax, Rule, Selector};
 use crate::instance::{Family, metadata};
 use crate::invoke::{Invoker, Run};
@@ -404,6 +405,20 @@ impl Sandbox {
         let mut inner = self.lock();
         let now = inner.now();
         inner.world.dns(now, server, query)
+    }
+
+    /// Asks the resolver over the simulated name servers. None is silence.
+    pub fn resolve(&self, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        self.inspect(|world, now| world.resolve(now, query, transport))
+    }
+
+    /// Writes the root's trust anchor into the folder, if there is one.
+    pub(crate) fn publish_anchor(&self) -> Result<(), StoreError> {
+        let inner = self.lock();
+        match &inner.store {
+            Some(store) => store.publish(&inner.world.root_anchor()),
+            None => Ok(()),
+        }
     }
 
     /// As [`Self::dns`], over TCP: the answer is never truncated.

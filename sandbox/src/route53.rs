@@ -14,6 +14,7 @@ mod query_logging;
 mod record;
 mod records;
 mod served;
+mod signatures;
 mod signing;
 mod signing_keys;
 mod tags;
@@ -33,6 +34,7 @@ use crate::world::{AwsError, Caller, Operation, World};
 pub(crate) use record::ds_is_sound;
 pub use record::{RecordSet, RecordType};
 pub use served::{Served, ServedKey, ServedKeys};
+pub use signatures::Window;
 pub use signing_keys::{Ksk, KskStatus};
 
 /// Every table of operations of this service.

@@ -9,6 +9,7 @@
 //! | `GET /_spore/instances` | [`View`]s of all instances, with the URL of each one's listener |
 //! | `GET /_spore/identity-keys` | [`PublicKeys`] of identity documents by region |
 //! | `GET /_spore/identity-certificates` | the same as [`Certificates`] |
+//! | `GET /_spore/root.key` | the root's trust anchor as a master file |
 //! | `POST /_spore/dns/ADDRESS` | a DNS message to the simulated name server of that address |
 //! | `POST /_spore/dns/ADDRESS/tcp` | the same over TCP: the answer is never truncated |
 //! | `POST /_spore/command` | a [`Command`] |
@@ -18,11 +19,15 @@
 //! The two routes of keys take `?region=NAME`; without it they tell those of all regions where there
 //! are instances.
 //!
+//! Name servers are also reached through a resolver on a DNS port of its own ([`Info::resolver`]).
+//!
 //! They answer callers on this machine only, and only under a loopback host name: a page in a browser
 //! that rebinds its own name to 127.0.0.1 (DNS rebinding) must not reset somebody's world.
 //!
 //! Functions and instances have listeners of their own ([`ways`]), so that the world knows where a
 //! request comes from.
+
+mod resolver;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -43,7 +48,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::dns::{RegistrarAction, Transport};
+use crate::dns::{self, RegistrarAction, Transport};
 use crate::door::{Origin, Outcome, Sandbox, of_http, to_http};
 #[cfg(doc)]
 use crate::instance::{Certificates, PublicKeys};
@@ -71,6 +76,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Options {
     /// Address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Address of the resolver; none takes 127.0.0.1:5353, or a free port where that is in use.
+    pub dns: Option<SocketAddr>,
     /// Added to every answer of a service.
     pub latency: Duration,
 }
@@ -79,6 +86,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
+            dns: None,
             latency: Duration::ZERO,
         }
     }
@@ -112,6 +120,8 @@ pub struct Info {
     pub url: String,
     /// Base URL of the name servers: a query is posted to it with the server's address appended.
     pub dns: String,
+    /// The resolver over the name servers, for tools that speak DNS.
+    pub resolver: Option<SocketAddr>,
     /// World time.
     pub now: Timestamp,
     /// How far world time is ahead of the host's.
@@ -133,6 +143,22 @@ pub enum Command {
     Registrar(RegistrarAction),
     /// What somebody does with instances.
     Instance(InstanceAction),
+    /// Makes a name server misbehave.
+    ServerFault {
+        /// Name of the server.
+        server: String,
+        /// How, in the text form of [`dns::Fault`]; none makes it behave again.
+        fault: Option<String>,
+    },
+    /// Tampers with every answer of one name and type.
+    Tamper {
+        /// The name.
+        name: String,
+        /// The type, such as `A`.
+        record_type: String,
+        /// Whether it is tampered with from now on.
+        tampered: bool,
+    },
     /// Starts afresh.
     Reset,
 }
@@ -160,8 +186,39 @@ impl Command {
                 let done = sandbox.with_world(|world, now| world.instance(now, action))?;
                 Ok(done.map(|views| told(&views)))
             }
+            Self::ServerFault { server, fault } => {
+                let read = || {
+                    let fault = fault.as_deref().map(str::parse::<dns::Fault>).transpose();
+                    Ok((
+                        dns_name(&server)?,
+                        fault.map_err(|error| error.to_string())?,
+                    ))
+                };
+                let (name, parsed) = match read() {
+                    Ok(read) => read,
+                    Err(problem) => return Ok(Err(problem)),
+                };
+                sandbox.with_world(|world, _| {
+                    world.named_server_fault(&name, parsed)?;
+                    let how = parsed.map_or("sound".to_owned(), |fault| fault.to_string());
+                    Ok(format!("{name} is {how}"))
+                })
+            }
+            Self::Tamper {
+                name,
+                record_type,
+                tampered,
+            } => match dns_name(&name) {
+                Ok(name) => sandbox.with_world(|world, _| {
+                    world.tamper(&name, &record_type, tampered);
+                    let how = if tampered { "tampered with" } else { "as sent" };
+                    Ok(format!("{name} {record_type} is {how}"))
+                }),
+                Err(problem) => Ok(Err(problem)),
+            },
             Self::Reset => {
                 sandbox.reset()?;
+                sandbox.publish_anchor()?;
                 Ok(Ok("the world is new".to_owned()))
             }
         }
@@ -177,11 +234,16 @@ fn told(views: &[View]) -> String {
     lines.join("\n")
 }
 
+fn dns_name(text: &str) -> Result<dns::DnsName, String> {
+    dns::DnsName::parse(text).map_err(|problem| format!("{text}: {problem}"))
+}
+
 /// A server that listens and has said so in its folder.
 #[derive(Debug)]
 pub struct Server {
     sandbox: Sandbox,
     listener: TcpListener,
+    resolver: resolver::Port,
     latency: Duration,
     info: ServeInfo,
     /// Where functions find AWS.
@@ -245,7 +307,14 @@ impl Server {
             IpAddr::V4(_) | IpAddr::V6(_) => address,
         };
         let url = format!("http://{reachable}");
+        let port = resolver::Port::listen(options.dns).await;
+        let bound = port.and_then(|port| Ok((port.address()?, port)));
+        let (resolver, port) = bound.map_err(|source| ServeError::Listen {
+            address: options.dns.unwrap_or(options.listen),
+            source,
+        })?;
         let info = ServeInfo {
+            resolver: Some(resolver),
             pid: std::process::id(),
             dns: format!("{url}/_spore/dns/"),
             url,
@@ -253,6 +322,7 @@ impl Server {
         sandbox.with_store(|store| store.map_or(Ok(()), |store| store.announce(&info)))?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let functions = TcpListener::bind(loopback).await.map_err(failed)?;
+        sandbox.publish_anchor()?;
         if !sandbox.has_invoker() {
             // Functions call back here.
             let endpoint = format!("http://{}", functions.local_addr().map_err(failed)?);
@@ -263,6 +333,7 @@ impl Server {
         Ok(Self {
             sandbox,
             listener,
+            resolver: port,
             latency: options.latency,
             info,
             functions,
@@ -289,6 +360,7 @@ impl Server {
         let (stop_functions, functions_stopped) = watch::channel(());
         let here = (shared.clone(), functions_stopped);
         let functions = tokio::spawn(ways::listen(self.functions, Client::Function, here));
+        let resolving = tokio::spawn(self.resolver.run(shared.sandbox.clone(), stopped.clone()));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -309,6 +381,7 @@ impl Server {
         drop(stop);
         let finish = async { while connections.join_next().await.is_some() {} };
         tokio::time::timeout(GRACE, finish).await.ok();
+        tokio::time::timeout(GRACE, resolving).await.ok();
         shared.sandbox.stop_functions();
         drop(stop_functions);
         functions.await.ok();
@@ -424,6 +497,10 @@ fn own(route: &str, request: &http::Request<Bytes>, peer: SocketAddr, shared: &S
         "identity-certificates" if request.method() == Method::GET => {
             keys(request, shared, World::identity_certificates)
         }
+        "root.key" if request.method() == Method::GET => {
+            let anchor = shared.sandbox.inspect(|world, _| world.root_anchor());
+            text(StatusCode::OK, anchor.zone_file().trim_end())
+        }
         "command" if post => match serde_json::from_slice(request.body()) {
             Ok(command) => commanded(command, shared),
             Err(error) => refused(StatusCode::BAD_REQUEST, error.to_string()),
@@ -434,7 +511,7 @@ fn own(route: &str, request: &http::Request<Bytes>, peer: SocketAddr, shared: &S
         },
         "reset" if post => commanded(Command::Reset, shared),
         _ => match name_server(route) {
-            Some((server, transport)) if post => dns(server, transport, request, shared),
+            Some((server, transport)) if post => ask(server, transport, request, shared),
             _ => text(
                 StatusCode::NOT_FOUND,
                 "there is no such route; see /_spore/info",
@@ -449,6 +526,7 @@ fn info(shared: &Shared) -> Info {
         pid: shared.info.pid,
         url: shared.info.url.clone(),
         dns: shared.info.dns.clone(),
+        resolver: shared.info.resolver,
         now,
         offset_seconds: world.ahead.as_secs(),
         profile: world.profile,
@@ -499,7 +577,11 @@ fn with_instances(
 fn commanded(command: Command, shared: &Shared) -> Answer {
     let done = match command {
         Command::Instance(action) => with_instances(action, shared),
-        other @ (Command::Advance { .. } | Command::Registrar(_) | Command::Reset) => {
+        other @ (Command::Advance { .. }
+        | Command::Registrar(_)
+        | Command::ServerFault { .. }
+        | Command::Tamper { .. }
+        | Command::Reset) => {
             let done = other.carry_out(&shared.sandbox);
             // A new world has no instances.
             shared.ways.reconcile(shared);
@@ -527,7 +609,7 @@ fn name_server(route: &str) -> Option<(IpAddr, Transport)> {
     Some((address.parse().ok()?, transport))
 }
 
-fn dns(
+fn ask(
     server: IpAddr,
     transport: Transport,
     request: &http::Request<Bytes>,
@@ -597,6 +679,7 @@ mod tests {
             sandbox: Sandbox::open(None, options).unwrap(),
             latency: Duration::ZERO,
             info: ServeInfo {
+                resolver: None,
                 pid: 1,
                 dns: format!("{url}/_spore/dns/"),
                 url,

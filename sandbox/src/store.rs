@@ -18,6 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::{self, Blobs};
+use crate::dns::RootAnchor;
 use crate::world::{WORLD_VERSION, World};
 
 /// A folder that this process holds.
@@ -38,6 +39,9 @@ pub struct ServeInfo {
     /// Base URL of the simulated name servers: a query is posted to this with the server's address
     /// appended.
     pub dns: String,
+    /// Address of the resolver over them.
+    #[serde(default)]
+    pub resolver: Option<std::net::SocketAddr>,
 }
 
 /// What is wrong with a folder.
@@ -284,6 +288,13 @@ impl Store {
         self.replace("serve.json", &text)
     }
 
+    /// Writes the root's trust anchor beside the world: `root.key` as a master file, `bind.keys` as
+    /// BIND's statement.
+    pub fn publish(&self, anchor: &RootAnchor) -> Result<(), StoreError> {
+        self.replace("root.key", anchor.zone_file().as_bytes())?;
+        self.replace("bind.keys", anchor.bind().as_bytes())
+    }
+
     /// Takes it back. A file left by a killed server does no harm: it counts only while the process
     /// it names holds the lock.
     pub fn withdraw(&self) {
@@ -372,6 +383,7 @@ mod tests {
         let first = Store::open(dir.path()).unwrap();
         let own = std::process::id();
         let serve = ServeInfo {
+            resolver: None,
             pid: own,
             url: "http://a".into(),
             dns: "http://b".into(),

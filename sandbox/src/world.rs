@@ -295,7 +295,7 @@ impl World {
             sts: sts::State::default(),
             instances: instance::State::default(),
             tagging: tagging::State::default(),
-            dns: dns::State::default(),
+            dns: dns::State::new(seed),
             limits: limits::State::default(),
             blobs: Blobs::default(),
             requested: None,

@@ -10,11 +10,17 @@ import json
 import unittest
 
 import spore
+from boto3_cases.access import Access
+from boto3_cases.alarms import Alarms, Metrics
 from boto3_cases.base import ANSWERED, Case, World, watched
 from boto3_cases.credentials import Credentials
 from boto3_cases.dnssec import Dnssec
+from boto3_cases.filters import Filters, LogPolicies
 from boto3_cases.functions import Functions
 from boto3_cases.instances import Instances
+from boto3_cases.gateway import Gateway
+from boto3_cases.gateway_data import GatewayData
+from boto3_cases.iam import Iam, Roles, Simulation
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -115,6 +121,16 @@ def load_tests(loader, _tests, _pattern):
         Tagging,
         Functions,
         Instances,
+        Gateway,
+        GatewayData,
+        Iam,
+        Simulation,
+        Roles,
+        Access,
+        Alarms,
+        Metrics,
+        Filters,
+        LogPolicies,
         Serving,
         Completeness,
     )

@@ -15,6 +15,7 @@ use spore_infra::desired::Desired;
 use spore_infra::dns::Dns;
 use spore_infra::journal::{self, Taken};
 use spore_infra::kind::hosted_zone::Records;
+use spore_infra::observe::Purpose;
 use spore_infra::plan::{self, Goal, Plan};
 use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
@@ -81,28 +82,29 @@ impl Bench {
 
     /// Reads live AWS.
     pub async fn snapshot(&self, records: Records, own: Option<LockSeen>) -> Snapshot {
-        let lock = match own {
-            Some(own) => Some(own),
-            None => journal::look(&self.read, &self.desired).await.unwrap(),
-        };
+        let purpose = own.map_or(Purpose::Plan, Purpose::Run);
         let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
         let code = Code::Known(updater::bootstrap());
-        observe::snapshot(read, dns, clock, &self.desired, records, code, lock)
+        observe::snapshot(read, dns, clock, &self.desired, records, code, purpose)
             .await
             .unwrap()
     }
 
     /// Plans.
     pub async fn plan(&self, goal: &Goal, own: Option<LockSeen>) -> Plan {
+        let records = match goal {
+            Goal::Destroy(_) => Records::All,
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+                Records::FirstPage
+            }
+        };
+        let snapshot = self.snapshot(records, own).await;
         match goal {
-            Goal::Converge => {
-                let snapshot = self.snapshot(Records::FirstPage, own).await;
-                plan::converge(&self.desired, &snapshot)
-            }
-            Goal::Destroy(options) => {
-                let snapshot = self.snapshot(Records::All, own).await;
-                plan::destroy(&self.desired, &snapshot, options)
-            }
+            Goal::Converge => plan::converge(&self.desired, &snapshot),
+            Goal::Destroy(options) => plan::destroy(&self.desired, &snapshot, options),
+            Goal::Unsign => plan::unsign(&self.desired, &snapshot),
+            Goal::Rotate => plan::rotate(&self.desired, &snapshot),
+            Goal::AbortRotation => plan::abort_rotation(&self.desired, &snapshot),
         }
     }
 

@@ -81,6 +81,16 @@ impl Live {
             .collect()
     }
 
+    /// Keys of the tags that log groups have now.
+    pub fn log_group_tags(&self) -> Vec<&str> {
+        self.regions("logs")
+            .filter_map(Value::as_object)
+            .flat_map(|groups| groups.values())
+            .filter_map(|group| group["tags"]["current"].as_object())
+            .flat_map(|tags| tags.keys().map(String::as_str))
+            .collect()
+    }
+
     /// World time of the last write.
     pub fn time(&self) -> Option<Timestamp> {
         self.0["latest"].as_str()?.parse().ok()

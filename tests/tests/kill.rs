@@ -106,13 +106,23 @@ fn killing_the_tool_loses_nothing() {
                 is >= answered,
                 "{answered} {what} were answered, {is} are stored"
             );
-            // A key for the zone and one for its logs, with an alias each; one of everything else.
-            let most = if matches!(what, "keys" | "aliases") {
-                2
-            } else {
-                1
-            };
-            assert!(is <= most, "{is} {what}");
+        }
+        // One of each purpose, however often it was started again.
+        let logs_keys = live.keys().len() - live.signing_keys().len();
+        for (what, is) in [
+            ("zones", zones.len()),
+            ("keys that sign", live.signing_keys().len()),
+            ("keys for logs", logs_keys),
+            ("KSKs", zones.first().map_or(0, ksks)),
+        ] {
+            assert!(is <= 1, "{is} {what}");
+        }
+        let ours = [
+            "alias/spore-spore_example_edu",
+            "alias/spore-spore_example_edu-logs",
+        ];
+        for (alias, _) in live.aliases() {
+            assert!(ours.contains(&alias), "{alias}");
         }
     }
     stage

@@ -21,11 +21,13 @@ use crate::condition::later;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group::{self, DsSeen};
+use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
 use crate::render::{self, Paint};
+use crate::rotation;
 use crate::run::Outcome;
 use crate::safety::DS_AT_PARENT;
-use crate::snapshot::{LockSeen, Snapshot};
+use crate::snapshot::Snapshot;
 use planfile::PlanFile;
 use progress::Teller;
 
@@ -79,7 +81,7 @@ async fn plan_one(
     };
     let mut session = Session::open(global, &document).await?;
     session.find_code(&updater::source(&document, code)?);
-    let snapshot = session.snapshot(Records::FirstPage, None).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
     let plan = plan::converge(&session.desired, &snapshot);
     if json {
         let stack = path.display().to_string();
@@ -170,11 +172,40 @@ pub async fn destroy(
     go: &Go,
     options: DestroyOptions,
 ) -> anyhow::Result<Exit> {
+    lead(global, named, go, Goal::Destroy(options)).await
+}
+
+/// `ksk rotate`.
+pub async fn rotate(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    abort: bool,
+) -> anyhow::Result<Exit> {
+    let goal = if abort {
+        Goal::AbortRotation
+    } else {
+        Goal::Rotate
+    };
+    lead(global, named, go, goal).await
+}
+
+/// `dnssec disable`.
+pub async fn unsign(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+    lead(global, named, go, Goal::Unsign).await
+}
+
+/// Leads the stack to a goal that needs no code of the updater.
+async fn lead(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    goal: Goal,
+) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let goal = Goal::Destroy(options);
     let job = Job {
         session: &session,
         document: &document,
@@ -185,7 +216,7 @@ pub async fn destroy(
     job.run().await
 }
 
-/// One apply or destroy.
+/// One run that writes.
 struct Job<'a> {
     session: &'a Session,
     document: &'a Document,
@@ -196,7 +227,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self) -> anyhow::Result<Exit> {
-        let (snapshot, plan) = self.plan(None).await?;
+        let (snapshot, plan) = self.plan(Purpose::Apply).await?;
         self.show(&plan)?;
         // What moved says more than what is blocked by it.
         if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
@@ -221,7 +252,7 @@ impl Job<'_> {
             Err(exit) => return Ok(exit),
         };
         // Live AWS may have moved since it was read; only what was approved is done.
-        let planned = self.plan(Some(lock.seen.clone())).await;
+        let planned = self.plan(Purpose::Run(lock.seen.clone())).await;
         let (snapshot, again) = match planned {
             Ok(planned) => planned,
             Err(error) => {
@@ -316,16 +347,21 @@ impl Job<'_> {
         self.show(again).err().map(Err)
     }
 
-    async fn plan(&self, own: Option<LockSeen>) -> anyhow::Result<(Snapshot, Plan)> {
+    async fn plan(&self, purpose: Purpose) -> anyhow::Result<(Snapshot, Plan)> {
         let desired = &self.session.desired;
         let records = match self.goal {
-            Goal::Converge => Records::FirstPage,
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+                Records::FirstPage
+            }
             Goal::Destroy(_) => Records::All,
         };
-        let snapshot = self.session.snapshot(records, own).await?;
+        let snapshot = self.session.snapshot(records, purpose).await?;
         let plan = match &self.goal {
             Goal::Converge => plan::converge(desired, &snapshot),
             Goal::Destroy(options) => plan::destroy(desired, &snapshot, options),
+            Goal::Unsign => plan::unsign(desired, &snapshot),
+            Goal::Rotate => plan::rotate(desired, &snapshot),
+            Goal::AbortRotation => plan::abort_rotation(desired, &snapshot),
         };
         Ok((snapshot, plan))
     }
@@ -351,12 +387,19 @@ impl Job<'_> {
         let desired = &self.session.desired;
         let (_, _, destroyed) = plan.counts();
         let (question, wanted) = match &self.goal {
-            Goal::Converge => (
+            Goal::Converge | Goal::Rotate | Goal::AbortRotation => (
                 format!(
                     "Apply this to {} in account {}? Only `yes` does it:",
                     desired.domain, desired.account
                 ),
                 "yes".to_owned(),
+            ),
+            Goal::Unsign => (
+                format!(
+                    "Turn DNSSEC off for {} in account {}? Type the domain to do it:",
+                    desired.domain, desired.account
+                ),
+                desired.domain.clone(),
             ),
             Goal::Destroy(_) => (
                 format!(
@@ -456,7 +499,7 @@ impl Job<'_> {
         }
         // What was seen of the parent is written when something is written anyway: a no-change apply
         // writes nothing.
-        if self.goal == Goal::Converge
+        if self.goal.keeps_stack()
             && let Some(seen) = seen
             && let Err(failure) =
                 journal::remember_ds(write, &session.clock, &session.desired, seen).await
@@ -514,6 +557,26 @@ impl Job<'_> {
             }
             return Ok(Exit::Done);
         }
+        match self.goal {
+            Goal::Unsign if !plan.is_empty() => {
+                output::note(&format!("{} is no longer signed", desired.domain));
+                return Ok(Exit::Done);
+            }
+            Goal::Rotate | Goal::AbortRotation if !plan.is_empty() => {
+                let (snapshot, after) = self.plan(Purpose::Apply).await?;
+                if !rotation::is_under_way(&snapshot) {
+                    output::note("the rotation is over; the zone has one key-signing key");
+                    return Ok(Exit::Done);
+                }
+                for (who, what) in after.external() {
+                    output::note(&format!("next: {who}: {what}"));
+                }
+                output::note("then run `spore-infra ksk rotate` again");
+                return Ok(Exit::Done);
+            }
+            Goal::Unsign | Goal::Rotate | Goal::AbortRotation => return Ok(Exit::Done),
+            Goal::Converge | Goal::Destroy(_) => {}
+        }
         if !plan.is_empty() {
             output::note(if plan.waits_for_others() {
                 "applied as far as it depends on us; the rest waits for people outside (Notes)"
@@ -524,14 +587,14 @@ impl Job<'_> {
         if !desired.dnssec || self.go.json {
             return Ok(Exit::Done);
         }
-        let (snapshot, after) = self.plan(None).await?;
+        let (snapshot, after) = self.plan(Purpose::Apply).await?;
         if !after.is_empty() {
             output::note(&format!(
                 "note: a new plan is not empty: {}",
                 render::summary(&after)
             ));
         }
-        match records::key_state(desired, &snapshot, &self.session.dns).await {
+        match records::key_state(self.session, &snapshot).await {
             Ok(state) => match state.not_yet {
                 None => output::text(&format!("\n{}", render::ds_text(desired, &state.key))),
                 Some(why) => output::note(&format!(

@@ -6,10 +6,10 @@ use anyhow::bail;
 
 use super::session::Session;
 use super::{DsFormat, Exit, Global, output, stack};
-use crate::desired::Desired;
-use crate::dns::Dns;
 use crate::ds::{DnsKey, Ds};
 use crate::kind::hosted_zone::Records;
+use crate::kind::kms_key;
+use crate::observe::Purpose;
 use crate::render;
 use crate::snapshot::{Observation, Snapshot};
 
@@ -25,19 +25,24 @@ pub struct KeyState {
 ///
 /// # Errors
 /// When there is no key yet, or when Route 53 shows other records than the key gives.
-pub async fn key_state(
-    desired: &Desired,
-    snapshot: &Snapshot,
-    dns: &Dns,
-) -> anyhow::Result<KeyState> {
+pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result<KeyState> {
+    let desired = &session.desired;
     let live = match &snapshot.kms_key {
-        Observation::Present(live) if !live.public_key.is_empty() => live,
+        Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the key: {why}"),
         Observation::Present(_) | Observation::Absent => {
             bail!("there is no usable key yet; run `spore-infra apply` first")
         }
     };
-    let key = DnsKey::from_spki(&live.public_key)?;
+    let spki = kms_key::public_key(&session.read, &live.arn).await?;
+    if spki.is_empty() {
+        bail!(
+            "{} is {}; run `spore-infra plan` first",
+            live.arn,
+            live.state
+        );
+    }
+    let key = DnsKey::from_spki(&spki)?;
     let dnssec = match &snapshot.dnssec {
         Observation::Present(dnssec) => dnssec,
         Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
@@ -73,9 +78,30 @@ pub async fn key_state(
             .present()
             .map(|zone| zone.name_servers(&desired.domain))
             .unwrap_or_default();
-        dns.serves_key(&desired.domain, &servers, &key).await.err()
+        session
+            .dns
+            .serves_key(&desired.domain, &servers, &key)
+            .await
+            .err()
     };
     Ok(KeyState { key, not_yet })
+}
+
+/// `ksk list`.
+pub async fn keys(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let session = Session::open(global, &document).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    match &snapshot.dnssec {
+        Observation::Present(dnssec) => {
+            output::text(&render::keys(&session.desired, &snapshot, dnssec));
+            Ok(Exit::Done)
+        }
+        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
+        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
+    }
 }
 
 /// `ds`.
@@ -84,8 +110,8 @@ pub async fn ds(global: &Global, named: Option<PathBuf>, format: DsFormat) -> an
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let snapshot = session.snapshot(Records::FirstPage, None).await?;
-    let state = key_state(&session.desired, &snapshot, &session.dns).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    let state = key_state(&session, &snapshot).await?;
     if let Some(why) = state.not_yet {
         output::error(&format!(
             "{}: signing is not in sync: {why}; a DS record published now could make the zone bogus. \

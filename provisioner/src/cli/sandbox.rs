@@ -25,6 +25,7 @@ pub async fn run(global: &Global, command: SandboxCommand) -> anyhow::Result<Exi
     match command {
         SandboxCommand::Serve {
             listen,
+            dns,
             latency,
             profile,
         } => {
@@ -35,7 +36,15 @@ pub async fn run(global: &Global, command: SandboxCommand) -> anyhow::Result<Exi
                 ProfileArg::Instant => Profile::Instant,
             });
             let sandbox = Sandbox::open(Some(dir), options)?;
-            serve_until_stopped(sandbox, serve::Options { listen, latency }).await
+            serve_until_stopped(
+                sandbox,
+                serve::Options {
+                    listen,
+                    dns,
+                    latency,
+                },
+            )
+            .await
         }
         SandboxCommand::Reset => reset(&dir).await,
         SandboxCommand::Advance { duration } => {
@@ -102,6 +111,11 @@ fn registrar(command: RegistrarCommand) -> RegistrarAction {
         },
         RegistrarCommand::Ds { zone, records } => RegistrarAction::Ds { zone, records },
         RegistrarCommand::Withdraw { zone, ds_only } => RegistrarAction::Withdraw { zone, ds_only },
+        RegistrarCommand::Sign { zone } => RegistrarAction::Signing { zone, signed: true },
+        RegistrarCommand::Unsign { zone } => RegistrarAction::Signing {
+            zone,
+            signed: false,
+        },
     }
 }
 
@@ -150,6 +164,12 @@ async fn serve_until_stopped(sandbox: Sandbox, options: serve::Options) -> anyho
     output::note(&format!(
         "serving a simulated AWS at {url}; stop with Ctrl-C or SIGTERM"
     ));
+    if let Some(resolver) = server.info().resolver {
+        output::note(&format!(
+            "its DNS, as a resolver that does not validate, is at {resolver}; the root's trust \
+             anchor is root.key in the sandbox's folder"
+        ));
+    }
     server.run(stopped()).await;
     Ok(Exit::Done)
 }

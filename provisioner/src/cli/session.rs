@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use spore_sandbox::door::Options;
 
 use super::stack::Document;
@@ -11,11 +11,10 @@ use crate::aws::{Access, Clients};
 use crate::clock::Clock;
 use crate::desired::Desired;
 use crate::dns::Dns;
-use crate::journal;
 use crate::kind::hosted_zone::Records;
-use crate::observe;
+use crate::observe::{self, Purpose, Unread};
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Code, LockSeen, Snapshot};
+use crate::snapshot::{Caller, Code, Snapshot};
 use crate::target::{self, Target};
 use crate::updater::{Bootstrap, UpdaterSource};
 
@@ -106,41 +105,40 @@ impl Session {
     }
 
     /// Reads live AWS. The account is checked before anything is shown.
-    pub async fn snapshot(
-        &self,
-        records: Records,
-        own: Option<LockSeen>,
-    ) -> anyhow::Result<Snapshot> {
-        let lock = async {
-            match own {
-                Some(lock) => Ok(Some(lock)),
-                None => journal::look(&self.read, &self.desired).await,
-            }
-        };
-        let reads = observe::snapshot(
+    ///
+    /// # Errors
+    /// When the credentials are of no account or of another one, or the stack's lock cannot be read.
+    pub async fn snapshot(&self, records: Records, purpose: Purpose) -> anyhow::Result<Snapshot> {
+        let read = observe::snapshot(
             &self.read,
             &self.dns,
             &self.clock,
             &self.desired,
             records,
             self.code.clone(),
-            None,
+            purpose,
         );
-        let (lock, snapshot) = tokio::join!(lock, reads);
-        let mut snapshot = snapshot.map_err(|failure| self.unidentified(failure))?;
+        match read.await {
+            Ok(snapshot) => self.check_account(&snapshot.caller).map(|()| snapshot),
+            Err(Unread::Caller(failure)) => Err(self.unidentified(failure)),
+            Err(Unread::Lock(caller, failure)) => {
+                self.check_account(&caller)?;
+                Err(anyhow::Error::from(failure).context("reading the stack's lock"))
+            }
+        }
+    }
+
+    fn check_account(&self, caller: &Caller) -> anyhow::Result<()> {
         let wanted = &self.desired.account;
-        if snapshot.caller.account != *wanted {
+        if caller.account != *wanted {
             bail!(
                 "the credentials belong to account {} ({}), but the document is for account \
                  {wanted}; nothing was written",
-                snapshot.caller.account,
-                snapshot.caller.arn
+                caller.account,
+                caller.arn
             );
         }
-        snapshot.lock = lock
-            .map_err(anyhow::Error::from)
-            .context("reading the stack's lock")?;
-        Ok(snapshot)
+        Ok(())
     }
 
     fn unidentified(&self, failure: Failure) -> anyhow::Error {

@@ -337,9 +337,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     let mut lowered = Lowered::default();
     let wanted = settings(desired);
     let mut fields = super::differences(&live.settings, &wanted);
-    if fields
-        .iter()
-        .any(|field| matches!(field.name.as_str(), "architecture" | "package"))
+    if fields.iter().any(|field| field.name == "architecture")
         && wanted_sha(desired, snapshot).is_none()
     {
         return super::blocked(

@@ -136,6 +136,18 @@ fn reference_prefix(domain: &str) -> String {
     format!("spore-infra/{domain}/")
 }
 
+/// The zone for plans that do not change it: what it brings, or why it cannot be told.
+pub fn as_it_is(snapshot: &Snapshot) -> Lowered {
+    let known = snapshot
+        .hosted_zone
+        .present()
+        .map(|zone| Outputs::from([(Output::ZoneId, zone.id.clone())]));
+    Lowered {
+        known: known.unwrap_or_default(),
+        ..Lowered::default()
+    }
+}
+
 /// What the zone needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let zone = of(addr, Output::ZoneId);

@@ -1,8 +1,8 @@
 //! The journal: log group `/spore-infra/DOMAIN`. Its tags hold evidence for waits, its events the
 //! history of applies. First made, last removed.
 //!
-//! Natural key: the name. Tags are read directly (`ListTagsForResource`), not through a list, so that
-//! a group made a second ago is seen. AWS: CreateLogGroup, PutRetentionPolicy, TagResource.
+//! Natural key: the name. Runs read tags directly (`ListTagsForResource`), not through a list, so that
+//! a group made a second ago is seen; plans that are only shown take what the tagging API has. AWS: CreateLogGroup, PutRetentionPolicy, TagResource.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::desired::Desired;
 use crate::kind::log_group;
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
+use crate::rotation;
 use crate::snapshot::{Observation, ParentView, Snapshot};
 use crate::tags::{self, Tags};
 
@@ -200,6 +201,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("forget-ds-gone", super::Op::JournalGroup(op)));
             }
+            for (key, step) in rotation::leftover_evidence(snapshot) {
+                if let Some(value) = live.evidence(key) {
+                    fields.push(Field::gone(format!("tags.{key}"), value));
+                    let arn = desired.log_group_arn(&desired.journal_group());
+                    let op = super::Op::JournalGroup(Op::Forget { arn, key });
+                    lowered.drafts.push(Draft::new(step, op));
+                }
+            }
             let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
             let believed = live.evidence(EVIDENCE_ZONE);
             if zone.is_none_or(|zone| believed != Some(zone))
@@ -250,6 +259,17 @@ fn api_id(desired: &Desired, snapshot: &Snapshot) -> Option<Arg> {
         Observation::Absent => Some(of(&desired.addr(Kind::RestApi), Output::ApiId)),
         Observation::Foreign(_) | Observation::Unreadable(_) => None,
     }
+}
+
+/// Drops the evidence of a DS record's absence.
+pub fn forget_ds_gone(desired: &Desired, snapshot: &Snapshot) -> Vec<Draft> {
+    if snapshot.journal_group.present().is_none() {
+        return Vec::new();
+    }
+    let arn = desired.log_group_arn(&desired.journal_group());
+    let key = EVIDENCE_DS_GONE;
+    let op = super::Op::JournalGroup(Op::Forget { arn, key });
+    vec![Draft::new("forget-ds-gone", op)]
 }
 
 /// Removal, after everything else.
@@ -378,6 +398,21 @@ impl Op {
 pub async fn tags(read: &Clients, desired: &Desired) -> Result<Option<Tags>, Failure> {
     let arn = desired.log_group_arn(&desired.journal_group());
     tags::of_log_group(read, &arn).await
+}
+
+/// The journal's tags as the tagging API shows them; none while it may lag, which shows by tags or
+/// evidence that every finished stack has.
+pub fn indexed(desired: &Desired, tagged: &BTreeMap<String, Tags>) -> Option<Tags> {
+    let tags = tagged.get(&desired.log_group_arn(&desired.journal_group()))?;
+    let is_whole = desired.tags_to_set(tags).is_empty()
+        && [EVIDENCE_ZONE, EVIDENCE_API]
+            .iter()
+            .all(|key| tags.contains_key(*key))
+        // Evidence that comes and goes is worth a call.
+        && !rotation::EVIDENCE
+            .iter()
+            .any(|(key, _)| tags.contains_key(*key));
+    is_whole.then(|| tags.clone())
 }
 
 /// Puts together what its tags and the list of groups show.

@@ -30,7 +30,7 @@ use crate::plan::{
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 
-pub use observe::{ByAlias, by_alias, detail, look, of_ksks};
+pub use observe::{ByAlias, by_alias, detail, look, of_ksks, public_key};
 pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
 pub use op::Op;
 pub(super) use perform::kms_tags;
@@ -56,8 +56,6 @@ pub struct Live {
     pub stale_alias: bool,
     /// Its policy, as text.
     pub policy: String,
-    /// Public key, DER (SubjectPublicKeyInfo).
-    pub public_key: Vec<u8>,
     /// Grants to anybody but AWS's services: id, and who may do what.
     pub grants: BTreeMap<String, String>,
     /// Its tags.
@@ -209,17 +207,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     let rights = Policy::parse(&policy.shown())
         .map(|policy| rights_between(addr, &policy, None))
         .unwrap_or_default();
-    let mut create = Draft::new(
-        "create",
-        super::Op::KmsKey(Op::Create {
-            policy,
-            tags,
-            description: format!("DNSSEC key-signing key of {}", desired.domain),
-        }),
-    );
-    if let Some(since) = super::intent(snapshot, addr) {
-        create = create.ready(Condition::ListsSettled { since });
-    }
+    let create = create_draft(addr, desired, snapshot);
     let alias = if live.stale_alias {
         Op::MoveAlias { alias, key }
     } else {
@@ -241,6 +229,28 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     }
 }
 
+/// A new key of the stack, with its final policy.
+pub fn create_draft(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Draft {
+    let create = Draft::new(
+        "create",
+        super::Op::KmsKey(Op::Create {
+            policy: policy_arg(desired),
+            tags: desired.tags(),
+            description: format!("DNSSEC key-signing key of {}", desired.domain),
+        }),
+    );
+    match super::intent(snapshot, addr) {
+        Some(since) => create.ready(Condition::ListsSettled { since }),
+        None => create,
+    }
+}
+
+/// The stack's policy on one of its keys.
+pub fn policy_draft(desired: &Desired, key: Arg) -> Draft {
+    let policy = policy_arg(desired);
+    Draft::new("policy", super::Op::KmsKey(Op::PutPolicy { key, policy }))
+}
+
 fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
     if let Some(unfit) = &live.unfit {
         return super::blocked(addr, format!("{}: {unfit}; a KSK cannot use it", live.arn));
@@ -259,6 +269,17 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             lowered
                 .drafts
                 .push(Draft::new("enable", super::Op::KmsKey(op)));
+        }
+        // Only a key that a key-signing key names gets here (`of_ksks`): without it nothing signs.
+        "PendingDeletion" => {
+            fields.push(Field::change("state", "PendingDeletion", "Enabled"));
+            let cancel = Op::CancelDeletion { key: key.clone() };
+            let enable = Op::Enable { key: key.clone() };
+            lowered.drafts.extend([
+                Draft::new("cancel-deletion", super::Op::KmsKey(cancel)),
+                Draft::new("enable", super::Op::KmsKey(enable))
+                    .after(After::Answered(StepId::new(addr, "cancel-deletion"))),
+            ]);
         }
         other => return super::blocked(addr, format!("{} is in state {other}", live.arn)),
     }
@@ -331,16 +352,31 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         } else {
             Op::CreateAlias { alias, key }
         };
-        lowered
-            .drafts
-            .push(Draft::new("alias", super::Op::KmsKey(op)));
+        lowered.drafts.push(
+            Draft::new("alias", super::Op::KmsKey(op))
+                .after(After::Answered(StepId::new(addr, "enable"))),
+        );
+    }
+    // A key that waits for its deletion takes no other change.
+    for draft in &mut lowered.drafts {
+        if draft.name != "cancel-deletion" {
+            let cancelled = StepId::new(addr, "cancel-deletion");
+            draft.after.push(After::Answered(cancelled));
+        }
     }
     if !fields.is_empty() {
+        let why = match (live.state.as_str(), &live.deletion_date) {
+            ("PendingDeletion", Some(date)) => format!(
+                "somebody scheduled its deletion for {date}, and Route 53 cannot sign with it until that \
+                 is cancelled; names fail once the last signature has ended"
+            ),
+            _ => "differs from the document".to_owned(),
+        };
         lowered.change = Some(Change {
             addr: addr.clone(),
             symbol: Symbol::Update,
             fields,
-            why: "differs from the document".into(),
+            why,
             risk: Risk::Safe,
         });
     }
@@ -382,7 +418,7 @@ fn retire_twins(addr: &Addr, live: &Live, snapshot: &Snapshot, lowered: &mut Low
 
 /// Step names for twins. Each needs a run that died between two calls; more than these are cleaned up
 /// by the next plan, and named by a destroy.
-const TWIN_STEPS: [&str; 12] = [
+pub const TWIN_STEPS: [&str; 12] = [
     "retire-twin",
     "retire-twin-2",
     "retire-twin-3",

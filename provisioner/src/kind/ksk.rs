@@ -15,6 +15,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
@@ -55,6 +57,8 @@ pub struct Key {
     pub ds: String,
     /// DNSKEY record as Route 53 shows it: `257 3 13 KEY`.
     pub dnskey: String,
+    /// When it was made; tells the old key of a rotation from the new one.
+    pub created: Option<Timestamp>,
 }
 
 impl Live {
@@ -111,7 +115,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             )
         }
         Some(key) => match key.status.as_str() {
-            "ACTIVE" => super::up_to_date(addr, Outputs::new()),
+            "ACTIVE" => beside(addr, desired, key, keys),
             "INACTIVE" => activate(addr, desired, key, "it is inactive"),
             "ACTION_NEEDED" => activate(
                 addr,
@@ -133,6 +137,34 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     }
 }
 
+/// What stands beside the active key: nothing, the other key of a rotation, or somebody else's. A key
+/// may be vouched for by the parent, so neither is touched here.
+fn beside(addr: &Addr, desired: &Desired, ours: &Key, keys: &[Key]) -> Lowered {
+    let Some(other) = keys.iter().find(|key| key.name != ours.name) else {
+        return super::up_to_date(addr, Outputs::new());
+    };
+    let what = if desired.is_ksk_name(&other.name) {
+        format!(
+            "a rotation is under way: the zone has {} and {}; `spore-infra ksk rotate` goes on with it",
+            ours.name, other.name
+        )
+    } else {
+        format!(
+            "the zone has a key-signing key that is not this stack's: {} (KMS key {}, {}); whoever holds \
+             it can sign as this zone once the parent vouches for it; find out whose it is, and have \
+             it deactivated and deleted once no DS record of it is left",
+            other.name, other.kms_arn, other.status
+        )
+    };
+    Lowered {
+        report: vec![Report::Warning {
+            addr: addr.clone(),
+            what,
+        }],
+        ..Lowered::default()
+    }
+}
+
 fn create(addr: &Addr, desired: &Desired) -> Lowered {
     let zone = desired.addr(Kind::HostedZone);
     let key = desired.addr(Kind::KmsKey);
@@ -141,7 +173,6 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
         zone: of(&zone, Output::ZoneId),
         name: name.clone(),
         kms_arn: of(&key, Output::KeyArn),
-        number: 1,
     };
     Lowered {
         change: Some(Change {
@@ -260,8 +291,6 @@ pub enum Op {
         name: String,
         /// ARN of the KMS key.
         kms_arn: Arg,
-        /// Which of the stack's KSKs this is; the caller reference is made of it and the zone.
-        number: u32,
     },
     /// ActivateKeySigningKey.
     Activate {
@@ -293,12 +322,10 @@ impl Op {
                 zone,
                 name,
                 kms_arn,
-                number,
             } => Op::Create {
                 zone: f(zone),
                 name: name.clone(),
                 kms_arn: f(kms_arn),
-                number: *number,
             },
             Op::Activate { zone, name } => Op::Activate {
                 zone: f(zone),
@@ -363,6 +390,9 @@ pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
                 key_tag: key.key_tag(),
                 ds: text(key.ds_record()),
                 dnskey: text(key.dnskey_record()),
+                created: key
+                    .created_date()
+                    .and_then(|date| Timestamp::new(date.secs(), 0).ok()),
             })
             .collect(),
     })
@@ -376,15 +406,17 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             zone,
             name,
             kms_arn,
-            number,
         } => {
+            // One KSK for each KMS key: the reference is used for ever, and a key's id is never used
+            // twice.
+            let key_id = kms_arn.value().rsplit('/').next().unwrap_or_default();
             let call = write
                 .route53
                 .create_key_signing_key()
                 .hosted_zone_id(zone.value())
                 .name(name)
                 .key_management_service_arn(kms_arn.value())
-                .caller_reference(format!("spore-infra/ksk/{}/{number}", zone.value()))
+                .caller_reference(format!("spore-infra/ksk/{}/{key_id}", zone.value()))
                 .status("ACTIVE");
             call.send().await.or_fail(action)?.change_info
         }

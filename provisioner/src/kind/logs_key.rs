@@ -6,7 +6,7 @@
 //! CloudWatch Logs User Guide, "Encrypt log data"). A disabled key stops the logs and with them every
 //! alarm that counts their lines, so its state is compared too. Grants on it are not: what it
 //! encrypts never leaves CloudWatch Logs, so that a grant opens nothing. AWS: CreateKey,
-//! EnableKeyRotation, CreateAlias, PutKeyPolicy, ScheduleKeyDeletion.
+//! EnableKeyRotation, GetKeyRotationStatus, CreateAlias, PutKeyPolicy, ScheduleKeyDeletion.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +44,8 @@ pub struct Live {
     pub has_alias: bool,
     /// Whether the alias exists, but points to a key that is gone or going.
     pub stale_alias: bool,
+    /// Whether KMS rotates it by itself.
+    pub is_rotated: bool,
     /// Its policy, as text.
     pub policy: String,
     /// Its tags.
@@ -61,9 +63,14 @@ impl Live {
         attributes.insert("arn".into(), self.arn.clone());
         attributes.insert("state".into(), self.state.clone());
         attributes.insert("alias".into(), self.has_alias.to_string());
+        attributes.insert("rotation".into(), rotation(self.is_rotated).into());
         attributes.insert("policy".into(), Policy::shown(&self.policy));
         attributes
     }
+}
+
+fn rotation(is_on: bool) -> &'static str {
+    if is_on { "every year, by KMS" } else { "off" }
 }
 
 /// The policy the key has to have.
@@ -104,7 +111,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, stale_alias: bool
         Field::new("alias", &alias),
         Field::new("region", &desired.region),
         Field::new("spec", "SYMMETRIC_DEFAULT"),
-        Field::new("rotation", "every year, by KMS"),
+        Field::new("rotation", rotation(true)),
     ];
     fields.extend(tag_fields(&tags, &BTreeMap::new()));
     let rights = rights(addr, &policy, None);
@@ -219,10 +226,14 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
         lowered
             .drafts
             .push(Draft::new("alias", super::Op::LogsKey(op)));
-        // A run died between CreateKey and the rest: rotation may not have been switched on.
-        lowered
-            .drafts
-            .push(Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key })));
+    }
+    if !live.is_rotated {
+        fields.push(Field::change("rotation", rotation(false), rotation(true)));
+        // KMS refuses it while the key is disabled.
+        lowered.drafts.push(
+            Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key }))
+                .after(After::Answered(StepId::new(addr, "enable"))),
+        );
     }
     if fields.is_empty() {
         let known = std::mem::take(&mut lowered.known);
@@ -262,10 +273,13 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
         }
         Observation::Present(live) => live,
     };
-    let uses_it = snapshot.log_groups.values().any(|group| {
-        group
-            .present()
-            .is_some_and(|group| group.key_arn.as_deref() == Some(live.arn.as_str()))
+    // What is not listed yet, or cannot be read, may be encrypted with it.
+    let uses_it = snapshot.log_groups.values().any(|group| match group {
+        Observation::Present(group) => {
+            group.retention_days.is_err() || group.key_arn.as_deref() == Some(live.arn.as_str())
+        }
+        Observation::Unreadable(_) | Observation::Foreign(_) => true,
+        Observation::Absent => false,
     });
     if uses_it && !delete_logs {
         return Lowered {
@@ -517,14 +531,23 @@ async fn read_live(
     let indexed = tagged
         .get(&live.arn)
         .filter(|found| desired.tags_to_set(found).is_empty());
-    (live.policy, live.tags) =
-        tokio::try_join!(kms_key::key_policy(&read.kms_regional, &live.arn), async {
+    (live.policy, live.is_rotated, live.tags) = tokio::try_join!(
+        kms_key::key_policy(&read.kms_regional, &live.arn),
+        is_rotated(read, &live.arn),
+        async {
             match indexed {
                 Some(tags) => Ok(tags.clone()),
                 None => crate::tags::of_key(&read.kms_regional, &live.arn).await,
             }
-        })?;
+        }
+    )?;
     Ok(Some(live))
+}
+
+async fn is_rotated(read: &Clients, arn: &str) -> Result<bool, Failure> {
+    let call = read.kms_regional.get_key_rotation_status().key_id(arn);
+    let answer = call.send().await.or_fail("kms:GetKeyRotationStatus")?;
+    Ok(answer.key_rotation_enabled())
 }
 
 /// Looks for a key made by a call whose answer was lost.
@@ -626,4 +649,124 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
     }
     Ok(Outputs::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::Kind;
+    use crate::fixture;
+
+    const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/logs";
+
+    fn live() -> Live {
+        let desired = fixture::desired();
+        Live {
+            arn: KEY.into(),
+            state: "Enabled".into(),
+            has_alias: true,
+            is_rotated: true,
+            policy: policy(&desired),
+            tags: tags(&desired),
+            ..Live::default()
+        }
+    }
+
+    fn with(live: Live) -> Snapshot {
+        Snapshot {
+            logs_key: Observation::Present(live),
+            ..fixture::applied()
+        }
+    }
+
+    fn lowered(snapshot: &Snapshot) -> Lowered {
+        let desired = fixture::desired();
+        converge(&desired.addr(Kind::LogsKey), &desired, snapshot)
+    }
+
+    fn steps(lowered: &Lowered) -> Vec<&'static str> {
+        lowered.drafts.iter().map(|draft| draft.name).collect()
+    }
+
+    #[test]
+    fn what_others_changed_is_put_back() {
+        type Edit = fn(&mut Live);
+        let cases: [(Edit, &[&str]); 7] = [
+            (|_| {}, &[]),
+            (|key| key.state = "Disabled".into(), &["enable"]),
+            (|key| key.is_rotated = false, &["rotate"]),
+            (|key| key.has_alias = false, &["alias"]),
+            (|key| drop(key.tags.remove(TAG_PURPOSE)), &["tag"]),
+            (
+                |key| key.policy = key.policy.replace("kms:ReEncrypt*", "kms:*"),
+                &["policy"],
+            ),
+            (
+                |key| (key.arn, key.stale_alias, key.has_alias) = (String::new(), true, false),
+                &["create", "alias", "rotate"],
+            ),
+        ];
+        for (edit, expected) in cases {
+            let mut key = live();
+            edit(&mut key);
+            assert_eq!(steps(&lowered(&with(key))), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_judged_blocks() {
+        let desired = fixture::desired();
+        let foreign = Live {
+            tags: Tags::from([("owner".to_owned(), "somebody".to_owned())]),
+            ..live()
+        };
+        let unfit = Live {
+            unfit: Some("its spec is RSA_2048".into()),
+            ..live()
+        };
+        let going = Live {
+            state: "PendingImport".into(),
+            ..live()
+        };
+        let mut unread = fixture::applied();
+        unread.logs_key = Observation::Unreadable("throttled".into());
+        for snapshot in [with(foreign), with(unfit), with(going), unread] {
+            let lowered = converge(&desired.addr(Kind::LogsKey), &desired, &snapshot);
+            assert!(lowered.drafts.is_empty());
+            assert!(matches!(lowered.report[..], [Report::Blocked { .. }]));
+        }
+    }
+
+    #[test]
+    fn the_key_of_logs_that_stay_stays() {
+        let desired = fixture::desired();
+        let addr = desired.addr(Kind::LogsKey);
+        let group = |key_arn: Option<&str>, retention_days| {
+            Observation::Present(log_group::Live {
+                retention_days,
+                key_arn: key_arn.map(str::to_owned),
+                tags: Tags::new(),
+            })
+        };
+        let cases = [
+            (group(Some(KEY), Ok(None)), false),
+            (group(None, Ok(None)), true),
+            (group(Some("arn:another"), Ok(None)), true),
+            // Not listed yet: whether it is encrypted is not known.
+            (group(None, Err(())), false),
+            (Observation::Unreadable("throttled".into()), false),
+            (Observation::Absent, true),
+        ];
+        for (group, goes) in cases {
+            let mut snapshot = with(live());
+            snapshot
+                .log_groups
+                .insert(log_group::addr(log_group::UPDATER), group.clone());
+            let lowered = destroy(&addr, &desired, &snapshot, false);
+            let scheduled = steps(&lowered).contains(&"schedule-deletion");
+            assert_eq!(scheduled, goes, "{group:?}");
+            let all = destroy(&addr, &desired, &snapshot, true);
+            assert!(steps(&all).contains(&"schedule-deletion"), "{group:?}");
+        }
+    }
 }

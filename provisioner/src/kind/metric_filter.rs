@@ -14,7 +14,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, unusable};
 use crate::desired::Desired;
 use crate::kind::log_group::{self, API, UPDATER};
-use crate::kind::{Limit, Look};
+use crate::kind::{Limit, Look, rest_api};
 use crate::plan::{After, Change, Draft, Lowered, Report, Risk, StepId, Symbol};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
@@ -108,19 +108,22 @@ fn wanted(desired: &Desired) -> BTreeMap<Addr, Live> {
             // A metric with dimensions has no default value (PutMetricFilter).
             addr(UPDATER, "failures"),
             filter(
-                "{ $.success IS FALSE }",
+                r#"{ $.code != "ok" }"#,
                 metric(FAILURES, None, &[("code", "$.code")]),
             ),
         ),
         (
             addr(API, "throttled"),
-            filter(r#"{ $.status = "429" }"#, metric(THROTTLED, Some(0.0), &[])),
+            filter(
+                &rest_api::access_log_filter(429),
+                metric(THROTTLED, Some(0.0), &[]),
+            ),
         ),
     ]);
     if desired.stack.alarms.expect_updates.is_some() {
         wanted.insert(
             addr(UPDATER, "updates"),
-            filter("{ $.success IS TRUE }", metric(UPDATES, Some(0.0), &[])),
+            filter(r#"{ $.code = "ok" }"#, metric(UPDATES, Some(0.0), &[])),
         );
     }
     wanted

@@ -36,7 +36,7 @@ pub const HOLD_DOWN_UNSEEN: Duration = Duration::from_secs(86_400);
 
 /// How long after its hold-down evidence is still believed. A DS record that came and went unseen in
 /// between would be missed; a day covers an operator who comes back the next morning.
-const EVIDENCE_SLACK: Duration = Duration::from_secs(86_400);
+pub const EVIDENCE_SLACK: Duration = Duration::from_secs(86_400);
 
 /// What signing needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
@@ -184,7 +184,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
 /// The hold-down before signing may go off: none for a zone that no parent server delegates;
 /// otherwise from the evidence, or from now and then with evidence written first. It lasts as long as
 /// the largest TTL seen of a DS record.
-fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
+pub fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
     let answers = snapshot.parent.all().unwrap_or_default();
     let ns_ttl = answers
         .iter()

@@ -117,6 +117,14 @@ impl Ds {
         })
     }
 
+    /// Record data.
+    pub fn rdata(&self) -> Vec<u8> {
+        let [high, low] = self.key_tag.to_be_bytes();
+        let mut out = vec![high, low, self.algorithm, self.digest_type];
+        out.extend_from_slice(&self.digest);
+        out
+    }
+
     /// The digest in upper-case hex, as Route 53 prints it.
     pub fn digest_hex(&self) -> String {
         self.digest.iter().fold(String::new(), |mut out, octet| {

@@ -19,6 +19,15 @@ pub enum Transport {
     Stream,
 }
 
+/// What a client wants to get (the DO bit, RFC 3225).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The records alone.
+    Plain,
+    /// Signatures and proofs as well.
+    Dnssec,
+}
+
 /// Largest answer without EDNS (RFC 1035 section 4.2.1).
 const PLAIN_SIZE: usize = 512;
 /// Largest datagram we send or claim to take (the DNS flag day 2020 value).
@@ -30,7 +39,7 @@ const OPT_SIZE: usize = 11;
 pub(super) fn respond(
     query: &[u8],
     transport: Transport,
-    look_up: impl FnOnce(&DnsName, Rtype) -> Reply,
+    look_up: impl FnOnce(&DnsName, Rtype, Wanted) -> Reply,
 ) -> Option<Vec<u8>> {
     let query = Message::from_octets(query).ok()?;
     if query.header().qr() {
@@ -52,7 +61,16 @@ pub(super) fn respond(
         Ok(question) if matches!(question.qtype(), Rtype::AXFR | Rtype::IXFR) => {
             failed(Rcode::REFUSED)
         }
-        Ok(question) => look_up(&DnsName::from_wire(question.qname()), question.qtype()),
+        Ok(question) => {
+            let dnssec = edns.as_ref().is_some_and(|opt| opt.dnssec_ok());
+            let wanted = if dnssec {
+                Wanted::Dnssec
+            } else {
+                Wanted::Plain
+            };
+            let name = DnsName::from_wire(question.qname());
+            look_up(&name, question.qtype(), wanted)
+        }
     };
     match build(&query, &reply, limit, true) {
         Ok(message) => Some(message),
@@ -82,6 +100,11 @@ fn build(
     let mut answer = builder.start_answer(query, reply.rcode)?;
     answer.header_mut().set_aa(reply.authoritative);
     answer.header_mut().set_tc(!with_records);
+    answer.header_mut().set_ra(reply.recursive);
+    // Nothing here validates, so AD is never set (RFC 4035 section 3.2.3) and CD changes nothing but
+    // itself: it is copied (section 3.2.2).
+    answer.header_mut().set_ad(false);
+    answer.header_mut().set_cd(query.header().cd());
     let none = Section::new();
     let pick = |section| if with_records { section } else { &none };
     for_each(pick(&reply.answer), |record| answer.push(record))?;
@@ -136,12 +159,22 @@ fn push_opt(
 
 /// A query for one name and type, with EDNS, not asking for recursion.
 pub fn question(name: &DnsName, rtype: Rtype) -> Vec<u8> {
+    asking(name, rtype, Wanted::Plain)
+}
+
+/// The same that wants signatures.
+pub fn signed_question(name: &DnsName, rtype: Rtype) -> Vec<u8> {
+    asking(name, rtype, Wanted::Dnssec)
+}
+
+fn asking(name: &DnsName, rtype: Rtype, wanted: Wanted) -> Vec<u8> {
     let mut question = MessageBuilder::new_vec().question();
     // Neither push can fail: a vector grows as needed and one name is far below the limits.
     let _ = question.push((name.wire(), rtype));
     let mut additional = question.additional();
     let _ = additional.opt(|opt| {
         opt.set_udp_payload_size(EDNS_SIZE);
+        opt.set_dnssec_ok(wanted == Wanted::Dnssec);
         Ok(())
     });
     additional.finish()

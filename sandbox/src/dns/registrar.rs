@@ -1,10 +1,7 @@
 //! What somebody outside does: a registrar or the hostmaster of an external parent zone.
 //!
-//! A change takes effect at once on every server of the parent. What was there before is kept with the
+//! A change takes effect at once on every server of the parent that does not lag. What was there before is kept with the
 //! time it could last be served, because resolvers may hold it for its TTL from then on.
-
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use domain::base::Rtype;
 use jiff::Timestamp;
@@ -12,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{self, RrSet};
 use super::{DnsName, zone};
+use crate::profile::Profile;
 use crate::route53::{RecordType, ds_is_sound};
 use crate::world::World;
 
@@ -44,49 +42,14 @@ pub enum RegistrarAction {
         /// Whether the NS set stays.
         ds_only: bool,
     },
-}
-
-/// How a server of a TLD or external zone misbehaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It never answers.
-    Silent,
-    /// It answers SERVFAIL.
-    ServFail,
-    /// It keeps answering with the delegations of this moment.
-    Frozen,
-}
-
-/// A misbehaving server.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Broken {
-    Silent,
-    ServFail,
-    Frozen(#[serde(with = "pairs")] BTreeMap<DnsName, Delegation>),
-}
-
-/// Written as a list: a map's keys inside an enum are not always text.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Delegation, DnsName};
-
-    pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<DnsName, Delegation>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        map.iter().collect::<Vec<_>>().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<DnsName, Delegation>, D::Error> {
-        Ok(Vec::<(DnsName, Delegation)>::deserialize(deserializer)?
-            .into_iter()
-            .collect())
-    }
+    /// Signs a zone above ours, or takes its signing back: its DS leaves its own parent at once, its
+    /// keys and signatures when no resolver can hold the DS any more.
+    Signing {
+        /// A top-level domain, or an external zone.
+        zone: String,
+        /// Whether it is signed from now on.
+        signed: bool,
+    },
 }
 
 /// A child's records in its parent.
@@ -115,6 +78,17 @@ impl Delegation {
         }
         sets
     }
+}
+
+/// What a parent had for a child until a change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Replaced {
+    /// When it was changed.
+    pub at: Timestamp,
+    /// The child.
+    pub zone: DnsName,
+    /// What was there.
+    pub before: Option<Delegation>,
 }
 
 /// A set that a parent no longer has.
@@ -172,26 +146,53 @@ impl World {
                 let zone = read_name(&zone)?;
                 self.withdraw(now, &zone)
             }
+            RegistrarAction::Signing { zone, signed } => {
+                let zone = read_name(&zone)?;
+                self.set_signing(now, &zone, signed)
+            }
         }
+    }
+
+    fn set_signing(
+        &mut self,
+        now: Timestamp,
+        zone: &DnsName,
+        signed: bool,
+    ) -> Result<String, String> {
+        if zone.depth() != 1 && !self.dns.externals.contains(zone) {
+            return Err(format!(
+                "{zone} is neither a top-level domain nor an external zone of this world"
+            ));
+        }
+        if signed {
+            self.dns.unsigned.remove(zone);
+            return Ok(format!("{zone} is signed"));
+        }
+        // Nobody has asked yet in a world that nobody has used: there is no old DS to wait for.
+        let since = match self.profile {
+            Profile::Instant => Timestamp::UNIX_EPOCH,
+            Profile::Aws | Profile::Fast => now,
+        };
+        self.dns.unsigned.entry(zone.clone()).or_insert(since);
+        Ok(format!("{zone} is not signed"))
+    }
+
+    /// Changes what the parent has for a zone.
+    fn replace(&mut self, now: Timestamp, zone: &DnsName, new: Option<Delegation>) {
+        let before = match new {
+            Some(new) => self.dns.delegations.insert(zone.clone(), new),
+            None => self.dns.delegations.remove(zone),
+        };
+        self.dns.replaced.push(Replaced {
+            at: now,
+            zone: zone.clone(),
+            before,
+        });
     }
 
     /// Every set that a parent had for a zone and has no longer, oldest first.
     pub fn past_delegations(&self, zone: &DnsName) -> impl Iterator<Item = &Past> {
         self.dns.past.iter().filter(move |past| past.zone == *zone)
-    }
-
-    /// Test hook: makes the server at an address misbehave, or behave again.
-    pub fn server_fault(&mut self, server: IpAddr, fault: Option<Fault>) {
-        let broken = match fault {
-            None => {
-                self.dns.faults.remove(&server);
-                return;
-            }
-            Some(Fault::Silent) => Broken::Silent,
-            Some(Fault::ServFail) => Broken::ServFail,
-            Some(Fault::Frozen) => Broken::Frozen(self.dns.delegations.clone()),
-        };
-        self.dns.faults.insert(server, broken);
     }
 
     /// The name servers of the only public hosted zone of a name.
@@ -253,7 +254,7 @@ impl World {
             self.remember(now, &zone, RecordType::Ns, old);
         }
         let names: Vec<String> = new.name_servers.iter().map(DnsName::text).collect();
-        self.dns.delegations.insert(zone.clone(), new);
+        self.replace(now, &zone, Some(new));
         Ok(format!("{parent} delegates {zone} to {}", names.join(", ")))
     }
 
@@ -281,17 +282,16 @@ impl World {
             0 => format!("{parent} has no DS for {zone}"),
             _ => format!("{parent} has for {zone} DS {}", records.join(", DS ")),
         };
-        self.dns
-            .delegations
-            .insert(zone.clone(), Delegation { ds: records, ..old });
+        self.replace(now, zone, Some(Delegation { ds: records, ..old }));
         Ok(said)
     }
 
     fn withdraw(&mut self, now: Timestamp, zone: &DnsName) -> Result<String, String> {
         let parent = self.external_parent(zone)?;
-        let Some(old) = self.dns.delegations.remove(zone) else {
+        let Some(old) = self.dns.delegations.get(zone).cloned() else {
             return Err(format!("{parent} does not delegate {zone}"));
         };
+        self.replace(now, zone, None);
         self.remember(now, zone, RecordType::Ns, &old);
         if !old.ds.is_empty() {
             self.remember(now, zone, RecordType::Ds, &old);

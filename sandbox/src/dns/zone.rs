@@ -1,5 +1,6 @@
 //! Which zone a server answers a question from, and what that zone holds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -7,9 +8,12 @@ use domain::base::Rtype;
 use jiff::Timestamp;
 
 use super::data::{self, RrSet};
-use super::registrar::{Broken, Delegation};
-use super::{DnsName, State, address};
-use crate::route53::Served;
+use super::denial::Style;
+use super::fault::Broken;
+use super::keys::ZoneKeys;
+use super::registrar::Delegation;
+use super::{DnsName, Dnskey, State, address};
+use crate::route53::{Served, ServedKeys};
 use crate::world::World;
 
 /// TTL of NS and address records of the root and of TLDs, as the real ones have it.
@@ -18,26 +22,29 @@ const REGISTRY_TTL_SECS: u32 = 172_800;
 const EXTERNAL_TTL_SECS: u32 = 3600;
 /// SOA numbers of the zones that exist by rule: serial, refresh, retry, expire, minimum.
 const SOA_NUMBERS: [u32; 5] = [1, 1800, 900, 604_800, 900];
+/// TTL of the DS of a TLD or external zone, a day like that of the real root.
+const RULE_DS_TTL_SECS: u32 = 86_400;
 /// TTL of a zone's DNSKEY set as Route 53 serves it.
 const DNSKEY_TTL_SECS: u32 = 3600;
 
 /// One zone as one server has it.
 pub(super) enum Zone<'a> {
     /// The root: every name of one label is delegated.
-    Root,
+    Root { state: &'a State },
     /// A TLD, with the delegations its server knows.
     Tld { name: DnsName, parents: Parents<'a> },
     /// An external zone.
     External { name: DnsName, parents: Parents<'a> },
-    /// A hosted zone.
-    Hosted(Served<'a>),
+    /// A hosted zone, with its keys if it is signed.
+    Hosted(Served<'a>, Option<ServedKeys>),
 }
 
 /// The delegations that exist above hosted zones, as one server knows them.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Parents<'a> {
     state: &'a State,
-    delegations: &'a BTreeMap<DnsName, Delegation>,
+    delegations: Cow<'a, BTreeMap<DnsName, Delegation>>,
+    now: Timestamp,
 }
 
 /// Whether a name server is at an address at all.
@@ -88,17 +95,27 @@ pub(super) fn select<'a>(
 fn all<'a>(world: &'a World, now: Timestamp, server: IpAddr, name: &DnsName) -> Vec<Zone<'a>> {
     let state = &world.dns;
     let delegations = match state.faults.get(&server) {
-        Some(Broken::Frozen(delegations)) => delegations,
-        Some(Broken::Silent | Broken::ServFail) | None => &state.delegations,
+        Some(Broken::Frozen(delegations)) => Cow::Borrowed(delegations),
+        Some(Broken::Lag(span)) => Cow::Owned(state.delegations_at(now - *span)),
+        Some(Broken::Silent | Broken::ServFail | Broken::Refused) | None => {
+            Cow::Borrowed(&state.delegations)
+        }
     };
-    let parents = Parents { state, delegations };
+    let parents = Parents {
+        state,
+        delegations,
+        now,
+    };
     let mut zones = Vec::new();
     if address::is_root(server) {
-        zones.push(Zone::Root);
+        zones.push(Zone::Root { state });
     }
     let tld = name.ancestor(1);
     if tld.depth() == 1 && address::any_at(&address::tld_names(&tld), server) {
-        zones.push(Zone::Tld { name: tld, parents });
+        zones.push(Zone::Tld {
+            name: tld,
+            parents: parents.clone(),
+        });
     }
     zones.extend(
         state
@@ -108,7 +125,7 @@ fn all<'a>(world: &'a World, now: Timestamp, server: IpAddr, name: &DnsName) -> 
             .filter(|zone| address::any_at(&address::external_names(zone), server))
             .map(|zone| Zone::External {
                 name: zone.clone(),
-                parents,
+                parents: parents.clone(),
             }),
     );
     if let Some(number) = address::aws_number(server) {
@@ -116,7 +133,7 @@ fn all<'a>(world: &'a World, now: Timestamp, server: IpAddr, name: &DnsName) -> 
         zones.extend(
             hosted
                 .filter(|zone| name.is_within(zone.apex()))
-                .map(Zone::Hosted),
+                .map(|zone| Zone::Hosted(zone, zone.keys(world))),
         );
     }
     zones
@@ -126,29 +143,29 @@ impl Zone<'_> {
     /// The zone's name.
     pub(super) fn apex(&self) -> DnsName {
         match self {
-            Self::Root => DnsName::root(),
+            Self::Root { .. } => DnsName::root(),
             Self::Tld { name, .. } | Self::External { name, .. } => name.clone(),
-            Self::Hosted(served) => served.apex().clone(),
+            Self::Hosted(served, _) => served.apex().clone(),
         }
     }
 
     /// All record sets of a name.
     pub(super) fn sets(&self, name: &DnsName) -> Vec<RrSet> {
         match self {
-            Self::Root => root_sets(name),
-            Self::Tld { name: tld, parents } => tld_sets(tld, *parents, name),
+            Self::Root { state } => root_sets(state, name),
+            Self::Tld { name: tld, parents } => tld_sets(tld, parents, name),
             Self::External {
                 name: zone,
                 parents,
-            } => external_sets(zone, *parents, name),
-            Self::Hosted(served) => hosted_sets(*served, name),
+            } => external_sets(zone, parents, name),
+            Self::Hosted(served, keys) => hosted_sets(*served, keys.as_ref(), name),
         }
     }
 
     /// Whether a name exists: it or something below it has records (RFC 8020).
     pub(super) fn exists(&self, name: &DnsName) -> bool {
         match self {
-            Self::Root => name.depth() <= 1,
+            Self::Root { .. } => name.depth() <= 1,
             Self::Tld { name: tld, parents } => {
                 name == tld
                     || address::tld_names(tld)
@@ -173,7 +190,30 @@ impl Zone<'_> {
                         .iter()
                         .any(|child| child.is_within(name))
             }
-            Self::Hosted(served) => served.any_within(name),
+            Self::Hosted(served, _) => served.any_within(name),
+        }
+    }
+
+    /// How the zone denies once it is signed.
+    pub(super) fn denial(&self) -> Style {
+        match self {
+            Self::Root { .. } | Self::Tld { .. } | Self::External { .. } => Style::Narrow,
+            Self::Hosted(..) => Style::Compact,
+        }
+    }
+
+    /// What the zone is signed with; none if it is not signed.
+    pub(super) fn keys<'w>(&self, world: &'w World, now: Timestamp) -> Option<ZoneKeys<'w>> {
+        let secret = &world.dns.secret;
+        match self {
+            Self::Root { .. } => Some(ZoneKeys::by_rule(secret, &DnsName::root(), now)),
+            Self::Tld { name, .. } | Self::External { name, .. } => world
+                .dns
+                .has_keys(name, now)
+                .then(|| ZoneKeys::by_rule(secret, name, now)),
+            Self::Hosted(served, keys) => {
+                ZoneKeys::hosted(world, served.apex(), keys.as_ref()?, now)
+            }
         }
     }
 }
@@ -208,7 +248,8 @@ impl Parents<'_> {
         match self.delegations.get(child) {
             Some(delegation) => delegation.sets(),
             None if self.state.externals.contains(child) => {
-                vec![servers(&address::external_names(child), REGISTRY_TTL_SECS)]
+                let ns = servers(&address::external_names(child), REGISTRY_TTL_SECS);
+                std::iter::once(ns).chain(self.state.ds_of(child)).collect()
             }
             None => Vec::new(),
         }
@@ -238,28 +279,68 @@ fn above_infrastructure(name: &DnsName) -> bool {
             .any(|server| server.is_within(name))
 }
 
-fn root_sets(name: &DnsName) -> Vec<RrSet> {
+impl State {
+    /// Whether a zone that exists by rule has keys and signatures: for as long as it is signed, and
+    /// until the DS that it had has left every cache.
+    fn has_keys(&self, zone: &DnsName, now: Timestamp) -> bool {
+        let ttl = std::time::Duration::from_secs(RULE_DS_TTL_SECS.into());
+        self.unsigned
+            .get(zone)
+            .is_none_or(|since| now < *since + ttl)
+    }
+
+    /// The DS set of a zone that exists by rule, in its parent; none if it is not signed.
+    fn ds_of(&self, zone: &DnsName) -> Option<RrSet> {
+        (!self.unsigned.contains_key(zone)).then(|| RrSet {
+            rtype: Rtype::DS,
+            ttl: RULE_DS_TTL_SECS,
+            data: vec![self.secret.ds(zone).rdata()],
+        })
+    }
+
+    /// The DNSKEY set of a zone that exists by rule, at its apex.
+    fn dnskeys(&self, zone: &DnsName, now: Timestamp) -> Option<RrSet> {
+        self.has_keys(zone, now)
+            .then(|| dnskey_set(&ZoneKeys::by_rule(&self.secret, zone, now).set))
+    }
+}
+
+fn dnskey_set(keys: &[Dnskey]) -> RrSet {
+    RrSet {
+        rtype: Rtype::DNSKEY,
+        ttl: DNSKEY_TTL_SECS,
+        data: keys.iter().map(Dnskey::rdata).collect(),
+    }
+}
+
+fn root_sets(state: &State, name: &DnsName) -> Vec<RrSet> {
     match name.depth() {
         0 => {
             let soa = data::soa("a.root-servers.net", "nstld.verisign-grs.com", SOA_NUMBERS);
-            vec![
-                servers(&address::root_names(), 518_400),
-                RrSet {
-                    rtype: Rtype::SOA,
-                    ttl: 86_400,
-                    data: vec![soa],
-                },
-            ]
+            let soa = RrSet {
+                rtype: Rtype::SOA,
+                ttl: 86_400,
+                data: vec![soa],
+            };
+            let ns = servers(&address::root_names(), 518_400);
+            // The root's keys do not depend on the time.
+            let keys = state.dnskeys(name, Timestamp::UNIX_EPOCH);
+            [ns, soa].into_iter().chain(keys).collect()
         }
-        1 => vec![servers(&address::tld_names(name), REGISTRY_TTL_SECS)],
+        1 => {
+            let ns = servers(&address::tld_names(name), REGISTRY_TTL_SECS);
+            std::iter::once(ns).chain(state.ds_of(name)).collect()
+        }
         _ => Vec::new(),
     }
 }
 
-fn tld_sets(tld: &DnsName, parents: Parents<'_>, name: &DnsName) -> Vec<RrSet> {
+fn tld_sets(tld: &DnsName, parents: &Parents<'_>, name: &DnsName) -> Vec<RrSet> {
     if name == tld {
         let own = address::tld_names(tld);
-        return vec![servers(&own, REGISTRY_TTL_SECS), rule_soa(&own, tld, 900)];
+        let sets = [servers(&own, REGISTRY_TTL_SECS), rule_soa(&own, tld, 900)];
+        let keys = parents.state.dnskeys(tld, parents.now);
+        return sets.into_iter().chain(keys).collect();
     }
     let is_server = address::tld_names(tld).contains(name) || infrastructure_name(name);
     if is_server {
@@ -276,11 +357,13 @@ fn infrastructure_name(name: &DnsName) -> bool {
     })
 }
 
-fn external_sets(zone: &DnsName, parents: Parents<'_>, name: &DnsName) -> Vec<RrSet> {
+fn external_sets(zone: &DnsName, parents: &Parents<'_>, name: &DnsName) -> Vec<RrSet> {
     let own = address::external_names(zone);
     if name == zone {
         let ttl = EXTERNAL_TTL_SECS;
-        return vec![servers(&own, ttl), rule_soa(&own, zone, ttl)];
+        let sets = [servers(&own, ttl), rule_soa(&own, zone, ttl)];
+        let keys = parents.state.dnskeys(zone, parents.now);
+        return sets.into_iter().chain(keys).collect();
     }
     if own.contains(name) {
         addresses(name)
@@ -289,20 +372,14 @@ fn external_sets(zone: &DnsName, parents: Parents<'_>, name: &DnsName) -> Vec<Rr
     }
 }
 
-fn hosted_sets(served: Served<'_>, name: &DnsName) -> Vec<RrSet> {
-    let keys = served.keys();
+fn hosted_sets(served: Served<'_>, keys: Option<&ServedKeys>, name: &DnsName) -> Vec<RrSet> {
     let mut sets: Vec<RrSet> = served
         .sets(name)
         .into_iter()
         .map(|(record_type, set)| set.wire(record_type, keys.is_some()))
         .collect();
     if let Some(keys) = keys.filter(|_| name == served.apex()) {
-        let data = keys.dnskeys().iter().map(|key| key.rdata()).collect();
-        sets.push(RrSet {
-            rtype: Rtype::DNSKEY,
-            ttl: DNSKEY_TTL_SECS,
-            data,
-        });
+        sets.push(dnskey_set(&keys.dnskeys()));
     }
     sets
 }

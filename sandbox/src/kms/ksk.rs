@@ -120,4 +120,13 @@ impl World {
         let signature: Signature = signature(key, &Sha256::digest(message));
         Ok(signature.to_bytes().into())
     }
+
+    /// A signature that Route 53 had made while it could. Signatures are deterministic, so it need not
+    /// be kept: it comes out the same whatever has become of the key. None if the key never could sign.
+    pub fn ksk_signature_made(&self, arn: &str, message: &[u8]) -> Option<[u8; 64]> {
+        let key = self.kms.by_arn(arn)?;
+        key.signing_key()?;
+        let signature: Signature = signature(key, &Sha256::digest(message));
+        Some(signature.to_bytes().into())
+    }
 }

@@ -59,7 +59,12 @@ pub(super) fn submit(
     before: Before,
 ) -> Value {
     let mut current_at = arrivals(world.profile, &mut world.random, caller.now);
+    let mut in_sync_at = current_at;
     if let Some(zone) = world.route53.zones.get_mut(zone_id) {
+        let lags = zone.name_servers.map(|number| world.dns.lag(number));
+        for (at, lag) in current_at.iter_mut().zip(lags) {
+            *at += lag;
+        }
         zone.pending
             .retain(|pending| pending.current_at.iter().any(|at| *at > caller.now));
         // A server gets the changes of a zone in their order.
@@ -68,9 +73,14 @@ pub(super) fn submit(
                 *at = (*at).max(earlier);
             }
         }
+        // That a server lags is not seen by what reports changes.
+        in_sync_at = current_at;
+        for (at, lag) in in_sync_at.iter_mut().zip(lags) {
+            *at -= lag;
+        }
         zone.pending.push(Pending { current_at, before });
     }
-    record(world, caller, current_at, comment)
+    record(world, caller, in_sync_at, comment)
 }
 
 /// Notes a change that reaches the servers at the given times, and returns its ChangeInfo.

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use p256::ecdsa::SigningKey;
 use serde::{Deserialize, Serialize};
 
-use super::{HostedZone, RecordSet, RecordType, State};
+use super::{HostedZone, Ksk, RecordSet, RecordType, State, Window, signatures};
 use crate::dns::{DnsName, Dnskey};
-use crate::world::Random;
+use crate::world::{Random, World};
 
 /// A change that is not in sync yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +56,21 @@ pub struct ServedKey {
     pub kms_arn: String,
     /// Base64 of the public key.
     pub(super) public_key: super::signing_keys::PublicKey,
+    /// When it last signed this set of keys; none if it could not.
+    #[serde(default)]
+    pub(super) signed: Option<Timestamp>,
+}
+
+impl ServedKey {
+    /// The key as DNS serves it.
+    pub fn dnskey(&self) -> Dnskey {
+        self.public_key.dnskey()
+    }
+
+    /// The validity of the signature that is served at a time; none if the key has not signed.
+    pub fn window(&self, now: Timestamp) -> Option<Window> {
+        Some(signatures::window(self.signed?, now))
+    }
 }
 
 /// The secret of a zone-signing key in hex. It signs simulated zones only.
@@ -76,7 +91,7 @@ impl Zsk {
     }
 
     /// The secret scalar.
-    fn secret(&self) -> Option<SigningKey> {
+    pub(super) fn secret(&self) -> Option<SigningKey> {
         let octets: Option<Vec<u8>> = (0..self.0.len())
             .step_by(2)
             .map(|at| {
@@ -105,6 +120,11 @@ impl ServedKeys {
         let ksks = self.ksks.iter().map(|key| key.public_key.dnskey());
         ksks.chain(self.zsk.dnskey()).collect()
     }
+
+    /// The zone-signing key's secret.
+    pub(crate) fn zone_key(&self) -> Option<SigningKey> {
+        self.zsk.secret()
+    }
 }
 
 /// One zone as one of its servers serves it at one time.
@@ -114,6 +134,21 @@ pub struct Served<'a> {
     /// Which of the zone's four servers.
     server: usize,
     now: Timestamp,
+}
+
+impl World {
+    /// When something that was changed before `now` gets to a name server of Route 53 after it, in
+    /// their order.
+    pub fn dns_arrivals(&self, now: Timestamp) -> std::collections::BTreeSet<Timestamp> {
+        let zones = self.route53.zones.values();
+        let pending = zones.flat_map(|zone| &zone.pending);
+        let departed = self.route53.departed.iter().flat_map(|zone| zone.gone_at);
+        pending
+            .flat_map(|pending| pending.current_at)
+            .chain(departed)
+            .filter(|at| *at > now)
+            .collect()
+    }
 }
 
 impl State {
@@ -212,10 +247,10 @@ impl<'a> Served<'a> {
     }
 
     /// The keys of the zone; none if it is not signed.
-    pub fn keys(&self) -> Option<ServedKeys> {
+    pub fn keys(&self, world: &World) -> Option<ServedKeys> {
         match self.unseen().find_map(|before| before.keys.as_ref()) {
             Some(before) => before.clone(),
-            None => self.zone.served_keys(),
+            None => self.zone.keys_as_signed(world, self.now),
         }
     }
 }
@@ -223,12 +258,22 @@ impl<'a> Served<'a> {
 impl HostedZone {
     /// The keys the zone is served with once everything is in sync; none if it is not signed.
     pub fn served_keys(&self) -> Option<ServedKeys> {
+        self.keys_with(|_| None)
+    }
+
+    /// The same with the time of each one's last signature.
+    pub(super) fn keys_as_signed(&self, world: &World, now: Timestamp) -> Option<ServedKeys> {
+        self.keys_with(|ksk| signatures::signed(world, self, ksk, now))
+    }
+
+    fn keys_with(&self, signed: impl Fn(&Ksk) -> Option<Timestamp>) -> Option<ServedKeys> {
         let zsk = self.zsk.clone().filter(|_| self.signing)?;
         let ksks = self
             .active_ksks()
             .map(|ksk| ServedKey {
                 kms_arn: ksk.kms_arn.clone(),
                 public_key: ksk.public_key.clone(),
+                signed: signed(ksk),
             })
             .collect();
         Some(ServedKeys { ksks, zsk })

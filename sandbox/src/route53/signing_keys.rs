@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::served::Before;
+use super::signatures::{self, Signed};
 use super::signing::parent_holds_ds;
 use super::{HostedZone, changes, limits, needs, seconds, typed, zone, zone_mut};
 use crate::dns::{DigestType, Dnskey};
@@ -61,6 +62,9 @@ pub struct Ksk {
     pub(super) public_key: PublicKey,
     pub(super) created: Timestamp,
     pub(super) modified: Timestamp,
+    /// When it last signed the zone's keys.
+    #[serde(default)]
+    pub(super) signed: Signed,
 }
 
 /// Status of a KSK.
@@ -173,6 +177,11 @@ fn fit(world: &World, zone: &HostedZone, arn: &str) -> Result<PublicKey, String>
     let key = world.ksk_key(arn).map_err(|problem| problem.to_string())?;
     world.ksk_key_allows(arn, &zone.id, &zone.account)?;
     Ok(PublicKey(key.public_key))
+}
+
+/// Whether Route 53 can sign with the key of a KSK.
+pub(super) fn usable(world: &World, zone: &HostedZone, ksk: &Ksk) -> bool {
+    fit(world, zone, &ksk.kms_arn).is_ok()
 }
 
 fn invalid_kms_arn(reason: &str) -> AwsError {
@@ -309,6 +318,7 @@ fn create(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
         public_key,
         created: caller.now,
         modified: caller.now,
+        signed: Signed::At(caller.now),
     };
     let zone_id = zone.id.clone();
     let shown = ksk.shown(zone);
@@ -330,13 +340,20 @@ pub(super) fn change(
     zone_id: &str,
     edit: impl FnOnce(&mut HostedZone),
 ) -> Result<Value, AwsError> {
-    let zone = zone_mut(world, caller, zone_id)?;
+    world.refresh_signatures(caller.now);
+    let zone = zone(world, caller, zone_id)?;
+    let id = zone.id.clone();
+    let keys = zone.keys_as_signed(world, caller.now);
+    let zone = zone_mut(world, caller, &id)?;
+    let set = |zone: &HostedZone| zone.served_keys().map(|keys| keys.dnskeys());
+    let was = set(zone);
+    edit(zone);
+    let set_changed = set(zone) != was;
     let before = Before {
-        keys: Some(zone.served_keys()),
+        keys: Some(keys),
         ..Before::default()
     };
-    edit(zone);
-    let id = zone.id.clone();
+    signatures::sign(world, &id, set_changed, caller.now);
     Ok(changes::submit(world, caller, &id, None, before))
 }
 

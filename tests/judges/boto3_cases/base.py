@@ -69,6 +69,11 @@ class Case(unittest.TestCase):
         sandbox = f"--sandbox={World.place.dir / 'world'}"
         return World.place.run("sandbox", *args, sandbox).expect(0).out
 
+    def now(self):
+        """The world's time, in seconds: STS says when a session of 15 minutes ends."""
+        made = self.client("sts").get_session_token(DurationSeconds=900)["Credentials"]
+        return int(made["Expiration"].timestamp()) - 900
+
     def pages(self, client, operation, key, size, **params):
         """What a paginator collects, and from how many pages."""
         pages = list(

@@ -170,3 +170,137 @@ class Logs(Case):
         logs.disassociate_kms_key(logGroupName="/judged")
         (found,) = logs.describe_log_groups(logGroupNamePrefix="/judged")["logGroups"]
         self.assertNotIn("kmsKeyId", found)
+
+    def test_logs_events_of_other_times_are_rejected(self):
+        logs, now = self.logs, self.now() * 1000
+        day = 24 * 60 * 60 * 1000
+        self.group()
+        logs.put_retention_policy(logGroupName="/judged", retentionInDays=3)
+        logs.create_log_stream(logGroupName="/judged", logStreamName="s")
+
+        def put(*times):
+            events = [{"timestamp": now + time, "message": str(time)} for time in times]
+            return logs.put_log_events(
+                logGroupName="/judged", logStreamName="s", logEvents=events
+            ).get("rejectedLogEventsInfo", {})
+
+        def kept():
+            found, _ = self.pages(logs, "filter_log_events", "events", 100, logGroupName="/judged")
+            return [event["timestamp"] - now for event in found]
+
+        # PutLogEvents: none older than 14 days or the retention, none more than 2 hours ahead, the
+        # first index that is too new, and the indices after the last that are too old or expired.
+        self.assertEqual(put(0), {})
+        self.assertEqual(
+            put(-15 * day, -4 * day, -60_000, 3 * day),
+            {
+                "tooOldLogEventEndIndex": 1,
+                "expiredLogEventEndIndex": 2,
+                "tooNewLogEventStartIndex": 3,
+            },
+        )
+        self.assertEqual(kept(), [-60_000, 0])
+        # A batch spans 24 hours at most, and holds 10,000 events.
+        self.refused(
+            "InvalidParameterException",
+            logs.put_log_events,
+            logGroupName="/judged",
+            logStreamName="s",
+            logEvents=[
+                {"timestamp": now - day - 60_000, "message": "a"},
+                {"timestamp": now, "message": "b"},
+            ],
+        )
+        self.refused(
+            "InvalidParameterException",
+            self.client("logs", parameter_validation=False).put_log_events,
+            logGroupName="/judged",
+            logStreamName="s",
+            logEvents=[{"timestamp": now, "message": "x"}] * 10_001,
+        )
+        self.assertEqual(kept(), [-60_000, 0])
+        # What is older than the retention goes.
+        self.command("advance", "4d")
+        self.assertEqual(kept(), [])
+
+    def test_logs_streams_are_listed_by_name_or_by_their_last_event(self):
+        logs, now = self.logs, self.now() * 1000
+        self.group()
+        for name, age in (("a", 10), ("b", 30), ("c", 20), ("other", 40)):
+            logs.create_log_stream(logGroupName="/judged", logStreamName=name)
+            logs.put_log_events(
+                logGroupName="/judged",
+                logStreamName=name,
+                logEvents=[{"timestamp": now - age * 1000, "message": name}],
+            )
+
+        def names(size=1, **more):
+            found, pages = self.pages(
+                logs, "describe_log_streams", "logStreams", size, logGroupName="/judged", **more
+            )
+            self.assertEqual(pages, len(found))
+            return "".join(stream["logStreamName"][0] for stream in found)
+
+        self.assertEqual(names(), "abco")
+        self.assertEqual(names(descending=True), "ocba")
+        self.assertEqual(names(orderBy="LastEventTime", descending=True), "acbo")
+        self.assertEqual(names(logStreamNamePrefix="o"), "o")
+        # A prefix goes with the order of names only.
+        self.refused(
+            "InvalidParameterException",
+            logs.describe_log_streams,
+            logGroupName="/judged",
+            logStreamNamePrefix="o",
+            orderBy="LastEventTime",
+        )
+        for wrong in ("a:b", "a*b"):
+            self.refused(
+                "InvalidParameterException",
+                self.client("logs", parameter_validation=False).create_log_stream,
+                logGroupName="/judged",
+                logStreamName=wrong,
+            )
+
+    def test_logs_encryption_is_allowed_by_context(self):
+        kms, logs = self.client("kms"), self.logs
+        base = f"arn:aws:logs:us-east-1:{self.account}:log-group:"
+
+        def key(group):
+            """A key for one group only: "Encrypt log data", step 2."""
+            context = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": base + group}}
+            return kms.create_key(
+                Policy=policy(self.account, LOGS_MAY_ENCRYPT | {"Condition": context})
+            )["KeyMetadata"]
+
+        fit, other = key("/judged"), key("/other")
+        self.refused(
+            "InvalidParameterException",
+            logs.create_log_group,
+            logGroupName="/judged",
+            kmsKeyId=other["Arn"],
+        )
+        self.assertEqual(logs.describe_log_groups()["logGroups"], [])
+        made = self.group(kmsKeyId=fit["Arn"])
+        self.assertEqual(made["kmsKeyId"], fit["Arn"])
+        self.refused(
+            "InvalidParameterException",
+            logs.associate_kms_key,
+            logGroupName="/judged",
+            kmsKeyId=other["Arn"],
+        )
+        kms.disable_key(KeyId=fit["KeyId"])
+        self.refused(
+            "InvalidParameterException",
+            logs.associate_kms_key,
+            logGroupName="/judged",
+            kmsKeyId=fit["Arn"],
+        )
+        signing = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
+        self.refused(
+            "InvalidParameterException",
+            logs.associate_kms_key,
+            logGroupName="/judged",
+            kmsKeyId=signing["Arn"],
+        )
+        (found,) = logs.describe_log_groups()["logGroups"]
+        self.assertEqual(found["kmsKeyId"], fit["Arn"])

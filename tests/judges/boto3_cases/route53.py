@@ -213,6 +213,61 @@ class Route53(ZoneCase):
             ["n18.judged.example.", "n19.judged.example."],
         )
 
+    def test_route53_values_have_the_form_of_their_type(self):
+        zone = self.zone()
+
+        def record(name, rtype, *values, ttl=60):
+            records = [{"Value": value} for value in values]
+            return {"Name": name, "Type": rtype, "TTL": ttl, "ResourceRecords": records}
+
+        good = [
+            record("mx.judged.example.", "MX", "10 mail.judged.example."),
+            record("caa.judged.example.", "CAA", '0 issue "ca.example"'),
+            record("_s._tcp.judged.example.", "SRV", "1 10 53 a.judged.example."),
+            record("sub.judged.example.", "DS", "1 13 2 " + "AB" * 32),
+            record("alias.judged.example.", "CNAME", "judged.example."),
+            record("v6.judged.example.", "AAAA", "2001:db8::1"),
+            txt("long.judged.example.", "x" * 255),
+        ]
+        self.change(zone, *(("CREATE", one) for one in good))
+        found = {one["Name"]: one for one in self.records(zone)}
+        self.assertEqual(found, {one["Name"]: one for one in good})
+        for wrong in (
+            txt("a.judged.example", "x" * 256),
+            record("a.judged.example", "TXT", "not quoted"),
+            record("a.judged.example", "MX", "mail.judged.example"),
+            record("a.judged.example", "CAA", "ca.example"),
+            record("a.judged.example", "NS", "not a name"),
+            record("a.judged.example", "CNAME", "a.example", "b.example"),
+            record("x" * 64 + ".judged.example", "A", "192.0.2.1"),
+            record("a b.judged.example", "A", "192.0.2.1"),
+            # No CNAME and no DS at the apex; nothing beside a CNAME.
+            record("judged.example", "CNAME", "a.example"),
+            record("judged.example", "DS", "1 13 2 " + "AB" * 32),
+            record("alias.judged.example", "A", "192.0.2.1"),
+            record("mx.judged.example", "CNAME", "a.example"),
+        ):
+            changes = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": wrong}]}
+            self.refused(
+                "InvalidChangeBatch",
+                self.route53.change_resource_record_sets,
+                HostedZoneId=zone,
+                ChangeBatch=changes,
+            )
+        for wrong in (
+            record("a.judged.example", "A", "192.0.2.1", ttl=2**31),
+            record("a.judged.example", "A"),
+            {"Name": "a.judged.example", "Type": "A", "ResourceRecords": [{"Value": "192.0.2.1"}]},
+        ):
+            changes = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": wrong}]}
+            self.refused(
+                "InvalidInput",
+                self.client("route53", parameter_validation=False).change_resource_record_sets,
+                HostedZoneId=zone,
+                ChangeBatch=changes,
+            )
+        self.assertEqual({one["Name"] for one in self.records(zone)}, set(found))
+
     def test_route53_routing_policies_and_aliases_are_refused_by_name(self):
         zone, name = self.zone(), "heavy.judged.example."
         target = {

@@ -81,3 +81,24 @@ class Tagging(Case):
             TagFilters=[{"Key": "a"}],
             ResourceARNList=[self.group],
         )
+
+    def test_tagging_keeps_the_prefix_of_aws_and_the_limits(self):
+        calls = self.client("resourcegroupstaggingapi", parameter_validation=False)
+        # TagResources: 20 resources in one call at most.
+        self.refused(
+            "InvalidParameterException",
+            calls.tag_resources,
+            ResourceARNList=[f"{self.group}/{n}" for n in range(21)],
+            Tags={"a": ""},
+        )
+        # Whether the call fails or the resource: nobody sets a key that begins with aws:.
+        try:
+            done = calls.tag_resources(ResourceARNList=[self.group], Tags={"aws:a": "1"})
+        except calls.exceptions.ClientError as error:
+            self.assertEqual(error.response["Error"]["Code"], "InvalidParameterException")
+        else:
+            self.assertEqual(list(done["FailedResourcesMap"]), [self.group])
+        self.assertEqual(
+            self.client("logs").list_tags_for_resource(resourceArn=self.group)["tags"],
+            {"stack": "x", "own": "1"},
+        )

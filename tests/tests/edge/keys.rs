@@ -123,3 +123,30 @@ fn a_key_whose_tags_cannot_be_read_blocks_and_no_second_one_is_made() {
         assert!(!made, "{:?}", plan.steps);
     });
 }
+
+#[test]
+fn a_key_that_signs_is_saved_from_its_deletion() {
+    run(async {
+        for alias in [true, false] {
+            let bench = bench().await;
+            bench.converge().await;
+            let arn = bench.key_arn().await;
+            let kms = &bench.write.kms;
+            let call = kms.schedule_key_deletion().key_id(&arn);
+            call.pending_window_in_days(7).send().await.unwrap();
+            if !alias {
+                let call = kms.delete_alias().alias_name(&bench.desired.key_alias);
+                call.send().await.unwrap();
+            }
+            // Long enough for Route 53 to notice that it cannot sign.
+            bench.advance(std::time::Duration::from_secs(3 * 86_400));
+            let plan = bench.converge().await;
+            let actions: Vec<_> = plan.steps.iter().map(|step| step.op.action()).collect();
+            assert!(actions.contains(&"kms:CancelKeyDeletion"), "{actions:?}");
+            assert!(!actions.contains(&"kms:CreateKey"), "{actions:?}");
+            bench.advance(SETTLED);
+            assert_eq!(bench.left_to_do().await, "");
+            assert_eq!(bench.key_arn().await, arn);
+        }
+    });
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spore_infra::addr::Kind;
 use spore_infra::apply::{Driver, Progress};
+use spore_infra::condition::LIST_LAG;
 use spore_infra::journal::{self, Lock, Taken};
 use spore_infra::plan::{Goal, Report};
 use spore_infra::snapshot::LockSeen;
@@ -109,7 +110,10 @@ fn a_lock_that_is_gone_is_lost() {
 fn a_plan_tells_a_run_at_work_from_one_that_left_its_lock() {
     run(async {
         let bench = bench().await;
-        let _lock = take(&bench).await;
+        let mut lock = take(&bench).await;
+        // A plan that is only shown learns of a lock from the list of log groups.
+        bench.advance(LIST_LAG);
+        lock.renew(&bench.write, bench.clock.now()).await.unwrap();
         let is_left = async || {
             let plan = bench.plan(&Goal::Converge, None).await;
             let found = plan.report.iter().find_map(|report| match report {

@@ -22,9 +22,8 @@ use super::snapshots::now;
 /// Longer than lists may lag and changes take.
 const SETTLED: Duration = Duration::from_secs(600);
 /// The most calls of a plan that finds nothing to do, and how many of them go to Route 53, which
-/// allows five a second. The aim is 32 in all; what is above it is GetPublicKey, the lock's tags and
-/// what lists do not show yet.
-const CALLS_MAX: usize = 37;
+/// allows five a second (design, section 5).
+const CALLS_MAX: usize = 32;
 const ROUTE53_CALLS_MAX: usize = 5;
 
 fn config(cases: u32) -> ProptestConfig {

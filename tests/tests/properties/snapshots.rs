@@ -82,6 +82,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     metric_filters: BTreeMap::new(),
                     alarms: BTreeMap::new(),
                     parent,
+                    served: Ok(()),
                     lock,
                 }
             },
@@ -259,7 +260,6 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 has_alias,
                 stale_alias: false,
                 policy,
-                public_key: Vec::new(),
                 grants: BTreeMap::new(),
                 tags,
                 twins,

@@ -102,7 +102,7 @@ async fn read_detail(
     spare.retain(|key| unfit(key).is_none());
     let mut known = known?;
     // Somebody may have pointed the alias at a key of theirs: ours is the one with the stack's tags.
-    if chosen.is_some() && !desired.owns(&known.2) {
+    if chosen.is_some() && !desired.owns(&known.1) {
         for found in search(&read.kms, desired, None, hidden).await? {
             if !candidates.contains(&found) {
                 spare.extend(describe(&read.kms, &found).await?);
@@ -135,7 +135,7 @@ async fn read_detail(
     live.arn = arn(&key);
     live.state = state(&key);
     live.unfit = unfit(&key);
-    (live.policy, live.public_key, live.tags, live.grants) = known;
+    (live.policy, live.tags, live.grants) = known;
     Ok(Some(live))
 }
 
@@ -175,7 +175,10 @@ async fn read_named(
     let mut is_new = false;
     for ksk in named {
         let is_known = |(twin, _): &(String, String)| *twin == ksk.kms_arn;
-        if live.arn == ksk.kms_arn || live.twins.iter().any(is_known) {
+        // A key that is going but signs is the stack's key, to be rescued.
+        let twin = live.twins.iter().position(is_known);
+        let is_going = twin.is_some_and(|twin| live.twins[twin].1 == "PendingDeletion");
+        if live.arn == ksk.kms_arn || twin.is_some() && !(is_going && live.arn.is_empty()) {
             continue;
         }
         let answer = read.kms.describe_key().key_id(&ksk.kms_arn).send().await;
@@ -184,15 +187,19 @@ async fn read_named(
             continue;
         };
         let known = content(read, desired, Some(&key), &BTreeMap::new()).await?;
-        if ksk.name != desired.ksk_name && !desired.owns(&known.2) {
+        if !desired.is_ksk_name(&ksk.name) && !desired.owns(&known.1) {
             continue;
         }
         is_new = true;
-        if live.arn.is_empty() && state(&key) != "PendingDeletion" {
+        if live.arn.is_empty() {
+            if let Some(twin) = twin {
+                live.twins.remove(twin);
+            }
+            live.deletion_date = key.deletion_date().map(ToString::to_string);
             live.arn = arn(&key);
             live.state = state(&key);
             live.unfit = unfit(&key);
-            (live.policy, live.public_key, live.tags, live.grants) = known;
+            (live.policy, live.tags, live.grants) = known;
         } else {
             live.twins.push((arn(&key), state(&key)));
         }
@@ -200,8 +207,8 @@ async fn read_named(
     Ok(is_new.then_some(live))
 }
 
-/// Policy, public key, tags and others' grants of a key.
-type Content = (String, Vec<u8>, Tags, BTreeMap<String, String>);
+/// Policy, tags and others' grants of a key.
+type Content = (String, Tags, BTreeMap<String, String>);
 
 async fn content(
     read: &Clients,
@@ -218,7 +225,6 @@ async fn content(
         .filter(|tags| desired.tags_to_set(tags).is_empty());
     tokio::try_join!(
         key_policy(&read.kms, &arn),
-        public_key(read, &arn),
         async {
             match indexed {
                 Some(tags) => Ok(tags.clone()),
@@ -293,8 +299,12 @@ pub(in crate::kind) async fn key_policy(
     Ok(answer.policy.unwrap_or_default())
 }
 
-/// The public key; none while the key's state does not allow the call.
-async fn public_key(read: &Clients, arn: &str) -> Result<Vec<u8>, Failure> {
+/// The public key in DER; empty while the key's state does not allow the call. No plan needs it: what
+/// Route 53 shows of the key says which one it is.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn public_key(read: &Clients, arn: &str) -> Result<Vec<u8>, Failure> {
     let answer = read.kms.get_public_key().key_id(arn).send().await;
     let unusable = ["KMSInvalidStateException", "DisabledException"];
     match answer.or_fail("kms:GetPublicKey") {

@@ -29,6 +29,11 @@ pub enum Op {
         /// Key ARN.
         key: Arg,
     },
+    /// CancelKeyDeletion; the key is disabled afterwards.
+    CancelDeletion {
+        /// Key ARN.
+        key: Arg,
+    },
     /// TagResource.
     Tag {
         /// Key ARN.
@@ -91,6 +96,7 @@ impl Op {
                 }
             }
             Op::Enable { key } => Op::Enable { key: f(key) },
+            Op::CancelDeletion { key } => Op::CancelDeletion { key: f(key) },
             Op::Tag { key, tags } => Op::Tag {
                 key: f(key),
                 tags: tags.clone(),
@@ -120,6 +126,7 @@ impl Op {
             Op::Create { .. } => &[Output::KeyArn],
             Op::PutPolicy { .. }
             | Op::Enable { .. }
+            | Op::CancelDeletion { .. }
             | Op::Tag { .. }
             | Op::CreateAlias { .. }
             | Op::MoveAlias { .. }
@@ -134,6 +141,7 @@ impl Op {
             Op::Create { .. } => "kms:CreateKey",
             Op::PutPolicy { .. } => "kms:PutKeyPolicy",
             Op::Enable { .. } => "kms:EnableKey",
+            Op::CancelDeletion { .. } => "kms:CancelKeyDeletion",
             Op::Tag { .. } => "kms:TagResource",
             Op::CreateAlias { .. } => "kms:CreateAlias",
             Op::MoveAlias { .. } => "kms:UpdateAlias",
@@ -148,6 +156,7 @@ impl Op {
             Op::Create { .. } => "creating",
             Op::PutPolicy { .. } => "putting the key policy",
             Op::Enable { .. } => "enabling",
+            Op::CancelDeletion { .. } => "cancelling its deletion",
             Op::Tag { .. } => "tagging",
             Op::CreateAlias { .. } | Op::MoveAlias { .. } => "pointing the alias to it",
             Op::RevokeGrant { .. } => "revoking a grant",

@@ -38,6 +38,10 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .policy_name("default");
             call.policy(policy.text()).send().await.or_fail(action)?;
         }
+        Op::CancelDeletion { key } => {
+            let call = write.kms.cancel_key_deletion().key_id(key.value());
+            call.send().await.or_fail(action)?;
+        }
         Op::Enable { key } => {
             let call = write.kms.enable_key().key_id(key.value());
             call.send().await.or_fail(action)?;

@@ -1,0 +1,727 @@
+//! The rotation of the key-signing key, as what is left to do of it.
+//!
+//! ```text
+//! one KSK --make the second--> two KSKs --parent adds the DS--> both vouched for
+//!    ^                             |                                   |
+//!    +------------ abort ----------+                        parent removes the old DS
+//!                                                                      |
+//! one KSK <--old KSK down, its KMS key's deletion scheduled-- hold-down of the old DS
+//! ```
+//!
+//! Both keys sign the DNSKEY set from the beginning to the last hold-down, so that whatever DS set a
+//! resolver remembers, one of its records leads to a key that signs (the double-KSK method, RFC 7583,
+//! section 3.3.1, with both DS records side by side as in RFC 6781, section 4.1.2). Nothing is kept
+//! besides live AWS: the old key is the one made first, and since when something has been so is
+//! evidence in the journal.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output};
+use crate::condition::{Condition, Since, later};
+use crate::desired::Desired;
+use crate::ds::{DigestType, DnsKey, Ds};
+use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
+use crate::kind::ksk::{self, KSKS_MAX, Key};
+use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN};
+use crate::kind::{Op, hosted_zone, kms_key};
+use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
+use crate::safety::Refusal;
+use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
+
+/// Evidence: since when every name server of the zone has had the second key-signing key.
+pub const EVIDENCE_NEXT: &str = "spore:ksk-next-since";
+/// Evidence: since when every parent server has had the DS records of both keys.
+pub const EVIDENCE_BOTH: &str = "spore:ds-both-since";
+/// Evidence: since when no parent server has had the DS record of the old key.
+pub const EVIDENCE_OLD_GONE: &str = "spore:ds-old-gone-since";
+
+/// All of them, with the step that forgets each.
+pub const EVIDENCE: [(&str, &str); 4] = [
+    (EVIDENCE_NEXT, "forget-next"),
+    (EVIDENCE_BOTH, "forget-both"),
+    (EVIDENCE_OLD_GONE, "forget-old-gone"),
+    (EVIDENCE_DS_GONE, "forget-ds-gone"),
+];
+
+/// TTL of the DNSKEY set that Route 53 serves (ASSUMPTIONS.md, A-33).
+pub const DNSKEY_TTL: Duration = Duration::from_secs(3_600);
+
+/// Where a rotation stands, by the zone's keys.
+enum Stage<'a> {
+    /// One key, and no trace of a rotation.
+    One(&'a Key),
+    /// One key, which is the new one; the old one's KMS key or evidence is left.
+    Ended(&'a Key),
+    /// Both.
+    Two { old: &'a Key, new: &'a Key },
+}
+
+fn stage(snapshot: &Snapshot) -> Option<Stage<'_>> {
+    let keys = &snapshot.dnssec.present()?.keys;
+    match &keys[..] {
+        [one] if evidence(snapshot, EVIDENCE_NEXT).is_some() => Some(Stage::Ended(one)),
+        [one] => Some(Stage::One(one)),
+        [a, b] => {
+            let is_a_older = (a.created, &a.name) <= (b.created, &b.name);
+            let (old, new) = if is_a_older { (a, b) } else { (b, a) };
+            Some(Stage::Two { old, new })
+        }
+        _ => None,
+    }
+}
+
+fn evidence(snapshot: &Snapshot, key: &str) -> Option<Timestamp> {
+    let journal = snapshot.journal_group.present()?;
+    journal.evidence(key)?.parse().ok()
+}
+
+/// What the parent's servers vouch for.
+struct Vouched {
+    /// Whether any has a DS record at all.
+    any: bool,
+    old_somewhere: bool,
+    new_somewhere: bool,
+    new_everywhere: bool,
+    /// The DS set of a server that vouches for neither.
+    strange: Option<String>,
+}
+
+fn vouched(desired: &Desired, answers: &[&Delegated], old: &Key, new: &Key) -> Vouched {
+    let of = |key: &Key| {
+        let dnskey = DnsKey::parse(&key.dnskey).ok();
+        move |answer: &&Delegated| {
+            dnskey.as_ref().is_some_and(|dnskey| {
+                answer
+                    .ds
+                    .iter()
+                    .filter_map(|ds| Ds::parse(ds).ok())
+                    .any(|ds| ds.matches(&desired.domain, dnskey))
+            })
+        }
+    };
+    let (has_old, has_new) = (of(old), of(new));
+    let strange = answers
+        .iter()
+        .find(|answer| !answer.ds.is_empty() && !has_old(answer) && !has_new(answer));
+    Vouched {
+        any: answers.iter().any(|answer| !answer.ds.is_empty()),
+        old_somewhere: answers.iter().any(&has_old),
+        new_somewhere: answers.iter().any(&has_new),
+        new_everywhere: !answers.is_empty() && answers.iter().all(&has_new),
+        strange: strange.map(|answer| answer.ds.join("; ")),
+    }
+}
+
+/// What stands against rotating at all.
+pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let refusal = |rule, message: String| {
+        Some(Refusal {
+            rule,
+            addr: desired.addr(Kind::Ksk),
+            message,
+        })
+    };
+    if let Some(why) = not_whole(desired, snapshot) {
+        let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
+        return refusal("not-converged", message);
+    }
+    let answers = match snapshot.parent.all() {
+        Ok(answers) => answers,
+        Err(why) => {
+            let message = format!(
+                "cannot tell which DS records of {} the parent zone has: {why}; nothing was changed; \
+                 try again when the parent's servers answer",
+                desired.domain
+            );
+            return refusal("parent-unknown", message);
+        }
+    };
+    let (old, new) = match stage(snapshot)? {
+        Stage::One(key) | Stage::Ended(key) => (key, key),
+        Stage::Two { old, new } => (old, new),
+    };
+    let strange = vouched(desired, &answers, old, new).strange?;
+    let message = format!(
+        "a parent server has DS records of {} of which none is of its keys: {strange}; have them \
+         replaced by what `spore-infra ds` prints first (nothing was changed)",
+        desired.domain
+    );
+    refusal("wrong-ds", message)
+}
+
+/// Why the stack is not as an apply leaves it, in what a rotation builds on.
+fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    if !desired.dnssec {
+        return Some("the document says `[dnssec] enabled = false`".into());
+    }
+    if snapshot.journal_group.present().is_none() {
+        return Some("there is no journal to keep evidence in".into());
+    }
+    if snapshot.hosted_zone.present().is_none() {
+        return Some("there is no hosted zone of this stack".into());
+    }
+    let dnssec = snapshot.dnssec.present();
+    let signing = dnssec.map_or("unknown", |dnssec| dnssec.signing.as_str());
+    if signing != "SIGNING" {
+        return Some(format!("signing is {signing}"));
+    }
+    let kms = snapshot.kms_key.present();
+    if !kms.is_some_and(|key| key.has_alias && key.state == "Enabled") {
+        return Some("the stack's KMS key is not in use under its alias".into());
+    }
+    let keys = dnssec.map(|dnssec| &dnssec.keys[..]).unwrap_or_default();
+    let arn = kms.map_or("", |key| key.arn.as_str());
+    if let Some(foreign) = keys
+        .iter()
+        .find(|key| key.kms_arn != arn && !desired.is_ksk_name(&key.name))
+    {
+        return Some(format!(
+            "key-signing key {} (KMS key {}) is not this stack's",
+            foreign.name, foreign.kms_arn
+        ));
+    }
+    match stage(snapshot) {
+        None => Some(format!(
+            "the zone has {} key-signing keys, of at most {KSKS_MAX}",
+            keys.len()
+        )),
+        Some(Stage::One(key) | Stage::Ended(key)) if key.status != "ACTIVE" => {
+            Some(format!("key-signing key {} is {}", key.name, key.status))
+        }
+        Some(Stage::One(_) | Stage::Ended(_) | Stage::Two { .. }) => None,
+    }
+}
+
+/// What stands against going back.
+pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    if let Some(refusal) = fit(desired, snapshot) {
+        return Some(refusal);
+    }
+    let Some(Stage::Two { old, new }) = stage(snapshot) else {
+        return None;
+    };
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let seen = vouched(desired, &answers, old, new);
+    let alias_moved = snapshot
+        .kms_key
+        .present()
+        .is_some_and(|key| key.arn == new.kms_arn);
+    let why = if seen.new_somewhere {
+        format!(
+            "a parent server has the DS record of {}: have it removed there first: {}",
+            new.name,
+            ds_line(desired, new)
+        )
+    } else if alias_moved || old.status != "ACTIVE" {
+        format!(
+            "{} is being taken down already; go on with `spore-infra ksk rotate`",
+            old.name
+        )
+    } else if let Some(since) = evidence(snapshot, EVIDENCE_OLD_GONE) {
+        // Resolvers that asked meanwhile may remember a DS set without the old key's.
+        format!(
+            "the parent was without the DS record of {} at {since}, and resolvers may remember that; go \
+             on with `spore-infra ksk rotate`",
+            old.name
+        )
+    } else {
+        return None;
+    };
+    Some(Refusal {
+        rule: "past-abort",
+        addr: desired.addr(Kind::Ksk),
+        message: format!("{why} (nothing was changed)"),
+    })
+}
+
+/// The record of a key for the parent zone, with the digest every validator knows (RFC 8624).
+fn ds_line(desired: &Desired, key: &Key) -> String {
+    let ds =
+        DnsKey::parse(&key.dnskey).map(|dnskey| dnskey.ds(&desired.domain, DigestType::Sha256));
+    let shown = ds.map_or_else(|_| key.ds.clone(), |ds| ds.to_string());
+    format!("{}. IN DS {shown}", desired.domain)
+}
+
+/// The drafts of a rotation, by the resource they belong to.
+struct Drafts<'a> {
+    desired: &'a Desired,
+    snapshot: &'a Snapshot,
+    zone: Arg,
+    key: Lowered,
+    ksk: Lowered,
+    journal: Lowered,
+    signing: Lowered,
+    /// Evidence that this plan writes down.
+    remembered: BTreeSet<&'static str>,
+}
+
+/// What is left of a rotation; from one key, its beginning.
+pub fn rotate(desired: &Desired, snapshot: &Snapshot) -> Vec<(Addr, Lowered)> {
+    let Some(mut drafts) = Drafts::new(desired, snapshot) else {
+        return Vec::new();
+    };
+    match stage(snapshot) {
+        None => {}
+        Some(Stage::One(key)) => drafts.begin(key),
+        Some(Stage::Ended(key)) => drafts.end(key),
+        Some(Stage::Two { old, new }) => drafts.turn(old, new),
+    }
+    drafts.lowered()
+}
+
+/// The second key taken away again.
+pub fn abort(desired: &Desired, snapshot: &Snapshot) -> Vec<(Addr, Lowered)> {
+    let Some(mut drafts) = Drafts::new(desired, snapshot) else {
+        return Vec::new();
+    };
+    match stage(snapshot) {
+        Some(Stage::Two { new, .. }) => {
+            drafts.take_down(new, &[], "the rotation is given up");
+            drafts.forget(&EVIDENCE);
+        }
+        Some(Stage::One(key) | Stage::Ended(key)) => drafts.end(key),
+        None => {}
+    }
+    drafts.lowered()
+}
+
+impl<'a> Drafts<'a> {
+    fn new(desired: &'a Desired, snapshot: &'a Snapshot) -> Option<Self> {
+        let zone = snapshot.hosted_zone.present()?;
+        Some(Self {
+            desired,
+            snapshot,
+            zone: Arg::Known(zone.id.clone()),
+            key: Lowered::default(),
+            ksk: Lowered::default(),
+            journal: Lowered::default(),
+            signing: Lowered::default(),
+            remembered: BTreeSet::new(),
+        })
+    }
+
+    fn lowered(self) -> Vec<(Addr, Lowered)> {
+        let addr = |kind| self.desired.addr(kind);
+        vec![
+            (addr(Kind::HostedZone), hosted_zone::as_it_is(self.snapshot)),
+            (addr(Kind::KmsKey), self.key),
+            (addr(Kind::Ksk), self.ksk),
+            (addr(Kind::ZoneSigning), self.signing),
+            (addr(Kind::JournalGroup), self.journal),
+        ]
+    }
+
+    fn ksk_addr(&self) -> Addr {
+        self.desired.addr(Kind::Ksk)
+    }
+
+    fn ksk_step(&self, name: &'static str) -> StepId {
+        StepId::new(&self.ksk_addr(), name)
+    }
+
+    /// A key that an interrupted beginning made: ours, without alias, used by no key-signing key.
+    fn spares(&self) -> Vec<&'a str> {
+        let used = |arn: &str| {
+            let keys = self.snapshot.dnssec.present().map(|dnssec| &dnssec.keys);
+            keys.into_iter().flatten().any(|key| key.kms_arn == arn)
+        };
+        let live = self.snapshot.kms_key.present();
+        live.map(|live| &live.twins[..])
+            .unwrap_or_default()
+            .iter()
+            .filter(|(arn, state)| state == "Enabled" && !used(arn))
+            .map(|(arn, _)| arn.as_str())
+            .collect()
+    }
+
+    /// The second key: a KMS key as the first, and a key-signing key of the other name.
+    fn begin(&mut self, old: &Key) {
+        let desired = self.desired;
+        let key_addr = desired.addr(Kind::KmsKey);
+        let [first, second] = desired.ksk_names();
+        let name = if old.name == first { second } else { first };
+        let kms_arn = match self.spares().first() {
+            Some(spare) => {
+                let arn = Arg::Known((*spare).to_owned());
+                // Made by this tool, but perhaps by a version with another policy.
+                self.key
+                    .drafts
+                    .push(kms_key::policy_draft(desired, arn.clone()));
+                arn
+            }
+            None => {
+                self.key
+                    .drafts
+                    .push(kms_key::create_draft(&key_addr, desired, self.snapshot));
+                of(&key_addr, Output::KeyArn)
+            }
+        };
+        self.key.change = Some(Change {
+            addr: key_addr.clone(),
+            symbol: Symbol::Create,
+            fields: vec![
+                Field::new("next", kms_arn.to_string()),
+                Field::new("spec", "ECC_NIST_P256"),
+            ],
+            why: "a key-signing key is as old as its KMS key, which KMS cannot renew".into(),
+            risk: Risk::Safe,
+        });
+        let op = ksk::Op::Create {
+            zone: self.zone.clone(),
+            name: name.clone(),
+            kms_arn,
+        };
+        self.ksk.drafts.push(
+            Draft::new("create-next", Op::Ksk(op))
+                .after(After::AllOf(key_addr))
+                .done(Condition::ChangeInSync),
+        );
+        self.ksk.change = Some(Change {
+            addr: self.ksk_addr(),
+            symbol: Symbol::Update,
+            fields: vec![Field::new(format!("{name}.status"), "ACTIVE")],
+            why: format!(
+                "{} gets a successor; both sign until the parent has let go of the old one",
+                old.name
+            ),
+            risk: Risk::Safe,
+        });
+        self.remember("remember-next", EVIDENCE_NEXT, Some("create-next"));
+        self.external(format!(
+            "once {name} is there, it adds the new key's DS record beside the old one, not before its \
+             DNSKEY set has run out everywhere ({} s after this run); `spore-infra ksk rotate` then \
+             prints it",
+            DNSKEY_TTL.as_secs()
+        ));
+    }
+
+    /// Two keys: whatever comes next by what the parent vouches for.
+    fn turn(&mut self, old: &Key, new: &Key) {
+        let desired = self.desired;
+        let answers = self.snapshot.parent.all().unwrap_or_default();
+        let seen = vouched(desired, &answers, old, new);
+        if new.status != "ACTIVE" {
+            self.activate(new);
+            return self.remember("remember-next", EVIDENCE_NEXT, Some("activate-next"));
+        }
+        if old.status != "ACTIVE" && seen.old_somewhere && !seen.new_everywhere {
+            // Somebody took it down too early: resolvers with its DS record have nothing else.
+            return self.activate(old);
+        }
+        let next_since = evidence(self.snapshot, EVIDENCE_NEXT);
+        if next_since.is_none() {
+            self.remember("remember-next", EVIDENCE_NEXT, None);
+        }
+        let next_since = next_since.unwrap_or(self.snapshot.taken_at);
+        let published = later(next_since, DNSKEY_TTL);
+        if old.status != "ACTIVE" {
+            // Its hold-down was over, or it would be active.
+            return self.retire(old, new, &[]);
+        }
+        if !seen.any {
+            let mut ready = Vec::new();
+            if let Some((evidence, hold_down)) = zone_signing::hold_down(desired, self.snapshot) {
+                if evidence.is_some() {
+                    self.remembered.insert(EVIDENCE_DS_GONE);
+                }
+                self.signing.drafts.extend(evidence);
+                ready.push(hold_down);
+            }
+            return self.retire(old, new, &ready);
+        }
+        let both_since = evidence(self.snapshot, EVIDENCE_BOTH);
+        if !seen.new_everywhere {
+            self.forget(&EVIDENCE[1..3]);
+            let some = if seen.new_somewhere {
+                "on every server, not only on some"
+            } else {
+                "beside the old one"
+            };
+            return self.external(format!(
+                "have it publish the DS record of {} {some}, not before {published:.0} (until then \
+                 resolvers may remember a DNSKEY set without the new key, for {} s): {}",
+                new.name,
+                DNSKEY_TTL.as_secs(),
+                ds_line(desired, new)
+            ));
+        }
+        let ds_ttl = self.ds_ttl(&answers);
+        if seen.old_somewhere {
+            self.forget(&EVIDENCE[2..3]);
+            if both_since.is_none() {
+                self.remember("remember-both", EVIDENCE_BOTH, None);
+            }
+            let both_since = both_since.unwrap_or(self.snapshot.taken_at);
+            let free = later(both_since, ds_ttl).max(published);
+            return self.external(format!(
+                "have it remove the DS record of {}, not before {free:.0} (until then resolvers may \
+                 remember the DS set without the new key, for {} s): {}",
+                old.name,
+                ds_ttl.as_secs(),
+                ds_line(desired, old)
+            ));
+        }
+        if let Err(why) = &self.snapshot.served {
+            self.ksk.report.push(Report::Blocked {
+                addr: self.ksk_addr(),
+                why: format!("{} stays while {why}", old.name),
+            });
+            return;
+        }
+        let gone = evidence(self.snapshot, EVIDENCE_OLD_GONE).filter(|since| {
+            *since <= self.snapshot.taken_at
+                && self.snapshot.taken_at <= later(*since, ds_ttl + EVIDENCE_SLACK)
+        });
+        let since = match gone {
+            Some(time) => Since::At(time),
+            None => {
+                self.remember("remember-old-gone", EVIDENCE_OLD_GONE, None);
+                let journal = desired.addr(Kind::JournalGroup);
+                Since::Answered(StepId::new(&journal, "remember-old-gone"))
+            }
+        };
+        let hold_downs = [
+            Condition::HoldDown {
+                since,
+                lasts: ds_ttl,
+                source: format!(
+                    "resolvers may remember the DS record of {} for its TTL, of which {} s was the \
+                     largest seen; at least one hour",
+                    old.name,
+                    ds_ttl.as_secs()
+                ),
+            },
+            Condition::HoldDown {
+                since: Since::At(next_since),
+                lasts: DNSKEY_TTL,
+                source: "resolvers may remember a DNSKEY set without the new key for its TTL"
+                    .into(),
+            },
+        ];
+        self.retire(old, new, &hold_downs);
+    }
+
+    /// The largest TTL under which a resolver may hold a DS record of the zone.
+    fn ds_ttl(&self, answers: &[&Delegated]) -> Duration {
+        let journal = self.snapshot.journal_group.present();
+        let remembered = journal.and_then(journal_group::Live::ds_ttl_secs);
+        let shown = answers.iter().map(|answer| answer.ds_ttl_secs).max();
+        let secs = remembered.max(shown).unwrap_or_default();
+        Duration::from_secs(secs.into()).max(HOLD_DOWN_MIN)
+    }
+
+    fn activate(&mut self, key: &Key) {
+        let op = ksk::Op::Activate {
+            zone: self.zone.clone(),
+            name: key.name.clone(),
+        };
+        self.ksk
+            .drafts
+            .push(Draft::new("activate-next", Op::Ksk(op)).done(Condition::ChangeInSync));
+        self.ksk.change = Some(Change {
+            addr: self.ksk_addr(),
+            symbol: Symbol::Update,
+            fields: vec![Field::change(
+                format!("{}.status", key.name),
+                &key.status,
+                "ACTIVE",
+            )],
+            why: "both keys sign until the parent has let go of the old one".into(),
+            risk: Risk::Safe,
+        });
+    }
+
+    /// The old key goes, and the new one takes its alias.
+    fn retire(&mut self, old: &Key, new: &Key, ready: &[Condition]) {
+        let is_aliased = self
+            .snapshot
+            .kms_key
+            .present()
+            .is_some_and(|key| key.arn == new.kms_arn);
+        if !is_aliased {
+            let op = kms_key::Op::MoveAlias {
+                alias: self.desired.key_alias.clone(),
+                key: Arg::Known(new.kms_arn.clone()),
+            };
+            let mut draft = Draft::new("alias-next", Op::KmsKey(op));
+            draft.ready_when = ready.to_vec();
+            self.key.drafts.push(draft);
+        }
+        self.take_down(
+            old,
+            ready,
+            "no resolver can hold a DS record of it any more",
+        );
+        self.forget(&EVIDENCE);
+        if let Some(change) = &mut self.key.change
+            && !is_aliased
+        {
+            let alias = Field::change("alias", &old.kms_arn, &new.kms_arn);
+            change.fields.insert(0, alias);
+        }
+    }
+
+    /// One of two keys goes: deactivated, deleted, its KMS key scheduled for deletion.
+    fn take_down(&mut self, key: &Key, ready: &[Condition], why: &str) {
+        let key_addr = self.desired.addr(Kind::KmsKey);
+        let zone = self.zone.clone();
+        let name = key.name.clone();
+        if key.status != "INACTIVE" && key.status != "DELETING" {
+            let op = ksk::Op::Deactivate {
+                zone: zone.clone(),
+                name: name.clone(),
+            };
+            let mut draft = Draft::new("deactivate", Op::Ksk(op))
+                .after(After::Answered(StepId::new(&key_addr, "alias-next")))
+                .done(Condition::ChangeInSync);
+            draft.ready_when = ready.to_vec();
+            self.ksk.drafts.push(draft);
+        }
+        let op = ksk::Op::Delete { zone, name };
+        self.ksk.drafts.push(
+            Draft::new("delete", Op::Ksk(op))
+                .after(After::Settled(self.ksk_step("deactivate")))
+                .done(Condition::ChangeInSync),
+        );
+        self.ksk.change = Some(Change {
+            addr: self.ksk_addr(),
+            symbol: Symbol::Destroy,
+            fields: vec![Field::gone(format!("{}.status", key.name), &key.status)],
+            why: why.to_owned(),
+            risk: Risk::Irreversible,
+        });
+        self.schedule(&[&key.kms_arn], true);
+    }
+
+    /// What an earlier rotation left: a KMS key that no key-signing key uses, and evidence.
+    fn end(&mut self, key: &Key) {
+        let spares: Vec<&str> = self.spares();
+        let others: Vec<&str> = spares
+            .into_iter()
+            .filter(|arn| *arn != key.kms_arn)
+            .collect();
+        self.schedule(&others, false);
+        self.forget(&EVIDENCE);
+    }
+
+    fn schedule(&mut self, arns: &[&str], is_used: bool) {
+        let key_addr = self.desired.addr(Kind::KmsKey);
+        let mut fields = Vec::new();
+        for (arn, step) in arns.iter().zip(kms_key::TWIN_STEPS) {
+            fields.push(Field::change(
+                (*arn).to_owned(),
+                if is_used { "in use" } else { "unused" },
+                format!("deletion in {} days", kms_key::DELETION_DAYS),
+            ));
+            let op = kms_key::Op::ScheduleDeletion {
+                key: Arg::Known((*arn).to_owned()),
+                days: kms_key::DELETION_DAYS,
+            };
+            self.key.drafts.push(
+                Draft::new(step, Op::KmsKey(op)).after(After::Settled(self.ksk_step("delete"))),
+            );
+        }
+        if !fields.is_empty() {
+            self.key.change = Some(Change {
+                addr: key_addr,
+                symbol: Symbol::Update,
+                fields,
+                why: "deletion can be cancelled until then".into(),
+                risk: Risk::Irreversible,
+            });
+        }
+    }
+
+    /// Writes down that something holds, once a step that makes it so has settled.
+    fn remember(&mut self, step: &'static str, key: &'static str, once: Option<&'static str>) {
+        self.remembered.insert(key);
+        let op = journal_group::Op::remember(self.desired, key, Arg::Now);
+        let mut draft = Draft::new(step, op);
+        if let Some(step) = once {
+            draft = draft.after(After::Settled(self.ksk_step(step)));
+        }
+        self.journal.drafts.push(draft);
+        let field = Field::new(format!("tags.{key}"), Arg::Now.to_string());
+        self.journal_change(field);
+    }
+
+    /// Drops evidence that is there, after everything else of this plan.
+    fn forget(&mut self, which: &[(&'static str, &'static str)]) {
+        let arn = self.desired.log_group_arn(&self.desired.journal_group());
+        for (key, step) in which {
+            let journal = self.snapshot.journal_group.present();
+            let value = journal.and_then(|journal| journal.evidence(key));
+            // What this very plan writes down is out of date at its end.
+            if value.is_none() && !self.remembered.contains(key) {
+                continue;
+            }
+            let op = journal_group::Op::Forget {
+                arn: arn.clone(),
+                key,
+            };
+            let mut draft = Draft::new(step, Op::JournalGroup(op))
+                .after(After::AllOf(self.desired.addr(Kind::KmsKey)))
+                .after(After::AllOf(self.ksk_addr()));
+            // The last trace goes last: without it the next run would begin another rotation.
+            if *key == EVIDENCE_NEXT {
+                let journal = self.desired.addr(Kind::JournalGroup);
+                for (_, other) in &EVIDENCE[1..] {
+                    draft = draft.after(After::Answered(StepId::new(&journal, other)));
+                }
+            }
+            self.journal.drafts.push(draft);
+            if let Some(value) = value {
+                self.journal_change(Field::gone(format!("tags.{key}"), value));
+            }
+        }
+    }
+
+    fn journal_change(&mut self, field: Field) {
+        let addr = self.desired.addr(Kind::JournalGroup);
+        let change = self.journal.change.get_or_insert_with(|| Change {
+            addr,
+            symbol: Symbol::Update,
+            fields: Vec::new(),
+            why: "the next run, on whatever machine, counts from it".into(),
+            risk: Risk::Safe,
+        });
+        change.fields.push(field);
+    }
+
+    /// The people of the parent zone act next.
+    fn external(&mut self, what: String) {
+        let answers = self.snapshot.parent.all().unwrap_or_default();
+        let ParentView::Seen { zone, .. } = &self.snapshot.parent else {
+            return;
+        };
+        // Nobody vouches for the zone and nobody has to.
+        if answers.iter().all(|answer| answer.ds.is_empty()) {
+            return;
+        }
+        self.ksk.report.push(Report::External {
+            addr: self.ksk_addr(),
+            who: zone.clone(),
+            what,
+        });
+    }
+}
+
+/// Whether the zone has two keys, or something of an earlier rotation is left.
+pub fn is_under_way(snapshot: &Snapshot) -> bool {
+    !matches!(stage(snapshot), None | Some(Stage::One(_)))
+}
+
+/// Evidence of a rotation that ended: an apply drops it.
+pub fn leftover_evidence(snapshot: &Snapshot) -> Vec<(&'static str, &'static str)> {
+    let Observation::Present(dnssec) = &snapshot.dnssec else {
+        return Vec::new();
+    };
+    if dnssec.keys.len() > 1 {
+        return Vec::new();
+    }
+    EVIDENCE[..3].to_vec()
+}
