@@ -6,26 +6,28 @@
 //! | route | what |
 //! |---|---|
 //! | `GET /_spore/info` | [`Info`]: who serves, since which offset, how to ask name servers |
-//! | `GET /_spore/root.key` | the root's trust anchor as a master file |
 //! | `GET /_spore/instances` | [`View`]s of all instances, with the URL of each one's listener |
 //! | `GET /_spore/identity-keys` | [`PublicKeys`] of identity documents by region |
 //! | `GET /_spore/identity-certificates` | the same as [`Certificates`] |
+//! | `GET /_spore/root.key` | the root's trust anchor as a master file |
 //! | `POST /_spore/dns/ADDRESS` | a DNS message to the simulated name server of that address |
 //! | `POST /_spore/dns/ADDRESS/tcp` | the same over TCP: the answer is never truncated |
 //! | `POST /_spore/command` | a [`Command`] |
 //! | `POST /_spore/advance?seconds=N` | the command `advance` for curl |
 //! | `POST /_spore/reset` | the command `reset` for curl |
 //!
-//! Name servers are also reached through a resolver on a DNS port of its own ([`Info::resolver`]).
-//!
 //! The two routes of keys take `?region=NAME`; without it they tell those of all regions where there
 //! are instances.
+//!
+//! Name servers are also reached through a resolver on a DNS port of its own ([`Info::resolver`]).
 //!
 //! They answer callers on this machine only, and only under a loopback host name: a page in a browser
 //! that rebinds its own name to 127.0.0.1 (DNS rebinding) must not reset somebody's world.
 //!
 //! Functions and instances have listeners of their own ([`ways`]), so that the world knows where a
 //! request comes from.
+
+mod resolver;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -56,7 +58,6 @@ use crate::profile::Profile;
 use crate::store::{ServeInfo, StoreError};
 use crate::world::{Via, World};
 
-mod resolver;
 pub mod ways;
 
 use ways::Ways;
@@ -140,6 +141,8 @@ pub enum Command {
     },
     /// What a registrar or a parent's hostmaster does.
     Registrar(RegistrarAction),
+    /// What somebody does with instances.
+    Instance(InstanceAction),
     /// Makes a name server misbehave.
     ServerFault {
         /// Name of the server.
@@ -156,8 +159,6 @@ pub enum Command {
         /// Whether it is tampered with from now on.
         tampered: bool,
     },
-    /// What somebody does with instances.
-    Instance(InstanceAction),
     /// Starts afresh.
     Reset,
 }
@@ -180,6 +181,10 @@ impl Command {
             }
             Self::Registrar(action) => {
                 sandbox.with_world(|world, now| world.registrar(now, action))
+            }
+            Self::Instance(action) => {
+                let done = sandbox.with_world(|world, now| world.instance(now, action))?;
+                Ok(done.map(|views| told(&views)))
             }
             Self::ServerFault { server, fault } => {
                 let read = || {
@@ -211,10 +216,6 @@ impl Command {
                 }),
                 Err(problem) => Ok(Err(problem)),
             },
-            Self::Instance(action) => {
-                let done = sandbox.with_world(|world, now| world.instance(now, action))?;
-                Ok(done.map(|views| told(&views)))
-            }
             Self::Reset => {
                 sandbox.reset()?;
                 sandbox.publish_anchor()?;
@@ -224,10 +225,6 @@ impl Command {
     }
 }
 
-fn dns_name(text: &str) -> Result<dns::DnsName, String> {
-    dns::DnsName::parse(text).map_err(|problem| format!("{text}: {problem}"))
-}
-
 /// Instances for people, a line each.
 fn told(views: &[View]) -> String {
     if views.is_empty() {
@@ -235,6 +232,10 @@ fn told(views: &[View]) -> String {
     }
     let lines: Vec<String> = views.iter().map(ToString::to_string).collect();
     lines.join("\n")
+}
+
+fn dns_name(text: &str) -> Result<dns::DnsName, String> {
+    dns::DnsName::parse(text).map_err(|problem| format!("{text}: {problem}"))
 }
 
 /// A server that listens and has said so in its folder.
@@ -319,9 +320,9 @@ impl Server {
             url,
         };
         sandbox.with_store(|store| store.map_or(Ok(()), |store| store.announce(&info)))?;
-        sandbox.publish_anchor()?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let functions = TcpListener::bind(loopback).await.map_err(failed)?;
+        sandbox.publish_anchor()?;
         if !sandbox.has_invoker() {
             // Functions call back here.
             let endpoint = format!("http://{}", functions.local_addr().map_err(failed)?);
@@ -355,11 +356,11 @@ impl Server {
         shared.ways.reconcile(&shared);
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
-        let resolving = tokio::spawn(self.resolver.run(shared.sandbox.clone(), stopped.clone()));
         // Functions go on calling while the requests that wait for them are finished.
         let (stop_functions, functions_stopped) = watch::channel(());
         let here = (shared.clone(), functions_stopped);
         let functions = tokio::spawn(ways::listen(self.functions, Client::Function, here));
+        let resolving = tokio::spawn(self.resolver.run(shared.sandbox.clone(), stopped.clone()));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -489,16 +490,16 @@ fn own(route: &str, request: &http::Request<Bytes>, peer: SocketAddr, shared: &S
     let post = request.method() == Method::POST;
     match route {
         "info" if request.method() == Method::GET => json(StatusCode::OK, &info(shared)),
-        "root.key" if request.method() == Method::GET => {
-            let anchor = shared.sandbox.inspect(|world, _| world.root_anchor());
-            text(StatusCode::OK, anchor.zone_file().trim_end())
-        }
         "instances" if request.method() == Method::GET => instances(shared),
         "identity-keys" if request.method() == Method::GET => {
             keys(request, shared, World::identity_keys)
         }
         "identity-certificates" if request.method() == Method::GET => {
             keys(request, shared, World::identity_certificates)
+        }
+        "root.key" if request.method() == Method::GET => {
+            let anchor = shared.sandbox.inspect(|world, _| world.root_anchor());
+            text(StatusCode::OK, anchor.zone_file().trim_end())
         }
         "command" if post => match serde_json::from_slice(request.body()) {
             Ok(command) => commanded(command, shared),

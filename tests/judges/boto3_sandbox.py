@@ -17,10 +17,10 @@ from boto3_cases.credentials import Credentials
 from boto3_cases.dnssec import Dnssec
 from boto3_cases.filters import Filters, LogPolicies
 from boto3_cases.functions import Functions
+from boto3_cases.instances import Instances
 from boto3_cases.gateway import Gateway
 from boto3_cases.gateway_data import GatewayData
 from boto3_cases.iam import Iam, Roles, Simulation
-from boto3_cases.instances import Instances
 from boto3_cases.kms import Kms
 from boto3_cases.logs import Logs
 from boto3_cases.route53 import Route53
@@ -120,6 +120,7 @@ def load_tests(loader, _tests, _pattern):
         Logs,
         Tagging,
         Functions,
+        Instances,
         Gateway,
         GatewayData,
         Iam,
@@ -130,7 +131,6 @@ def load_tests(loader, _tests, _pattern):
         Metrics,
         Filters,
         LogPolicies,
-        Instances,
         Serving,
         Completeness,
     )

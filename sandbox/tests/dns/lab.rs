@@ -63,6 +63,7 @@ impl Lab {
             user_id: "AIDATEST".into(),
             region: "us-east-1".into(),
             now: self.now,
+            source: spore_sandbox::Via::Host.source(),
         };
         self.world.refresh_signatures(self.now);
         let operation = match service {
