@@ -238,6 +238,9 @@ fn foreign_ds(domain: &str, key: &DnsKey, snapshot: &Snapshot) -> Vec<Ds> {
     found
 }
 
+/// What one server's answer means, with the records it published; or why there is none.
+type Judged = Result<(Verdict, Vec<Ds>), String>;
+
 /// `ds --check`: what every parent server publishes, and whether it is right.
 fn check_parent(
     session: &Session,
@@ -251,7 +254,7 @@ fn check_parent(
         ParentView::Seen { zone, servers } => (zone, servers),
     };
     let others = other_keys(key, snapshot);
-    let judged: Vec<(&ServerView, Result<(Verdict, Vec<Ds>), String>)> = servers
+    let judged: Vec<(&ServerView, Judged)> = servers
         .iter()
         .map(|server| {
             let verdict = server.answer.clone().and_then(|answer| {
