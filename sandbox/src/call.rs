@@ -11,7 +11,8 @@ use crate::profile::Profile;
 use crate::wire::model::Protocol;
 use crate::wire::{self, Call, Unrouted};
 use crate::world::{
-    AwsError, Caller, Effect, Invocation, Operation, Ran, Request, Response, Via, Waiting, World,
+    AwsError, Caller, Effect, Invocation, Need, Operation, Ran, Request, Response, Via, Waiting,
+    World,
 };
 use crate::{apigateway, auth, cloudwatch, iam, kms, lambda, limits, logs, route53, sts, tagging};
 
@@ -34,6 +35,8 @@ pub struct Answered {
     pub caller: Option<Caller>,
     /// The input as it was decoded; null if it was not.
     pub input: Value,
+    /// What it needed to be allowed; empty if it did not come that far.
+    pub needs: Vec<Need>,
     /// The error, if the call failed.
     pub error: Option<AwsError>,
     /// Whether the world may have changed, so that it must be stored before the answer is given.
@@ -48,6 +51,7 @@ impl Answered {
             invocation: None,
             caller: None,
             input: Value::Null,
+            needs: Vec::new(),
             error: Some(error),
             wrote: false,
         }
@@ -204,6 +208,7 @@ impl World {
             invocation: None,
             caller: None,
             input: Value::Null,
+            needs: Vec::new(),
             error: None,
             wrote: false,
         };
@@ -247,6 +252,7 @@ impl World {
                 .take(now, place, (call.model, call.protocol), call.name)?;
         }
         let needs = (operation.needs)(self, &caller, &input);
+        answered.needs.clone_from(&needs);
         auth::authorize(self, &caller, &needs)
             .map_err(|refused| auth::spelt(refused, call.protocol))?;
         if arrived.writes() {
