@@ -23,6 +23,7 @@ use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group::{self, DsSeen};
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
+use crate::principal::Principal;
 use crate::render::{self, Paint};
 use crate::run::Outcome;
 use crate::safety::DS_AT_PARENT;
@@ -151,7 +152,7 @@ pub async fn apply(
     if let Some(file) = &file {
         file.check_document(&document)?;
     }
-    let mut session = Session::open(global, &document).await?;
+    let mut session = Session::open_as(Principal::Operator, global, &document).await?;
     let is_reviewed = file.as_ref().is_some_and(|file| file.updater.is_none());
     session.build_code(&updater::source(&document, code)?, is_reviewed)?;
     let job = Job {
@@ -174,7 +175,7 @@ pub async fn destroy(
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
     };
-    let session = Session::open(global, &document).await?;
+    let session = Session::open_as(Principal::Operator, global, &document).await?;
     let goal = Goal::Destroy(options);
     let job = Job {
         session: &session,
