@@ -33,6 +33,7 @@ use spore_sandbox::door::Sandbox;
 
 use crate::arg::{Output, Outputs};
 use crate::clock::{SdkSleep, SigningTime};
+use crate::denial;
 use crate::retry::{Class, Failure, classify};
 use crate::target::Target;
 use crate::updater::Bootstrap;
@@ -306,11 +307,22 @@ where
             let status = context.raw().status().as_u16();
             let code = context.err().code().unwrap_or_default();
             let message = context.err().message().unwrap_or("(no message)");
-            failure(
-                classify(operation, code, message, status),
-                code,
-                message.to_owned(),
-            )
+            let class = classify(operation, code, message, status);
+            let text = match class {
+                Class::Denied => denial::explained(operation, message),
+                Class::Throttled
+                | Class::Busy
+                | Class::Propagating
+                | Class::Unanswered
+                | Class::AlreadyThere
+                | Class::Gone
+                | Class::Credentials
+                | Class::Quota
+                | Class::StillTrusted
+                | Class::Refused
+                | Class::Unknown => message.to_owned(),
+            };
+            failure(class, code, text)
         }
         SdkError::TimeoutError(_) => failure(Class::Unanswered, "", "no answer in time".to_owned()),
         SdkError::ResponseError(_) => failure(

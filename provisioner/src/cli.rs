@@ -4,6 +4,7 @@
 mod apply;
 mod handover;
 mod output;
+mod policy;
 mod records;
 mod sandbox;
 mod session;
@@ -201,6 +202,23 @@ enum Command {
         #[command(subcommand)]
         command: UpdaterCommand,
     },
+    /// Print what whoever runs this tool must be allowed, as IAM policies. Offline.
+    Policy {
+        /// Whose.
+        #[arg(value_enum)]
+        what: PolicyOf,
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Id of the stack's hosted zone, once it exists: other zones are then out of reach.
+        #[arg(long, value_name = "ID")]
+        zone_id: Option<String>,
+        /// Print the requirements as JSON; policies always are.
+        #[arg(long)]
+        json: bool,
+        /// Write the policy to DIR in parts that fit managed policies.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// The simulated AWS.
     Sandbox {
         #[command(subcommand)]
@@ -336,6 +354,17 @@ enum DnssecCommand {
         #[command(flatten)]
         go: Go,
     },
+}
+
+/// What `policy` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PolicyOf {
+    /// For `plan` and all that only reads.
+    Reader,
+    /// For `apply` and `destroy`; the reader's rights are in it.
+    Operator,
+    /// Both as a table: actions, resources, conditions, and why.
+    Requirements,
 }
 
 #[derive(Debug, Subcommand)]
@@ -621,6 +650,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                     code,
                 },
         } => updater::build(stack, out, zone_id.as_deref(), lock, code),
+        Command::Policy {
+            what,
+            stack,
+            zone_id,
+            json,
+            out,
+        } => policy::policy(what, stack, zone_id.as_deref(), json, out),
         Command::Sandbox { command } => sandbox::run(&global, command).await,
         Command::Schema => {
             output::line(&serde_json::to_string_pretty(&crate::stack::schema())?);

@@ -40,6 +40,7 @@ pub fn empty() -> Snapshot {
         },
         journal_group: Observation::Absent,
         hosted_zone: Observation::Absent,
+        zones_left: Ok(Some(499)),
         kms_key: Observation::Absent,
         dnssec: Observation::Absent,
         logs_key: Observation::Absent,

@@ -144,9 +144,21 @@ pub async fn snapshot(
             Purpose::Plan | Purpose::Apply | Purpose::Run(_) => lock,
         }
     };
-    let (lock, hosted_zone, dnssec, kms_key, query_logging, logs_key, log_groups, alarms, rest_api) = tokio::join!(
+    let (
+        lock,
+        hosted_zone,
+        zones_left,
+        dnssec,
+        kms_key,
+        query_logging,
+        logs_key,
+        log_groups,
+        alarms,
+        rest_api,
+    ) = tokio::join!(
         listed_lock,
         hosted_zone::detail(read, picked.clone(), records),
+        hosted_zone::left(read, &picked),
         async {
             match (&zone_id, &picked) {
                 (Some(id), _) => ksk::observe(read, id).await,
@@ -184,6 +196,7 @@ pub async fn snapshot(
         caller,
         journal_group,
         hosted_zone,
+        zones_left,
         kms_key,
         dnssec,
         logs_key,

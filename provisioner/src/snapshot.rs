@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub journal_group: Observation<journal_group::Live>,
     /// The hosted zone.
     pub hosted_zone: Observation<hosted_zone::Live>,
+    /// How many more zones the account may have, where one is to be made.
+    pub zones_left: hosted_zone::Left,
     /// The KMS key.
     pub kms_key: Observation<kms_key::Live>,
     /// Route 53's view of the zone's DNSSEC: signing status and key-signing keys.

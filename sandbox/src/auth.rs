@@ -261,10 +261,16 @@ pub fn authenticate(
 /// The secret of a key and who has it.
 fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Caller), Problem> {
     let id = &claim.access_key_id;
-    let root_of = |account: &str| Caller {
+    let administrator_of = |account: &str| Caller {
         account: account.to_owned(),
-        arn: format!("arn:aws:iam::{account}:root"),
-        user_id: account.to_owned(),
+        arn: match &world.held {
+            Some(held) => held.arn(account),
+            None => format!("arn:aws:iam::{account}:root"),
+        },
+        user_id: match &world.held {
+            Some(_) => "AROASANDBOXPOLICYTRIED:sandbox".to_owned(),
+            None => account.to_owned(),
+        },
         region: claim.region.clone(),
         now,
         source: Via::Host.source(),
@@ -312,7 +318,7 @@ fn secret_of(world: &World, now: Timestamp, claim: &Claim) -> Result<(String, Ca
     {
         return Err(Problem::UnknownKey);
     }
-    Ok(("test".to_owned(), root_of(account)))
+    Ok(("test".to_owned(), administrator_of(account)))
 }
 
 /// The date must be near the world's time, or near the host's: who comes through the in-process door

@@ -11,7 +11,8 @@ use crate::profile::Profile;
 use crate::wire::model::Protocol;
 use crate::wire::{self, Call, Unrouted};
 use crate::world::{
-    AwsError, Caller, Effect, Invocation, Operation, Ran, Request, Response, Via, Waiting, World,
+    AwsError, Caller, Effect, Invocation, Need, Operation, Ran, Request, Response, Via, Waiting,
+    World,
 };
 use crate::{
     apigateway, auth, cloudwatch, ec2, iam, kms, lambda, limits, logs, route53, sts, tagging,
@@ -36,6 +37,8 @@ pub struct Answered {
     pub caller: Option<Caller>,
     /// The input as it was decoded; null if it was not.
     pub input: Value,
+    /// What it needed to be allowed; empty if it did not come that far.
+    pub needs: Vec<Need>,
     /// The error, if the call failed.
     pub error: Option<AwsError>,
     /// Whether the world may have changed, so that it must be stored before the answer is given.
@@ -50,6 +53,7 @@ impl Answered {
             invocation: None,
             caller: None,
             input: Value::Null,
+            needs: Vec::new(),
             error: Some(error),
             wrote: false,
         }
@@ -210,6 +214,7 @@ impl World {
             invocation: None,
             caller: None,
             input: Value::Null,
+            needs: Vec::new(),
             error: None,
             wrote: false,
         };
@@ -254,6 +259,7 @@ impl World {
                 .take(now, place, (call.model, call.protocol), call.name)?;
         }
         let needs = (operation.needs)(self, &caller, &input);
+        answered.needs.clone_from(&needs);
         auth::authorize(self, &caller, &needs)
             .map_err(|refused| auth::spelt(refused, call.protocol))?;
         if arrived.writes() {

@@ -189,6 +189,7 @@ mod tests {
             region: None,
             account: None,
             input: Value::Null,
+            needs: Vec::new(),
             http: RecordedHttp {
                 method: String::new(),
                 host: String::new(),

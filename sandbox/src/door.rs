@@ -28,7 +28,7 @@ use crate::invoke::{Invoker, Run};
 use crate::profile::Profile;
 use crate::record::{RecordError, Recorded, Recorder};
 use crate::store::{Store, StoreError};
-use crate::world::{AwsError, Effect, Invocation, Ran, Request, Response, Via, World};
+use crate::world::{AwsError, Effect, Held, Invocation, Ran, Request, Response, Via, World};
 
 /// One simulated AWS. Clones share it.
 #[derive(Debug, Clone)]
@@ -71,6 +71,8 @@ pub struct Options {
     pub recording: Recording,
     /// What a crash does.
     pub on_crash: OnCrash,
+    /// Policies that administrators are held to.
+    pub held: Option<Held>,
 }
 
 /// What is recorded of the calls.
@@ -241,6 +243,7 @@ impl Sandbox {
         let mut world = found.unwrap_or_else(|| World::new(options.seed, profile));
         // The profile belongs to the door: one folder may be served fast and used in process later.
         world.profile = profile;
+        world.held = options.held;
         let inner = Inner {
             stored: world.clone(),
             given: world.latest,
@@ -492,9 +495,17 @@ impl Sandbox {
         let mut inner = self.lock();
         let now = inner.now();
         let mut world = World::new(inner.world.random.next(), inner.world.profile);
+        world.held = inner.world.held.clone();
         world.ahead = inner.world.ahead;
         inner.world = world;
         inner.save(now)
+    }
+
+    /// Holds administrators to some policies from now on, or lets them go.
+    pub fn hold(&self, held: Option<Held>) {
+        let mut inner = self.lock();
+        inner.stored.held.clone_from(&held);
+        inner.world.held = held;
     }
 
     /// What a server does with its folder: say where it listens.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::{Answered, Arrived};
-use crate::world::Request;
+use crate::world::{Need, Request};
 
 /// One request and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Recorded {
     pub account: Option<String>,
     /// The decoded input; null if it could not be decoded or was not looked at.
     pub input: Value,
+    /// What it needed to be allowed: actions, resources, condition keys.
+    #[serde(default)]
+    pub needs: Vec<Need>,
     /// The request as it came.
     pub http: RecordedHttp,
     /// Status of the answer; none if there was none.
@@ -98,6 +101,7 @@ impl Recorded {
                 .and_then(|answered| answered.caller.as_ref())
                 .map(|caller| caller.account.clone()),
             input: answered.map_or(Value::Null, |answered| answered.input.clone()),
+            needs: answered.map_or_else(Vec::new, |answered| answered.needs.clone()),
             http: RecordedHttp::new(request),
             status: answered.map(|answered| answered.response.status),
             error: answered

@@ -149,7 +149,7 @@ pub struct Caller {
 }
 
 /// One action on some resources that a call needs to be allowed (for policy evaluation).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
     /// Such as `route53:CreateHostedZone`.
     pub action: String,
@@ -224,6 +224,23 @@ pub struct Operation {
     pub run: fn(&mut World, &Caller, Value) -> Result<Value, AwsError>,
 }
 
+/// Policies to be tried: who comes with an administrator's keys is then a session of a role that has
+/// these policies and nothing else. The role is in no list of IAM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Name of the role.
+    pub role: String,
+    /// Its policies, JSON.
+    pub policies: Vec<String>,
+}
+
+impl Held {
+    /// The ARN of the role's session in an account.
+    pub fn arn(&self, account: &str) -> String {
+        format!("arn:aws:sts::{account}:assumed-role/{}/sandbox", self.role)
+    }
+}
+
 /// Everything that exists. Serialised as a whole into `world.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct World {
@@ -267,6 +284,9 @@ pub struct World {
     /// The run that the operation being carried out asks for; it is answered when that has ended.
     #[serde(skip)]
     pub requested: Option<Invocation>,
+    /// What the administrators of the emulators' convention are held to, if they are.
+    #[serde(skip)]
+    pub held: Option<Held>,
     /// Service control policies of a simulated organisation, by account, as if all were attached to
     /// the account itself. No operation sets them.
     #[serde(default)]
@@ -299,6 +319,7 @@ impl World {
             limits: limits::State::default(),
             blobs: Blobs::default(),
             requested: None,
+            held: None,
             scps: BTreeMap::new(),
         }
     }

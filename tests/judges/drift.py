@@ -9,6 +9,7 @@ undo by itself have to block, with the reason named here.
 import contextlib
 import io
 import json
+import pathlib
 import unittest
 import zipfile
 
@@ -57,6 +58,7 @@ class World:
         )
         self.clients = {}
         try:
+            self.keys = {name: self.principal(name) for name in ("reader", "operator")}
             self.run("apply", "--yes").expect(0)
             apis = self.apigateway.get_rest_apis()["items"]
             self.api = next(api["id"] for api in apis if api["name"] == API)
@@ -76,8 +78,32 @@ class World:
             )
         return self.clients[service]
 
+    def principal(self, name):
+        """A session of a role with exactly what `spore-infra policy` prints for who runs the tool."""
+        written = self.place.run("policy", name, DOCUMENT, "--out", self.place.dir).expect(0)
+        trust = {"Effect": "Allow", "Principal": {"AWS": spore.ACCOUNT}, "Action": "sts:AssumeRole"}
+        role = self.iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        )["Role"]
+        for path in map(pathlib.Path, written.out.split()):
+            policy = self.iam.create_policy(PolicyName=path.stem, PolicyDocument=path.read_text())
+            self.iam.attach_role_policy(RoleName=name, PolicyArn=policy["Policy"]["Arn"])
+        # The root of an account cannot assume roles.
+        self.iam.create_user(UserName=f"as-{name}")
+        self.iam.put_user_policy(
+            UserName=f"as-{name}", PolicyName="assume", PolicyDocument=allow("sts:AssumeRole")
+        )
+        key = self.iam.create_access_key(UserName=f"as-{name}")["AccessKey"]
+        sts = self.server.client("sts", key["AccessKeyId"], key["SecretAccessKey"])
+        given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="judge")["Credentials"]
+        return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+
     def run(self, *args):
-        return self.place.run(args[0], DOCUMENT, *args[1:], **self.server.env())
+        """A command, by one who may do that and nothing more."""
+        key, secret, token = self.keys["reader" if args[0] == "plan" else "operator"]
+        session = {"AWS_SESSION_TOKEN": token}
+        return self.place.run(args[0], DOCUMENT, *args[1:], **self.server.env(key, secret), **session)
 
     def plan(self):
         """What a plan would change: {address: (symbol, {attributes})}, and the whole plan."""

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::cell::Cell;
 use std::future::pending;
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use spore_infra::journal::{self, Taken};
 use spore_infra::kind::hosted_zone::Records;
 use spore_infra::observe::Purpose;
 use spore_infra::plan::{self, Goal, Plan};
+use spore_infra::principal::{self, Principal};
 use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
 use spore_infra::snapshot::{Code, LockSeen, Snapshot};
 use spore_infra::target::Target;
 use spore_infra::{observe, safety};
 use spore_sandbox::door::{Options, Recording, Sandbox};
+use spore_sandbox::world::Held;
 
 use crate::updater;
 
@@ -43,6 +46,33 @@ pub struct Bench {
     pub write: Clients,
     /// What the document wants.
     pub desired: Desired,
+    /// Whether an apply is under way, whose reads are the operator's.
+    is_applying: Cell<bool>,
+}
+
+/// As whom a bench works, until it is dropped: with the rights that `spore-infra policy` prints.
+struct As<'a>(&'a Bench);
+
+impl<'a> As<'a> {
+    fn principal(bench: &'a Bench, principal: Principal) -> Option<Self> {
+        if bench.is_applying.get() {
+            return None;
+        }
+        let grants = principal::grants(principal, &bench.desired, None);
+        bench.sandbox.hold(Some(Held {
+            role: principal.word().to_owned(),
+            policies: vec![principal::document(&grants).to_string()],
+        }));
+        bench.is_applying.set(principal == Principal::Operator);
+        Some(Self(bench))
+    }
+}
+
+impl Drop for As<'_> {
+    fn drop(&mut self) {
+        self.0.sandbox.hold(None);
+        self.0.is_applying.set(false);
+    }
 }
 
 impl Bench {
@@ -77,11 +107,13 @@ impl Bench {
             sandbox,
             desired,
             target: target.clone(),
+            is_applying: Cell::new(false),
         }
     }
 
     /// Reads live AWS.
     pub async fn snapshot(&self, records: Records, own: Option<LockSeen>) -> Snapshot {
+        let _reader = As::principal(self, Principal::Reader);
         let purpose = own.map_or(Purpose::Plan, Purpose::Run);
         let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
         let code = Code::Known(updater::bootstrap());
@@ -110,6 +142,7 @@ impl Bench {
 
     /// Plans, and carries the plan out under the lock.
     pub async fn carry_out(&self, goal: &Goal) -> (Plan, Outcome) {
+        let _operator = As::principal(self, Principal::Operator);
         let shown = self.plan(goal, None).await;
         assert_eq!(shown.refusals, Vec::<safety::Refusal>::new());
         assert!(shown.blocked().is_empty(), "{:?}", shown.blocked());

@@ -153,6 +153,11 @@ impl Stage {
         command.env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env(updater::VARIABLE, updater::zip());
+        // Every command has the rights that `spore-infra policy` prints for it, and no others. Who comes
+        // to a served world comes as its administrator.
+        if !self.world().join("serve.json").exists() {
+            command.env("SPORE_SANDBOX_POLICY", "own");
+        }
         for (variable, name) in [("HOME", "home"), ("TMPDIR", "tmp"), ("", "work")] {
             let folder = own.join(name);
             fs::create_dir_all(&folder).expect("the stage can be written");

@@ -25,6 +25,7 @@ use crate::kind::journal_group::{self, DsSeen};
 use crate::master_file;
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
+use crate::principal::Principal;
 use crate::render::{self, Paint};
 use crate::rotation;
 use crate::run::Outcome;
@@ -154,7 +155,7 @@ pub async fn apply(
     if let Some(file) = &file {
         file.check_document(&document)?;
     }
-    let mut session = Session::open(global, &document).await?;
+    let mut session = Session::open_as(Principal::Operator, global, &document).await?;
     let is_reviewed = file.as_ref().is_some_and(|file| file.updater.is_none());
     session.build_code(&updater::source(&document, code)?, is_reviewed)?;
     let job = Job {
@@ -207,7 +208,7 @@ async fn lead(
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
     };
-    let session = Session::open(global, &document).await?;
+    let session = Session::open_as(Principal::Operator, global, &document).await?;
     let job = Job {
         session: &session,
         document: &document,

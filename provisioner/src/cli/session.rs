@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use spore_sandbox::door::Options;
+use spore_sandbox::world::Held;
 
 use super::stack::Document;
-use super::{Global, output, variable};
+use super::{Global, output, policy, variable};
 use crate::aws::{Access, Clients};
 use crate::clock::Clock;
 use crate::desired::Desired;
 use crate::dns::Dns;
 use crate::kind::hosted_zone::Records;
 use crate::observe::{self, Purpose, Unread};
+use crate::principal::Principal;
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Caller, Code, Snapshot};
 use crate::target::{self, Target};
@@ -37,10 +39,20 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a session for a document.
+    /// Opens a session that only reads.
     pub async fn open(global: &Global, document: &Document) -> anyhow::Result<Self> {
+        Self::open_as(Principal::Reader, global, document).await
+    }
+
+    /// Opens a session. Who it is for matters in a sandbox that tries policies out; on AWS it is the
+    /// credentials that say so.
+    pub async fn open_as(
+        principal: Principal,
+        global: &Global,
+        document: &Document,
+    ) -> anyhow::Result<Self> {
         let desired = Desired::of(&document.stack);
-        let target = resolve(global).await?;
+        let target = resolve(global, policy::held(principal, &desired)?).await?;
         let read =
             Clients::connect(&target, &desired.region, &desired.account, &Access::Read).await;
         Ok(Self {
@@ -184,12 +196,24 @@ fn tried(message: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// Where calls go, from flags and environment.
-pub async fn resolve(global: &Global) -> anyhow::Result<Target> {
+/// Where calls go, from flags and environment. `held`: the policies that a sandbox holds them to.
+async fn resolve(global: &Global, held: Option<Held>) -> anyhow::Result<Target> {
     match &global.sandbox {
         Some(dir) => {
-            let options = Options::default().from_environment(variable)?;
-            Ok(target::sandbox(dir, options).await?)
+            let options = Options {
+                held,
+                ..Options::default().from_environment(variable)?
+            };
+            let is_held = options.held.is_some();
+            let target = target::sandbox(dir, options).await?;
+            if let (Target::Served { url, .. }, true) = (&target, is_held) {
+                bail!(
+                    "SPORE_SANDBOX_POLICY holds for a sandbox in this process, but {url} serves {}; stop \
+                     the server, or unset it",
+                    dir.display()
+                );
+            }
+            Ok(target)
         }
         None => Ok(target::from_environment(variable("AWS_ENDPOINT_URL").as_deref()).await),
     }

@@ -52,7 +52,7 @@ impl Live {
 }
 
 /// ARN of the role this tool makes.
-fn role_arn(desired: &Desired) -> String {
+pub fn role_arn(desired: &Desired) -> String {
     format!("arn:aws:iam::{}:role/{ROLE}", desired.account)
 }
 

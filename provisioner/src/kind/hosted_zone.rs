@@ -21,7 +21,7 @@ use crate::plan::{
 };
 use crate::snapshot::{Observation, Snapshot};
 
-pub use observe::{Records, detail, list, look, look_change, pick};
+pub use observe::{Left, Records, detail, left, list, look, look_change, pick};
 pub use op::{Edit, Op};
 pub use perform::perform;
 
@@ -187,11 +187,26 @@ pub fn as_it_is(snapshot: &Snapshot) -> Lowered {
     }
 }
 
+/// A quota that cannot be read is told of and blocks nothing: CreateHostedZone itself refuses what is
+/// too much, and nothing has been written by then that the next apply would not take up.
+fn quota_warning(addr: &Addr, snapshot: &Snapshot) -> Option<Report> {
+    let failure = snapshot.zones_left.as_ref().err()?;
+    Some(Report::Warning {
+        addr: addr.clone(),
+        what: format!("not known whether the account may have one more hosted zone: {failure}"),
+    })
+}
+
 /// What the zone needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let zone = of(addr, Output::ZoneId);
     match &snapshot.hosted_zone {
         Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Absent if matches!(snapshot.zones_left, Ok(Some(..=0))) => super::blocked(
+            addr,
+            "the account has as many hosted zones as it may: ask AWS for more (Service Quotas, Route 53, \
+             \"Hosted zones\"), or delete one that nobody needs",
+        ),
         Observation::Absent => {
             let comment = format!("{} by spore-infra", desired.domain);
             let tags = desired.tags();
@@ -216,6 +231,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 create = create.ready(Condition::ListsSettled { since });
             }
             Lowered {
+                report: quota_warning(addr, snapshot).into_iter().collect(),
                 change: Some(Change {
                     addr: addr.clone(),
                     symbol: Symbol::Create,

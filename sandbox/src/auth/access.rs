@@ -221,6 +221,12 @@ impl<'a> Requester<'a> {
         let mut tags = BTreeMap::new();
         if caller.arn == format!("arn:aws:iam::{}:root", caller.account) {
             policies.identity = Identity::Root;
+        } else if let Some(held) = world
+            .held
+            .as_ref()
+            .filter(|h| h.arn(&caller.account) == caller.arn)
+        {
+            policies.identity = Identity::Policies(held.policies.iter().map(identity).collect());
         } else if let Some(attached) = world.identity_policies(&caller.arn) {
             let documents = attached.policies.iter().map(|one| identity(&one.document));
             policies.identity = Identity::Policies(documents.collect());

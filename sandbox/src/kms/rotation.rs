@@ -61,17 +61,20 @@ struct RotationInput {
     rotation_period_in_days: Option<i64>,
 }
 
-/// Asymmetric keys are refused, whatever their state.
+/// Asymmetric keys are refused, whatever their state, but may be asked about: "the key rotation status of
+/// these KMS keys is always false" (KMS API, GetKeyRotationStatus; Terraform's provider relies on it).
 fn admit(
     world: &mut World,
     caller: &Caller,
     given: &str,
     rule: &rules::Rule,
 ) -> Result<Place, AwsError> {
-    if world
-        .kms
-        .find(caller, given, rule.names)
-        .is_ok_and(|key| key.spec != Spec::Symmetric)
+    let asks = rule.operation == rules::GET_KEY_ROTATION_STATUS.operation;
+    if !asks
+        && world
+            .kms
+            .find(caller, given, rule.names)
+            .is_ok_and(|key| key.spec != Spec::Symmetric)
     {
         return Err(AwsError::new(
             "UnsupportedOperationException",

@@ -67,6 +67,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     },
                     journal_group,
                     hosted_zone,
+                    zones_left: Ok(Some(499)),
                     kms_key,
                     dnssec,
                     logs_key: Observation::Absent,

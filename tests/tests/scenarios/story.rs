@@ -226,6 +226,7 @@ impl Story {
         command
             .env_clear()
             .env(updater::VARIABLE, updater::zip())
+            .env("SPORE_SANDBOX_POLICY", "own")
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
         command.args(arguments).arg("--sandbox=world");

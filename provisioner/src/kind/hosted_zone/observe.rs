@@ -125,6 +125,24 @@ fn choose(domain: &str, mut zones: Vec<Live>) -> Observation<Live> {
     }
 }
 
+/// How many more zones the account may have; none when that does not matter.
+pub type Left = Result<Option<i64>, Failure>;
+
+/// Asks how many more zones the account may have, if there is none of ours yet.
+pub async fn left(read: &Clients, picked: &Observation<Live>) -> Left {
+    match picked {
+        Observation::Absent => {}
+        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => {
+            return Ok(None);
+        }
+    }
+    let call = read.route53.get_account_limit();
+    let call = call.r#type(r53::AccountLimitType::MaxHostedZonesByOwner);
+    let answer = call.send().await.or_fail("route53:GetAccountLimit")?;
+    let most = answer.limit().map_or(i64::MAX, |limit| limit.value());
+    Ok(Some(most.saturating_sub(answer.count())))
+}
+
 /// Which part of the records to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Records {

@@ -1,0 +1,143 @@
+//! `policy`: what whoever runs the tool must be allowed. Offline; no credentials are looked for.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::{Exit, PolicyOf, output, stack, variable};
+use crate::desired::Desired;
+use crate::principal::{self, Grant, INLINE_CHARS_MAX, MANAGED_CHARS_MAX, Principal};
+use spore_sandbox::world::Held;
+
+/// `policy`.
+pub fn policy(
+    what: PolicyOf,
+    named: Option<PathBuf>,
+    zone_id: Option<&str>,
+    json: bool,
+    out: Option<PathBuf>,
+) -> anyhow::Result<Exit> {
+    let Some(document) = stack::read(&stack::find(named)?)? else {
+        return Ok(Exit::Error);
+    };
+    let desired = Desired::of(&document.stack);
+    let zone_id = zone_id.map(|id| id.trim_start_matches("/hostedzone/"));
+    let grants = |principal| principal::grants(principal, &desired, zone_id);
+    match (what, out) {
+        (PolicyOf::Requirements, Some(_)) => bail!("--out takes policies: reader or operator"),
+        (PolicyOf::Requirements, None) => requirements(&grants(Principal::Operator), json)?,
+        (PolicyOf::Reader, out) => print(Principal::Reader, &grants(Principal::Reader), out)?,
+        (PolicyOf::Operator, out) => print(Principal::Operator, &grants(Principal::Operator), out)?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints one policy, or writes it as managed policies to a folder.
+fn print(principal: Principal, grants: &[Grant], out: Option<PathBuf>) -> anyhow::Result<()> {
+    let whole = principal::document(grants);
+    let chars = principal::chars(&whole);
+    let parts = principal::managed(grants);
+    if let Some(dir) = out {
+        for (number, part) in parts.iter().enumerate() {
+            let path = dir.join(format!("{}-{}.json", principal.word(), number + 1));
+            let text = serde_json::to_string_pretty(part)? + "\n";
+            fs::write(&path, text).with_context(|| path.display().to_string())?;
+            output::line(&path.display().to_string());
+        }
+        return Ok(());
+    }
+    if chars > INLINE_CHARS_MAX {
+        bail!(
+            "the policy has {chars} characters, more than the {INLINE_CHARS_MAX} of a role's inline \
+             policies; `--out DIR` writes it as {} managed policies",
+            parts.len()
+        );
+    }
+    if chars > MANAGED_CHARS_MAX {
+        output::note(&format!(
+            "{chars} characters: fits a role as inline policy ({INLINE_CHARS_MAX}), not one managed policy \
+             ({MANAGED_CHARS_MAX}); `--out DIR` writes it as {} of those",
+            parts.len()
+        ));
+    }
+    output::line(&serde_json::to_string_pretty(&whole)?);
+    Ok(())
+}
+
+/// Prints statement by statement who needs what for what.
+fn requirements(grants: &[Grant], json: bool) -> anyhow::Result<()> {
+    if json {
+        let rows: Vec<_> = grants
+            .iter()
+            .map(|grant| {
+                json!({
+                    "statement": grant.sid(),
+                    "for": commands(grant.principal),
+                    "actions": grant.actions(),
+                    "resources": grant.resources(),
+                    "condition": grant.condition(),
+                    "why": grant.why,
+                })
+            })
+            .collect();
+        output::line(&serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    for principal in [Principal::Reader, Principal::Operator] {
+        let word = principal.word();
+        output::line(&format!("{} ({word})\n", commands(principal).join(", ")));
+        for grant in grants.iter().filter(|one| one.principal == principal) {
+            output::line(&format!("  {}: {}", grant.sid(), grant.why));
+            for action in grant.actions() {
+                output::line(&format!("    {action}"));
+            }
+            for resource in grant.resources() {
+                output::line(&format!("      on {resource}"));
+            }
+            for (operator, keys) in grant.condition().as_object().into_iter().flatten() {
+                for (key, values) in keys.as_object().into_iter().flatten() {
+                    output::line(&format!("      if {operator} {key} {values}"));
+                }
+            }
+            output::line("");
+        }
+    }
+    output::line(
+        "STS answers GetCallerIdentity without any permission. No call shows how many KMS keys (100,000 in a \
+         region),\nalarms (5,000) or REST APIs (600) an account may still have: the creating call is refused \
+         then, and says so.",
+    );
+    Ok(())
+}
+
+fn commands(principal: Principal) -> &'static [&'static str] {
+    match principal {
+        Principal::Reader => &["plan", "ds", "apply", "destroy"],
+        Principal::Operator => &["apply", "destroy"],
+    }
+}
+
+/// What `SPORE_SANDBOX_POLICY` holds a command to: `own` is the policy printed here, anything else the
+/// policies in these files, separated as in PATH.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn held(principal: Principal, desired: &Desired) -> anyhow::Result<Option<Held>> {
+    let Some(wanted) = variable("SPORE_SANDBOX_POLICY") else {
+        return Ok(None);
+    };
+    let policies = if wanted == "own" {
+        let grants = principal::grants(principal, desired, None);
+        vec![principal::document(&grants).to_string()]
+    } else {
+        std::env::split_paths(&wanted)
+            .map(|path| fs::read_to_string(&path).with_context(|| path.display().to_string()))
+            .collect::<anyhow::Result<_>>()?
+    };
+    Ok(Some(Held {
+        role: format!("spore-infra-{}", principal.word()),
+        policies,
+    }))
+}

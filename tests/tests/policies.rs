@@ -1,0 +1,430 @@
+//! What `spore-infra policy` prints is enough for what the tool does, and nothing of it is too much.
+//!
+//! Every test of `plan` and `apply` runs under these policies (see `Stage`), so that what is missing
+//! fails there. Here the other half: the real binary makes, keeps and takes down stacks, the sandbox
+//! records what each call needed, and every single action of every statement is taken away in turn. Some
+//! recorded call must then be refused by the sandbox's own evaluation, which shares nothing with the
+//! tool. The same goes for every resource.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_sdk_route53::types::{
+    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+};
+use serde_json::{Value, json};
+use spore_infra::aws::{Access, Clients};
+use spore_infra::desired::Desired;
+use spore_infra::principal::{self, Grant, Principal};
+use spore_infra::stack;
+use spore_infra::target::Target;
+use spore_sandbox::Need;
+use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::policy::{Kind, Policy, Principal as Caller, Question};
+use spore_tests::bench::run;
+use spore_tests::stage::{DOCUMENT, Finished, Stage, record};
+
+/// A document that has what can be had.
+const FULL: &str = r#"
+version = 1
+domain  = "spore.example.edu"
+account = "123456789012"
+region  = "eu-central-1"
+[iam]
+permissions-boundary = "arn:aws:iam::123456789012:policy/limit"
+[logs]
+queries = true
+[api]
+allow-from = ["192.0.2.0/24"]
+"#;
+
+/// Granted, and asked for only when somebody changed something by hand: statement, and how the action or
+/// resource begins. The judge `drift.py` runs under
+/// these very policies, makes such changes and wants each taken back: without the action it fails.
+const IN_DRIFT: [(&str, &str); 25] = [
+    ("ChangeOwnApi", "apigateway:PATCH"),
+    ("ChangeOwnKeys", "kms:TagResource"),
+    ("ChangeStages", "apigateway:DELETE"),
+    ("ChangeStages", "apigateway:PATCH"),
+    ("ChangeStages", "arn:aws:apigateway:"),
+    ("ChangeOwnKeys", "kms:RevokeGrant"),
+    ("ChangeOwnKeys", "kms:UpdateAlias"),
+    ("NameKeys", "kms:UpdateAlias"),
+    ("SetPolicyOfOwnKeys", "kms:PutKeyPolicy"),
+    ("SetPolicyOfOwnKeys", "arn:aws:kms:"),
+    ("UnboundRole", "arn:aws:iam:"),
+    ("LimitWhoCallsTheApi", "arn:aws:apigateway:us-east-1:"),
+    (
+        "LimitWhoCallsTheApi",
+        "arn:aws:apigateway:eu-central-1::/restapis/*",
+    ),
+    ("TagApi", "apigateway:PUT"),
+    ("TagApi", "arn:aws:apigateway:"),
+    ("ChangeLogs", "logs:AssociateKmsKey"),
+    ("ChangeRole", "iam:DetachRolePolicy"),
+    ("ChangeRole", "iam:UpdateAssumeRolePolicy"),
+    ("ChangeRole", "iam:UpdateRole"),
+    ("UnboundRole", "iam:DeleteRolePermissionsBoundary"),
+    ("ChangeFunction", "lambda:DeleteFunctionUrlConfig"),
+    ("ChangeFunction", "lambda:RemovePermission"),
+    ("ChangeFunction", "lambda:TagResource"),
+    ("ChangeFunction", "lambda:UpdateFunctionCode"),
+    ("ChangeFunction", "lambda:UpdateFunctionConfiguration"),
+];
+
+/// Granted, and asked for only after a run that was cut off, while lists lag, or by another document.
+/// The tests `crash` and `scenarios` run under these policies.
+const IN_RECOVERY: [(&str, &str); 8] = [
+    // What an interrupted run wrote into its lock.
+    ("ChangeLogs", "logs:DescribeLogStreams"),
+    // The shared role of another region's stack, which must be this tool's.
+    ("GiveRolesTheirRights", "iam:GetRole"),
+    // A zone that the journal remembers and the list does not show yet.
+    ("ReadZone", "route53:GetHostedZone"),
+    // Tags that the tagging API does not show yet.
+    ("ReadKeys", "kms:ListResourceTags"),
+    ("ReadFunction", "lambda:ListTags"),
+    // A key-signing key that a destroy had taken out of use before it was cut off.
+    ("ChangeZone", "route53:ActivateKeySigningKey"),
+    // `[logs] encrypt` switched off later.
+    ("ChangeLogs", "logs:DisassociateKmsKey"),
+    // Evidence that is out of date.
+    ("ChangeLogs", "logs:UntagResource"),
+];
+
+fn desired(document: &str) -> Desired {
+    let parsed = stack::parse("stack.toml", document, &|_| {
+        Err(std::io::ErrorKind::NotFound.into())
+    });
+    Desired::of(&parsed.unwrap())
+}
+
+/// Everything that a story's calls needed, and were allowed.
+fn needed(lines: &Path) -> Vec<Need> {
+    let mut seen: Vec<Need> = Vec::new();
+    for line in record(lines) {
+        let code = line["error"].as_str().unwrap_or_default();
+        assert!(!code.contains("Denied"), "refused: {line}");
+        let needs: Vec<Need> = serde_json::from_value(line["needs"].clone()).unwrap();
+        for need in needs {
+            if !seen.contains(&need) {
+                seen.push(need);
+            }
+        }
+    }
+    seen
+}
+
+fn parsed(policy: &Value) -> Policy {
+    Policy::parse_as(Kind::Identity, &policy.to_string()).unwrap()
+}
+
+fn allowed(policy: &Policy, need: &Need) -> bool {
+    let question = Question {
+        principal: Caller::Identity {
+            account: "123456789012",
+            arn: "arn:aws:iam::123456789012:user/somebody",
+        },
+        action: &need.action,
+        resource: &need.resource,
+        context: &need.context,
+    };
+    policy.judge(&question).is_allowed()
+}
+
+/// The grants as a policy with one statement changed; left out when nothing is left of it.
+fn without(grants: &[Grant], at: usize, member: &str, value: &str) -> Value {
+    let mut statements: Vec<Value> = grants.iter().map(|grant| grant.statement.clone()).collect();
+    let list = statements[at][member].as_array();
+    let rest = list.into_iter().flatten().filter(|one| *one != value);
+    let rest: Vec<Value> = rest.cloned().collect();
+    if rest.is_empty() {
+        statements.remove(at);
+    } else {
+        statements[at][member] = json!(rest);
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// The life of a stack, recorded: made, planned again, taken down with everything.
+fn life(document: &str, prepare: impl Fn(&Stage)) -> (Vec<Need>, Vec<Need>) {
+    let stage = Stage::new();
+    stage.write("stack.toml", document);
+    prepare(&stage);
+    let (reads, writes) = (stage.path("reads.jsonl"), stage.path("writes.jsonl"));
+    let all = |path: &PathBuf| path.display().to_string();
+    let plan = || stage.plan().env("SPORE_RECORD", all(&reads));
+    plan().exits(2, "the plan from empty").unwrap();
+    let apply = || stage.apply().env("SPORE_RECORD", all(&writes));
+    apply().done("apply").unwrap();
+    plan().done("the plan afterwards").unwrap();
+    meddle(&stage, &desired(document));
+    apply().done("apply takes back").unwrap();
+    // It leaves the file of the records that it deletes, so that its folder is not judged.
+    let arguments = ["--yes", "--include-records", "--delete-logs"];
+    let destroy = stage.on_world("destroy", &arguments);
+    let destroy = destroy.env("SPORE_RECORD", all(&writes)).spawn();
+    let destroy = Finished::of(destroy.wait_with_output().unwrap());
+    assert_eq!(destroy.code, Some(0), "{}", destroy.tell());
+    (needed(&reads), needed(&writes))
+}
+
+/// Clients of an administrator who works by hand on a stage's world.
+async fn administrator(stage: &Stage, desired: &Desired) -> (Sandbox, Clients) {
+    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let target = Target::Local(sandbox.clone());
+    let access = Access::Write {
+        digest: String::new(),
+    };
+    let clients = Clients::connect(&target, &desired.region, &desired.account, &access).await;
+    (sandbox, clients)
+}
+
+/// Changes that an apply takes back, the key disabled and the role's boundary taken off, and a record
+/// that a destroy has to delete.
+fn meddle(stage: &Stage, desired: &Desired) {
+    run(async {
+        let (sandbox, admin) = administrator(stage, desired).await;
+        let key = admin.kms.describe_key().key_id(&desired.key_alias);
+        let key = key.send().await.unwrap().key_metadata.unwrap().key_id;
+        admin.kms.disable_key().key_id(key).send().await.unwrap();
+        let zones = admin.route53.list_hosted_zones_by_name();
+        let zones = zones.dns_name(&desired.domain).send().await.unwrap();
+        let record = ResourceRecord::builder()
+            .value("192.0.2.1")
+            .build()
+            .unwrap();
+        let set = ResourceRecordSet::builder()
+            .name(format!("somebody.{}", desired.domain))
+            .r#type(RrType::A)
+            .ttl(60)
+            .resource_records(record);
+        let change = Change::builder()
+            .action(ChangeAction::Create)
+            .resource_record_set(set.build().unwrap());
+        let batch = ChangeBatch::builder().changes(change.build().unwrap());
+        let call = admin.route53.change_resource_record_sets();
+        let call = call.hosted_zone_id(zones.hosted_zones[0].id());
+        let call = call.change_batch(batch.build().unwrap());
+        call.send().await.unwrap();
+        if desired.stack.iam.permissions_boundary.is_some() {
+            let call = admin.iam.delete_role_permissions_boundary();
+            call.role_name(desired.role_name()).send().await.unwrap();
+        }
+        // Whatever lags behind has arrived.
+        sandbox.advance(Duration::from_secs(600)).unwrap();
+    });
+}
+
+/// The boundary that the full document names is somebody else's to make.
+fn make_boundary(stage: &Stage) {
+    run(async {
+        let (_, admin) = administrator(stage, &desired(FULL)).await;
+        let everything = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+        let call = admin.iam.create_policy().policy_name("limit");
+        call.policy_document(everything).send().await.unwrap();
+    });
+}
+
+/// What a principal has and no recorded call needed.
+fn idle(grants: &[Grant], needs: &[Need]) -> BTreeSet<String> {
+    let whole = parsed(&principal::document(grants));
+    for need in needs {
+        assert!(allowed(&whole, need), "{need:?}");
+    }
+    let mut idle = BTreeSet::new();
+    for (at, grant) in grants.iter().enumerate() {
+        let parts = [("Action", grant.actions()), ("Resource", grant.resources())];
+        for (member, values) in parts {
+            for value in values {
+                let less = parsed(&without(grants, at, member, value));
+                if needs.iter().all(|need| allowed(&less, need)) {
+                    idle.insert(format!("{} {value}", grant.sid()));
+                }
+            }
+        }
+    }
+    idle
+}
+
+#[test]
+fn every_granted_action_and_resource_is_needed() {
+    // What is idle, by who has it; needed under one document is needed.
+    let mut found: BTreeMap<String, bool> = BTreeMap::new();
+    for (document, prepare) in [(DOCUMENT, (|_| {}) as fn(&Stage)), (FULL, make_boundary)] {
+        let desired = desired(document);
+        let (reads, mut writes) = life(document, prepare);
+        for (principal, needs) in [
+            (Principal::Reader, reads.clone()),
+            (Principal::Operator, {
+                writes.extend(reads);
+                writes
+            }),
+        ] {
+            let grants = principal::grants(principal, &desired, None);
+            let idle = idle(&grants, &needs);
+            for grant in &grants {
+                for value in grant.actions().into_iter().chain(grant.resources()) {
+                    let name = format!("{} {value}", grant.sid());
+                    let is_idle = idle.contains(&name);
+                    *found.entry(name).or_insert(true) &= is_idle;
+                }
+            }
+        }
+    }
+    let idle: BTreeSet<&str> = found
+        .iter()
+        .filter(|(_, is_idle)| **is_idle)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let explained: BTreeSet<String> = IN_DRIFT
+        .iter()
+        .chain(&IN_RECOVERY)
+        .map(|(sid, start)| format!("{sid} {start}"))
+        .collect();
+    let explains = |idle: &str| {
+        explained
+            .iter()
+            .any(|start| idle.starts_with(start.as_str()))
+    };
+    let unexplained: Vec<_> = idle.iter().filter(|idle| !explains(idle)).collect();
+    assert!(
+        unexplained.is_empty(),
+        "granted and not needed: {unexplained:#?}"
+    );
+    let stale: Vec<_> = explained
+        .iter()
+        .filter(|start| !idle.iter().any(|idle| idle.starts_with(start.as_str())))
+        .collect();
+    assert!(
+        stale.is_empty(),
+        "needed after all, or not granted: {stale:#?}"
+    );
+}
+
+/// The names under which sources call AWS, and what AWS asks for them.
+fn action_of(call: &str) -> String {
+    let Some(name) = call.strip_prefix("apigateway:") else {
+        return call.to_owned();
+    };
+    let verb = |method| format!("apigateway:{method}");
+    match name {
+        _ if name.starts_with("Get") => verb("GET"),
+        _ if name.starts_with("Create") => verb("POST"),
+        _ if name.starts_with("Put") || name == "TagResource" => verb("PUT"),
+        _ if name.starts_with("Update") => verb("PATCH"),
+        _ if name.starts_with("Delete") => verb("DELETE"),
+        _ => call.to_owned(),
+    }
+}
+
+/// Actions in the sources that are not calls of whoever runs the tool.
+const OF_OTHERS: [&str; 6] = [
+    // In policies that the tool writes or reads, for Route 53, the updater and API Gateway.
+    "kms:Sign",
+    "lambda:InvokeFunction",
+    "sts:AssumeRole",
+    // Answered whatever policies say.
+    "sts:GetCallerIdentity",
+    // Condition keys have the form of actions.
+    "cloudwatch:AlarmActions",
+    "iam:PermissionsBoundary",
+];
+
+#[test]
+fn every_call_in_the_sources_is_granted() {
+    let mut granted: BTreeSet<String> = BTreeSet::new();
+    for document in [DOCUMENT, FULL] {
+        for grant in principal::grants(Principal::Operator, &desired(document), None) {
+            granted.extend(grant.actions().into_iter().map(str::to_owned));
+        }
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../provisioner/src");
+    let quoted = regex_lite::Regex::new(
+        r#""((?:apigateway|cloudwatch|iam|kms|lambda|logs|route53|sts|tag):[A-Z][A-Za-z]+)""#,
+    )
+    .unwrap();
+    let mut missing = BTreeSet::new();
+    let mut folders = vec![sources];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            // Tests and the texts of policies are no calls.
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for call in quoted.captures_iter(text) {
+                seen += 1;
+                let action = action_of(&call[1]);
+                if !granted.contains(&action) && !OF_OTHERS.contains(&action.as_str()) {
+                    missing.insert(format!("{action} ({})", path.display()));
+                }
+            }
+        }
+    }
+    assert!(seen > 80, "only {seen} calls were found in the sources");
+    assert!(missing.is_empty(), "called and not granted: {missing:#?}");
+}
+
+#[test]
+fn a_plan_lists_only_actions_that_the_operator_has() {
+    let stage = Stage::new();
+    stage.write("stack.toml", FULL);
+    let told = stage.on_world("plan", &["--json"]).done("plan").unwrap();
+    let plan: Value = serde_json::from_str(&told.stdout).unwrap();
+    let steps = plan["steps"].as_array().unwrap();
+    assert!(steps.len() > 30, "{} steps", steps.len());
+    let mut granted: Vec<Value> = Vec::new();
+    for policy in parts(&stage, &[]) {
+        for statement in policy["Statement"].as_array().unwrap() {
+            let action = &statement["Action"];
+            let single = || vec![action.clone()];
+            granted.extend(action.as_array().map_or_else(single, Clone::clone));
+        }
+    }
+    for step in steps {
+        assert!(granted.contains(&step["action"]), "{step}");
+    }
+}
+
+/// The operator's policy as `--out` writes it.
+fn parts(stage: &Stage, more: &[&str]) -> Vec<Value> {
+    let dir = stage.path("parts");
+    fs::create_dir(&dir).unwrap();
+    let told = stage.run(["policy", "operator", "--out"]).arg(&dir);
+    let told = told.arg(stage.document()).with(|command| {
+        command.args(more);
+    });
+    let told = told.done("policy operator --out").unwrap();
+    let read = |path: &str| serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    told.stdout.lines().map(read).collect()
+}
+
+#[test]
+fn policies_need_no_credentials_and_fit_where_they_go() {
+    let stage = Stage::new();
+    for what in ["reader", "operator", "requirements"] {
+        let told = stage.run(["policy", what]).arg(stage.document());
+        let told = told.done(what).unwrap();
+        assert!(told.stdout.contains("route53:GetDNSSEC"), "{}", told.tell());
+    }
+    let narrow = parts(&stage, &["--zone-id", "Z0"]);
+    assert!(narrow.len() > 1);
+    for part in narrow {
+        assert!(principal::chars(&part) <= 6_144);
+        assert!(!part.to_string().contains("hostedzone/*"), "{part}");
+    }
+    // Two regions make it longer than a role's inline policies may be.
+    stage.write("stack.toml", FULL);
+    let told = stage.run(["policy", "operator"]).arg(stage.document());
+    let told = told.exits(1, "a policy that is too long").unwrap();
+    assert!(told.stderr.contains("--out DIR"), "{}", told.tell());
+}
