@@ -45,7 +45,7 @@ allow-from = ["192.0.2.0/24"]
 /// Granted, and asked for only when somebody changed something by hand: statement, and how the action or
 /// resource begins. The judge `drift.py` runs under
 /// these very policies, makes such changes and wants each taken back: without the action it fails.
-const IN_DRIFT: [(&str, &str); 25] = [
+const IN_DRIFT: [(&str, &str); 26] = [
     ("ChangeOwnApi", "apigateway:PATCH"),
     ("ChangeOwnKeys", "kms:TagResource"),
     ("ChangeStages", "apigateway:DELETE"),
@@ -69,7 +69,8 @@ const IN_DRIFT: [(&str, &str); 25] = [
     ("ChangeRole", "iam:UpdateAssumeRolePolicy"),
     ("ChangeRole", "iam:UpdateRole"),
     ("UnboundRole", "iam:DeleteRolePermissionsBoundary"),
-    ("ChangeFunction", "lambda:DeleteFunctionUrlConfig"),
+    ("RemoveFunctionUrls", "lambda:DeleteFunctionUrlConfig"),
+    ("RemoveFunctionUrls", "arn:aws:lambda:"),
     ("ChangeFunction", "lambda:RemovePermission"),
     ("ChangeFunction", "lambda:TagResource"),
     ("ChangeFunction", "lambda:UpdateFunctionCode"),
