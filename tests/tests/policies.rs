@@ -79,7 +79,7 @@ const IN_DRIFT: [(&str, &str); 26] = [
 
 /// Granted, and asked for only after a run that was cut off, while lists lag, or by another document.
 /// The tests `crash` and `scenarios` run under these policies.
-const IN_RECOVERY: [(&str, &str); 8] = [
+const IN_RECOVERY: [(&str, &str); 7] = [
     // What an interrupted run wrote into its lock.
     ("ChangeLogs", "logs:DescribeLogStreams"),
     // The shared role of another region's stack, which must be this tool's.
@@ -89,8 +89,6 @@ const IN_RECOVERY: [(&str, &str); 8] = [
     // Tags that the tagging API does not show yet.
     ("ReadKeys", "kms:ListResourceTags"),
     ("ReadFunction", "lambda:ListTags"),
-    // A key-signing key that a destroy had taken out of use before it was cut off.
-    ("ChangeZone", "route53:ActivateKeySigningKey"),
     // `[logs] encrypt` switched off later.
     ("ChangeLogs", "logs:DisassociateKmsKey"),
     // Evidence that is out of date.
