@@ -297,6 +297,7 @@ fn why(sid: &str) -> &'static str {
         "PassRoleToLambda" => "let the function run as its role, and nothing else",
         "PassRoleToApiGateway" => "let API Gateway write logs as the shared role, and nothing else",
         "ChangeFunction" => "make, update and delete the updater",
+        "RemoveFunctionUrls" => "remove URLs that somebody gave the function or an alias of it",
         "LetTheApiInvoke" => "let API Gateway invoke the updater, and nobody else",
         "MakeApi" => "make the API, tagged from the start",
         "ChangeOwnApi" => "build, deploy, repair and delete the stack's API",

@@ -45,7 +45,7 @@ allow-from = ["192.0.2.0/24"]
 /// Granted, and asked for only when somebody changed something by hand: statement, and how the action or
 /// resource begins. The judge `drift.py` runs under
 /// these very policies, makes such changes and wants each taken back: without the action it fails.
-const IN_DRIFT: [(&str, &str); 25] = [
+const IN_DRIFT: [(&str, &str); 26] = [
     ("ChangeOwnApi", "apigateway:PATCH"),
     ("ChangeOwnKeys", "kms:TagResource"),
     ("ChangeStages", "apigateway:DELETE"),
@@ -69,7 +69,8 @@ const IN_DRIFT: [(&str, &str); 25] = [
     ("ChangeRole", "iam:UpdateAssumeRolePolicy"),
     ("ChangeRole", "iam:UpdateRole"),
     ("UnboundRole", "iam:DeleteRolePermissionsBoundary"),
-    ("ChangeFunction", "lambda:DeleteFunctionUrlConfig"),
+    ("RemoveFunctionUrls", "lambda:DeleteFunctionUrlConfig"),
+    ("RemoveFunctionUrls", "arn:aws:lambda:"),
     ("ChangeFunction", "lambda:RemovePermission"),
     ("ChangeFunction", "lambda:TagResource"),
     ("ChangeFunction", "lambda:UpdateFunctionCode"),
@@ -78,7 +79,7 @@ const IN_DRIFT: [(&str, &str); 25] = [
 
 /// Granted, and asked for only after a run that was cut off, while lists lag, or by another document.
 /// The tests `crash` and `scenarios` run under these policies.
-const IN_RECOVERY: [(&str, &str); 8] = [
+const IN_RECOVERY: [(&str, &str); 7] = [
     // What an interrupted run wrote into its lock.
     ("ChangeLogs", "logs:DescribeLogStreams"),
     // The shared role of another region's stack, which must be this tool's.
@@ -88,8 +89,6 @@ const IN_RECOVERY: [(&str, &str); 8] = [
     // Tags that the tagging API does not show yet.
     ("ReadKeys", "kms:ListResourceTags"),
     ("ReadFunction", "lambda:ListTags"),
-    // A key-signing key that a destroy had taken out of use before it was cut off.
-    ("ChangeZone", "route53:ActivateKeySigningKey"),
     // `[logs] encrypt` switched off later.
     ("ChangeLogs", "logs:DisassociateKmsKey"),
     // Evidence that is out of date.
