@@ -272,7 +272,9 @@ fn why(sid: &str) -> &'static str {
         "SetZoneTimes" => {
             "set the SOA record's times, which bound how long a mistake is remembered"
         }
-        "EmptyZone" => "delete the zone's last records before the zone itself",
+        "EmptyAndRestoreZone" => {
+            "delete the zone's last records before the zone itself, and `restore` them from a file"
+        }
         "AwaitChange" => "wait until a change is on every name server; its id is not known before",
         "MakeKeys" => {
             "make the key that signs and the key that encrypts logs, tagged from the start"

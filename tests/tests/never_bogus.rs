@@ -186,6 +186,7 @@ fn from_the_first_apply_to_the_last_destroy() {
         assert_eq!(life.look("unsigned"), Verdict::Insecure);
         life.bench.desired = desired("");
         life.carry_out(&Goal::Converge).await;
+        life.wait(HOUR);
         // It was in use unsigned: resolvers may remember that for as long as they remember its NS set.
         let told = life
             .bench

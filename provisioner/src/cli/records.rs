@@ -113,7 +113,7 @@ pub async fn keys(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Exi
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Apply).await?;
     match &snapshot.dnssec {
         Observation::Present(dnssec) => {
             output::text(&render::keys(&session.desired, &snapshot, dnssec));
@@ -136,7 +136,7 @@ pub async fn ds(
         return Ok(Exit::Error);
     };
     let session = Session::open(global, &document).await?;
-    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    let snapshot = session.snapshot(Records::FirstPage, Purpose::Apply).await?;
     let state = key_state(&session, &snapshot).await?;
     if check {
         return check_parent(&session, &snapshot, &state.key, format);

@@ -22,6 +22,7 @@ use crate::kind::hosted_zone::{self, Live, Records};
 use crate::master_file::{self, read::File};
 use crate::observe::Purpose;
 use crate::plan::{Plan, Step, StepId};
+use crate::principal::Principal;
 use crate::render;
 use crate::restore::{self, Extra, Restore};
 use crate::run::Outcome;
@@ -94,7 +95,7 @@ pub async fn restore(
             return Ok(Exit::Error);
         }
     };
-    let session = Session::open(global, &document).await?;
+    let session = Session::open_as(Principal::Operator, global, &document).await?;
     let job = Job {
         session: &session,
         go,

@@ -357,12 +357,15 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
                 .after(After::Answered(StepId::new(addr, "enable"))),
         );
     }
-    // A key that waits for its deletion takes no other change.
+    // A key that waits for its deletion takes no other change, and who may change it is told by its tags.
     for draft in &mut lowered.drafts {
-        if draft.name != "cancel-deletion" {
-            let cancelled = StepId::new(addr, "cancel-deletion");
-            draft.after.push(After::Answered(cancelled));
-        }
+        let before: &[&'static str] = match draft.name {
+            "cancel-deletion" => &[],
+            "tag" => &["cancel-deletion"],
+            _ => &["cancel-deletion", "tag"],
+        };
+        let before = before.iter().map(|step| StepId::new(addr, step));
+        draft.after.extend(before.map(After::Answered));
     }
     if !fields.is_empty() {
         let why = match (live.state.as_str(), &live.deletion_date) {

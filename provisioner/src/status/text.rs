@@ -173,14 +173,14 @@ impl Page {
                 paint: Paint::Plain,
             };
             if self.width > indent + 24 {
-                rest.wrapped(&" ".repeat(indent - 2), &text, 0);
+                rest.wrapped(&" ".repeat(indent), &text, 0);
             } else {
                 rest.wrapped("    ", &text, 0);
                 rest.out.insert(0, '\n');
             }
             let _ = write!(self.out, "  {head}  {verdict}{}", {
                 let text = rest.out;
-                match text.strip_prefix(&" ".repeat(indent - 2)) {
+                match text.strip_prefix(&" ".repeat(indent)) {
                     Some(text) => format!("  {text}"),
                     None => text,
                 }
