@@ -198,7 +198,10 @@ impl Options {
 }
 
 /// Somebody who looks at every change.
-struct Watcher(Box<dyn FnMut(&str, &World, Timestamp) + Send>);
+struct Watcher(Box<Look>);
+
+/// What it is shown: what was done, the world after it, and when.
+type Look = dyn FnMut(&str, &World, Timestamp) + Send;
 
 impl fmt::Debug for Watcher {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -157,10 +157,13 @@ fn beside(addr: &Addr, desired: &Desired, ours: &Key, keys: &[Key]) -> Lowered {
         )
     };
     Lowered {
-        report: vec![Report::Warning {
-            addr: addr.clone(),
-            what,
-        }],
+        report: vec![
+            Report::UpToDate(addr.clone()),
+            Report::Warning {
+                addr: addr.clone(),
+                what,
+            },
+        ],
         ..Lowered::default()
     }
 }

@@ -110,7 +110,9 @@ pub fn judge(seen: &[Seen], anchors: &[PublicKeyBuf], now: Timestamp) -> Vec<Zon
                 "{} above it is bogus",
                 text(&one.zone)
             ))),
-            other => Trust::Not(other.clone()),
+            Verdict::Secure | Verdict::Insecure(_) | Verdict::Unknown(_) => {
+                Trust::Not(verdict.clone())
+            }
         };
         zones.push(Zone {
             name: text(&one.zone),
@@ -432,12 +434,13 @@ fn usable(set: &[DS]) -> Vec<&DS> {
 
 /// The trouble that a response code tells of.
 fn refusal(message: &Message) -> Result<(), Trouble> {
-    match message.metadata.response_code {
-        ResponseCode::NoError | ResponseCode::NXDomain => Ok(()),
-        ResponseCode::Refused | ResponseCode::NotAuth => {
-            Err(Trouble::Lame(mnemonic(message.metadata.response_code)))
-        }
-        code => Err(Trouble::Failing(mnemonic(code))),
+    let code = message.metadata.response_code;
+    if matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        Ok(())
+    } else if matches!(code, ResponseCode::Refused | ResponseCode::NotAuth) {
+        Err(Trouble::Lame(mnemonic(code)))
+    } else {
+        Err(Trouble::Failing(mnemonic(code)))
     }
 }
 

@@ -32,6 +32,7 @@ impl Default for Steady {
                 rule("CODE", r"\b[A-Za-z0-9+/]{43}="),
                 rule("SHA256", r"\b[0-9a-f]{64}\b"),
                 rule("TAG", r"\bDS \d{1,5}\b"),
+                rule("API", r"\b[a-z0-9]{10} -> \(known after apply: rest_api/"),
             ],
             words: BTreeMap::new(),
         }
@@ -49,6 +50,7 @@ impl Steady {
                     // Every command has its own times: their order is told by the story.
                     "PROCESS" | "TIME" | "STAMP" => (*word).to_owned(),
                     "TAG" => "DS TAG".to_owned(),
+                    "API" => "API -> (known after apply: rest_api/".to_owned(),
                     // Documentation addresses are the story's own.
                     "SERVER"
                         if found[0].starts_with("192.0.2.") || found[0].starts_with("127.") =>
