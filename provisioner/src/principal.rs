@@ -192,6 +192,10 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
             ]),
         ),
         (
+            "alias_names",
+            json!([desired.key_alias, desired.logs_key_alias()]),
+        ),
+        (
             // A group's own ARN, and what stands behind it: `:*` is its streams. See the note on
             // denials of CloudWatch Logs in the sandbox's `logs/needs.rs`: either form may be asked.
             "log_group_arns",
@@ -283,6 +287,7 @@ fn why(sid: &str) -> &'static str {
             "tag a key while it is made: CreateKey asks for the right on every key, so that keys which \
              have an alias are left out"
         }
+        "TagKeysOfOwnNames" => "tag the stack's keys again when somebody took their tags away",
         "ChangeOwnKeys" => "name, tag and enable the stack's keys, and take back others' grants",
         "SetPolicyOfOwnKeys" => "say who may use the stack's keys; never past KMS's lockout check",
         "RetireOwnKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",

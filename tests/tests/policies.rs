@@ -45,13 +45,16 @@ allow-from = ["192.0.2.0/24"]
 /// Granted, and asked for only when somebody changed something by hand: statement, and how the action or
 /// resource begins. The judge `drift.py` runs under
 /// these very policies, makes such changes and wants each taken back: without the action it fails.
-const IN_DRIFT: [(&str, &str); 26] = [
+const IN_DRIFT: [(&str, &str); 29] = [
     ("ChangeOwnApi", "apigateway:PATCH"),
     ("ChangeOwnKeys", "kms:TagResource"),
     ("ChangeStages", "apigateway:DELETE"),
     ("ChangeStages", "apigateway:PATCH"),
     ("ChangeStages", "arn:aws:apigateway:"),
+    ("ChangeOwnKeys", "kms:CancelKeyDeletion"),
     ("ChangeOwnKeys", "kms:RevokeGrant"),
+    ("TagKeysOfOwnNames", "kms:TagResource"),
+    ("TagKeysOfOwnNames", "arn:aws:kms:"),
     ("ChangeOwnKeys", "kms:UpdateAlias"),
     ("NameKeys", "kms:UpdateAlias"),
     ("SetPolicyOfOwnKeys", "kms:PutKeyPolicy"),
