@@ -287,7 +287,9 @@ fn why(sid: &str) -> &'static str {
             "tag a key while it is made: CreateKey asks for the right on every key, so that keys which \
              have an alias are left out"
         }
-        "TagKeysOfOwnNames" => "tag the stack's keys again when somebody took their tags away",
+        "KeepKeysOfOwnNames" => {
+            "tag the stack's keys again, and take its aliases back from keys of others"
+        }
         "ChangeOwnKeys" => "name, tag and enable the stack's keys, and take back others' grants",
         "SetPolicyOfOwnKeys" => "say who may use the stack's keys; never past KMS's lockout check",
         "RetireOwnKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",

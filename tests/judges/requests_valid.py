@@ -166,52 +166,6 @@ def parsed(line):
     return found[0]
 
 
-class Promise:
-    """What a block of README.md says is needed: operations, and verbs on paths of API Gateway's."""
-
-    # API Gateway's IAM actions are HTTP verbs, its resources are paths (service authorization
-    # reference, "Amazon API Gateway Management"): `POST PUT on /restapis and what is below, /tags`.
-    VERBS = re.compile(r"((?:[A-Z]+ )+)on ((?:/\w+(?: and what is below)?(?:, )?)+)")
-
-    def __init__(self, block):
-        services = {"tag": "resourcegroupstaggingapi"}
-        self.names, self.paths, service = set(), set(), None
-        for line in block.splitlines():
-            if line.startswith("apigateway:"):
-                service = None
-                for verbs, paths in self.VERBS.findall(line):
-                    for path in paths.rstrip(", ").split(", "):
-                        below = path.endswith(" and what is below")
-                        path = path.removesuffix(" and what is below")
-                        # An ARN follows, always.
-                        below = below or path == "/tags"
-                        self.paths |= {(verb, path, below) for verb in verbs.split()}
-                continue
-            for word in line.split():
-                if named := re.fullmatch(r"([a-z0-9]+):([A-Z]\w+)", word):
-                    service, word = services.get(named[1], named[1]), named[2]
-                if service and re.fullmatch(r"[A-Z][a-z]+[A-Z]\w+", word):
-                    self.names.add(f"{service}:{word}")
-
-    def covers(self, line):
-        """Whether a recorded request is among what was promised."""
-        if line["service"] != "apigateway":
-            return f"{line['service']}:{line['operation']}" in self.names
-        http = line["http"]
-        return any(
-            verb == http["method"]
-            and (http["path"] == path or below and http["path"].startswith(path + "/"))
-            for verb, path, below in self.paths
-        )
-
-
-def promised():
-    """What README.md says that plan needs, and what apply and destroy need besides."""
-    readme = (spore.ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```text\n((?:[a-z0-9]+:[A-Z].*\n(?:.*\n)*?))```", readme, re.M)
-    return [Promise(block) for block in blocks]
-
-
 # What no record may hold, in parameters and bodies neither; `authorizationType` is a method's attribute.
 SECRET = re.compile(
     r"AWS4-HMAC-SHA256|authorization(?!type|scopes)|security-token|Signature=", re.I
@@ -410,18 +364,6 @@ class Requests(unittest.TestCase):
                 applied = digests
         (digest,) = applied
         self.assertTrue(planned.startswith(digest) and len(digest) >= 16, (planned, digest))
-
-    def test_readme_names_every_action(self):
-        plan, apply = promised()
-        self.assertTrue(plan.paths and apply.paths)
-        for scene, lines in self.scenes.items():
-            only_plan = spore.writes(lines) == []
-            beyond = {
-                f"{line['service']}:{line['operation']} {line['http']['method']} {line['http']['path']}"
-                for line in lines
-                if not (plan.covers(line) or (not only_plan and apply.covers(line)))
-            }
-            self.assertEqual(beyond, set(), scene)
 
     def test_writes_are_sent_once(self):
         # Retries of writes belong to the tool's own loop, where they are seen and bounded.
