@@ -114,9 +114,16 @@ pub async fn snapshot(
             .flatten()
             .map(|(arn, tags)| (arn.clone(), tags.clone())),
     );
+    let (logs_policy, roles, function, api_account, listed_apis, metric_filters) = rest;
+    let is_listed = |evidence: &str, id: &str| match evidence {
+        journal_group::EVIDENCE_ZONE => {
+            matches!(zones.as_deref(), Ok([zone]) if zone.id == id)
+        }
+        _ => listed_apis.iter().flatten().any(|api| api.id() == Some(id)),
+    };
     let journal_tags = match journal_tags {
         Some(read) => read,
-        None => match journal_group::indexed(desired, &tagged) {
+        None => match journal_group::indexed(desired, &tagged, is_listed) {
             Some(tags) => Ok(Some(tags)),
             None => journal_group::tags(read, desired).await,
         },
@@ -132,7 +139,6 @@ pub async fn snapshot(
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_API))
         .map(str::to_owned);
-    let (logs_policy, roles, function, api_account, listed_apis, metric_filters) = rest;
     // Second level: the details of what was found.
     let listed_lock = async {
         let is_listed = match &groups {

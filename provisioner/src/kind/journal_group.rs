@@ -403,13 +403,17 @@ pub async fn tags(read: &Clients, desired: &Desired) -> Result<Option<Tags>, Fai
 }
 
 /// The journal's tags as the tagging API shows them; none while it may lag, which shows by tags or
-/// evidence that every finished stack has.
-pub fn indexed(desired: &Desired, tagged: &BTreeMap<String, Tags>) -> Option<Tags> {
+/// evidence that every finished stack has, or by evidence of what lists do not show (any more).
+pub fn indexed(
+    desired: &Desired,
+    tagged: &BTreeMap<String, Tags>,
+    is_listed: impl Fn(&'static str, &str) -> bool,
+) -> Option<Tags> {
     let tags = tagged.get(&desired.log_group_arn(&desired.journal_group()))?;
     let is_whole = desired.tags_to_set(tags).is_empty()
         && [EVIDENCE_ZONE, EVIDENCE_API]
             .iter()
-            .all(|key| tags.contains_key(*key))
+            .all(|key| tags.get(*key).is_some_and(|id| is_listed(key, id)))
         // Evidence that comes and goes is worth a call.
         && !rotation::EVIDENCE
             .iter()
