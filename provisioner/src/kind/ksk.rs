@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_route53::types::ChangeInfo;
 use jiff::Timestamp;
 
 use crate::addr::{Addr, Kind};
@@ -23,7 +24,7 @@ use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
-use crate::retry::Failure;
+use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
 
 /// The most KSKs a zone can have (Route 53 Developer Guide, "Quotas").
@@ -421,16 +422,23 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .key_management_service_arn(kms_arn.value())
                 .caller_reference(format!("spore-infra/ksk/{}/{key_id}", zone.value()))
                 .status("ACTIVE");
-            call.send().await.or_fail(action)?.change_info
+            match call.send().await.or_fail(action) {
+                Ok(answer) => answer.change_info,
+                // An earlier run made it, in a zone that no list showed when this run was planned.
+                Err(failure) if failure.class == Class::AlreadyThere => {
+                    let live = observe(write, zone.value()).await;
+                    let keys = live.present().map_or(&[][..], |live| &live.keys);
+                    let ours = |key: &&Key| key.name == *name && key.kms_arn == kms_arn.value();
+                    match keys.iter().find(ours).map(|key| key.status.as_str()) {
+                        None => return Err(failure),
+                        Some("ACTIVE") => None,
+                        Some(_) => activate_key(write, zone.value(), name).await?,
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        Op::Activate { zone, name } => {
-            let call = write
-                .route53
-                .activate_key_signing_key()
-                .hosted_zone_id(zone.value())
-                .name(name);
-            call.send().await.or_fail(action)?.change_info
-        }
+        Op::Activate { zone, name } => activate_key(write, zone.value(), name).await?,
         Op::Deactivate { zone, name } => {
             let call = write
                 .route53
@@ -449,6 +457,17 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
     };
     Ok(change_id(change))
+}
+
+async fn activate_key(
+    write: &Clients,
+    zone_id: &str,
+    name: &str,
+) -> Result<Option<ChangeInfo>, Failure> {
+    let call = write.route53.activate_key_signing_key();
+    let call = call.hosted_zone_id(zone_id).name(name);
+    let answer = call.send().await.or_fail("route53:ActivateKeySigningKey")?;
+    Ok(answer.change_info)
 }
 
 #[cfg(test)]
