@@ -3,6 +3,7 @@
 
 mod authority;
 mod https;
+pub mod rrset;
 mod survey;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,7 @@ use hickory_proto::dnssec::PublicKey as _;
 use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -169,12 +171,14 @@ impl Dns {
         }
     }
 
-    /// Whether every given name server of `domain` serves this DNSKEY; the error says which does not.
+    /// Whether every given name server of `domain` serves a DNSKEY set that this key has signed, by a
+    /// signature that holds at `now`; the error says which does not.
     pub async fn serves_key(
         &self,
         domain: &str,
         name_servers: &[String],
         key: &DnsKey,
+        now: Timestamp,
     ) -> Result<(), String> {
         let apex = Name::from_str(&format!("{domain}.")).map_err(|error| error.to_string())?;
         if name_servers.is_empty() {
@@ -182,14 +186,20 @@ impl Dns {
         }
         let checks = name_servers
             .iter()
-            .map(|server| self.serves(server, &apex, key));
+            .map(|server| self.serves(server, &apex, key, now));
         for check in futures_util::future::join_all(checks).await {
             check?;
         }
         Ok(())
     }
 
-    async fn serves(&self, server: &str, apex: &Name, key: &DnsKey) -> Result<(), String> {
+    async fn serves(
+        &self,
+        server: &str,
+        apex: &Name,
+        key: &DnsKey,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let name = Name::from_str(&format!("{server}.")).map_err(|error| error.to_string())?;
         let address = self.addresses(&name, 0).await?.into_iter().next();
         let address = address.ok_or_else(|| format!("{server} has no address"))?;
@@ -197,20 +207,20 @@ impl Dns {
             .ask(address, apex, RecordType::DNSKEY)
             .await
             .map_err(|why| format!("{server} ({address}): {why}"))?;
-        let shown = answer.answers.iter().any(|record| {
-            if let RData::DNSSEC(DNSSECRData::DNSKEY(found)) = &record.data {
-                found.flags() == key.flags()
-                    && u8::from(found.public_key().algorithm()) == key.algorithm()
-                    && found.public_key().public_bytes() == key.bytes()
-            } else {
-                false
-            }
+        let keys = rrset::dnskeys(&answer.answers, apex).filter(|found| {
+            found.flags() == key.flags()
+                && u8::from(found.public_key().algorithm()) == key.algorithm()
+                && found.public_key().public_bytes() == key.bytes()
         });
-        if shown {
-            Ok(())
-        } else {
-            Err(format!("{server} does not serve the DNSKEY yet"))
+        let this_key = rrset::Keys {
+            zone: apex.clone(),
+            keys: keys.cloned().collect(),
+        };
+        if this_key.keys.is_empty() {
+            return Err(format!("{server} does not serve the DNSKEY yet"));
         }
+        rrset::verify(&this_key, &answer.answers, apex, RecordType::DNSKEY, now)
+            .map_err(|why| format!("{server} serves the DNSKEY, but {why}"))
     }
 
     async fn delegation(&self, server: IpAddr, domain: &Name) -> Result<Delegated, String> {

@@ -17,6 +17,7 @@ use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
 use crate::ds::{DnsKey, Ds};
 use crate::graph;
+use crate::kind::zone_signing::Unsigned;
 use crate::kind::{self, Op};
 use crate::policy::{Policy, Statement};
 use crate::rotation;
@@ -619,11 +620,12 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
     (desired.dnssec && without).then(|| {
-        let when = match kind::zone_signing::unsigned_until(snapshot) {
-            Some(until) => format!(
+        let when = match kind::zone_signing::unsigned(snapshot) {
+            Unsigned::No => String::new(),
+            Unsigned::Until(until) => format!(
                 ", not before {until:.0}, as resolvers may remember unsigned answers until then"
             ),
-            None => String::new(),
+            Unsigned::Unknown(why) => format!(", which it does not yet: {why}"),
         };
         format!(
             "have {parent} publish the DS record that `spore-infra ds` prints{when}; until then {domain} \

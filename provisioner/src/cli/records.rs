@@ -87,11 +87,8 @@ pub async fn state_of(
     } else if dnssec.signing != "SIGNING" {
         let status = format!("signing is {} {}", dnssec.signing, dnssec.signing_message);
         Some(status.trim_end().to_owned())
-    } else if let Some(until) = zone_signing::unsigned_until(snapshot) {
-        Some(format!(
-            "the zone was delegated before it was signed, and resolvers may remember unsigned answers \
-             until {until:.0}"
-        ))
+    } else if let Some(why) = zone_signing::unsigned(snapshot).why() {
+        Some(why)
     } else {
         let servers = snapshot
             .hosted_zone
@@ -100,7 +97,7 @@ pub async fn state_of(
             .unwrap_or_default();
         session
             .dns
-            .serves_key(&desired.domain, &servers, &key)
+            .serves_key(&desired.domain, &servers, &key, snapshot.taken_at)
             .await
             .err()
     };

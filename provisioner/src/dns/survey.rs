@@ -634,7 +634,7 @@ impl Dns {
             validates: root.ok().map(|answer| answer.metadata.authentic_data),
             key_tags: keys
                 .iter()
-                .flat_map(|answer| crate::status::rrset::dnskeys(&answer.answers, domain))
+                .flat_map(|answer| super::rrset::dnskeys(&answer.answers, domain))
                 .filter_map(|key| key.calculate_key_tag().ok())
                 .collect(),
         })

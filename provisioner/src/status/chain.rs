@@ -18,7 +18,7 @@ use super::denial::{NoDs, no_ds};
 use super::facts::{
     Delegation, ParentServer, Serving, Signature, Trouble, Verdict, Zone, ZoneServer,
 };
-use super::rrset::{self, Keys, verify};
+use crate::dns::rrset::{self, Keys, verify};
 use crate::ds::{DnsKey, Ds};
 
 /// A zone, and what each of its servers answered.
