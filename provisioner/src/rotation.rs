@@ -26,7 +26,7 @@ use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
-use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN};
+use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::safety::Refusal;
@@ -589,6 +589,15 @@ impl<'a> Drafts<'a> {
         let next_since = evidence(self.snapshot, EVIDENCE_NEXT);
         if next_since.is_none() {
             self.remember("remember-next", EVIDENCE_NEXT, None);
+            // The run that made the key died before its change was in sync.
+            if let (Err(why), Some(draft)) = (&self.snapshot.served, self.journal.drafts.last_mut())
+            {
+                draft.ready_when.push(Condition::HoldDown {
+                    since: Since::At(self.snapshot.taken_at),
+                    lasts: SYNC_MAX,
+                    source: format!("{why}; Route 53's changes are on every name server by then"),
+                });
+            }
         }
         // Who goes on has not given up.
         self.forget(&EVIDENCE[3..4]);
@@ -597,10 +606,11 @@ impl<'a> Drafts<'a> {
             return self.retire(old, new, &ready);
         }
         if let Err(why) = &self.snapshot.served {
-            self.ksk.report.push(Report::Blocked {
+            self.ksk.report.push(Report::Warning {
                 addr: self.ksk_addr(),
-                why: format!(
-                    "{} stays, and the parent keeps what it has, while {why}",
+                what: format!(
+                    "{} stays, and the parent keeps what it has, while {why}; run `spore-infra ksk \
+                     rotate` again in some minutes",
                     old.name
                 ),
             });

@@ -152,7 +152,7 @@ impl Stage {
         let mut command = Command::new(program);
         command.env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env(updater::VARIABLE, updater::zip());
+        command.env(updater::VARIABLE, updater::stand_in_zip());
         // Every command has the rights that `spore-infra policy` prints for it, and no others. Who comes
         // to a served world comes as its administrator.
         if !self.world().join("serve.json").exists() {

@@ -46,7 +46,7 @@ const NOT_NOTED: &str = "not-noted";
 
 /// A change of Route 53 is on every name server "usually within 60 seconds" (Route 53 API Reference,
 /// GetChange); five times that where nobody looked.
-const SYNC_MAX: Duration = Duration::from_secs(300);
+pub const SYNC_MAX: Duration = Duration::from_secs(300);
 
 /// What signing needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
@@ -493,6 +493,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::fixture;
@@ -505,6 +506,64 @@ mod tests {
             ds: ds.iter().map(|ds| (*ds).to_owned()).collect(),
             ds_ttl_secs: 0,
         }
+    }
+
+    fn noted(snapshot: &mut Snapshot, since: &str) {
+        if let Observation::Present(journal) = &mut snapshot.journal_group {
+            let key = journal_group::EVIDENCE_SIGNED;
+            journal.tags.insert(key.into(), since.into());
+        }
+    }
+
+    #[test]
+    fn a_ds_waits_for_unsigned_answers_and_for_who_cannot_tell() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(delegated(&[]));
+        assert_eq!(unsigned(&snapshot), Unsigned::No);
+        // The NS set of the zone has the largest TTL: two days.
+        noted(&mut snapshot, "2026-11-20T12:00:00Z");
+        let until = "2026-11-22T12:00:00Z".parse().unwrap();
+        assert_eq!(unsigned(&snapshot), Unsigned::Until(until));
+        noted(&mut snapshot, "2026-11-18T12:00:00Z");
+        assert_eq!(unsigned(&snapshot), Unsigned::No);
+        for strange in [NOT_NOTED, "", "yesterday"] {
+            noted(&mut snapshot, strange);
+            assert!(
+                matches!(unsigned(&snapshot), Unsigned::Unknown(_)),
+                "{strange}"
+            );
+        }
+        snapshot.journal_group = Observation::Unreadable("logs: AccessDenied".into());
+        assert!(matches!(unsigned(&snapshot), Unsigned::Unknown(_)));
+        let desired = fixture::desired();
+        let lowered = destroy(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
+        assert!(lowered.drafts.is_empty() && !lowered.report.is_empty());
+        snapshot.journal_group = Observation::Absent;
+        assert!(matches!(unsigned(&snapshot), Unsigned::Unknown(_)));
+        snapshot.parent = fixture::parent(Delegated::default());
+        assert_eq!(unsigned(&snapshot), Unsigned::No);
+    }
+
+    #[test]
+    fn what_a_dead_run_did_not_note_is_noted_by_the_next() {
+        let desired = fixture::desired();
+        let addr = desired.addr(Kind::ZoneSigning);
+        let steps = |snapshot: &Snapshot| -> Vec<_> {
+            let lowered = converge(&addr, &desired, snapshot);
+            lowered.drafts.iter().map(|draft| draft.name).collect()
+        };
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(delegated(&[]));
+        assert!(steps(&snapshot).is_empty());
+        noted(&mut snapshot, NOT_NOTED);
+        assert_eq!(steps(&snapshot), ["remember-signed"]);
+        if let Observation::Present(live) = &mut snapshot.dnssec {
+            live.signing = "NOT_SIGNING".into();
+        }
+        assert_eq!(
+            steps(&snapshot),
+            ["announce-signing", "remember-signed", "enable"]
+        );
     }
 
     fn disable(snapshot: &Snapshot) -> Vec<(&'static str, usize)> {
