@@ -20,6 +20,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::ds::{DnsKey, Ds};
 use crate::snapshot::{Delegated, ParentView, ServerView};
+use crate::stack;
 use crate::target::{self, Target};
 
 pub use survey::Survey;
@@ -54,6 +55,8 @@ const DEPTH_MAX: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Dns {
     target: Target,
+    /// How servers of zones are asked first.
+    transport: Transport,
 }
 
 /// A server of a zone by name, and the address to ask it at.
@@ -77,7 +80,19 @@ impl Dns {
     pub fn new(target: &Target) -> Self {
         Self {
             target: target.clone(),
+            transport: Transport::Udp,
         }
+    }
+
+    /// As the stack document says (`[dns] transport`). Where HTTPS is all that passes, no server of a zone
+    /// can be reached, and whoever asks one hears so.
+    #[must_use]
+    pub fn as_told(self, settings: &stack::Dns) -> Self {
+        let transport = match settings.transport {
+            stack::Transport::Udp | stack::Transport::Https => Transport::Udp,
+            stack::Transport::Tcp => Transport::Tcp,
+        };
+        Self { transport, ..self }
     }
 
     /// Asks one server one question.
@@ -95,7 +110,7 @@ impl Dns {
         edns.enable_dnssec();
         query.set_edns(edns);
         let bytes = query.to_vec().map_err(|error| error.to_string())?;
-        let mut answer = self.exchange(server, &bytes, Transport::Udp).await?;
+        let mut answer = self.exchange(server, &bytes, self.transport).await?;
         if is_truncated(&answer) {
             answer = self.exchange(server, &bytes, Transport::Tcp).await?;
         }
@@ -147,9 +162,10 @@ impl Dns {
             Ok(name) => name,
             Err(error) => return ParentView::Unknown(error.to_string()),
         };
-        let (zone, servers) = match self.descend(&name, RecordType::DS, 0).await {
-            Ok(Reached { zone, servers, .. }) => (zone, servers),
-            Err(why) => return ParentView::Unknown(why),
+        let (mut cuts, cut_short) = self.cuts(&name).await;
+        let (zone, servers) = match (cut_short, cuts.pop()) {
+            (None, Some(parent)) => parent,
+            (why, _) => return ParentView::Unknown(why.unwrap_or_default()),
         };
         let views = servers.into_iter().map(|server| {
             let name = name.clone();
@@ -231,14 +247,8 @@ impl Dns {
         delegated(domain, &ns?, &ds?)
     }
 
-    /// Walks down from the root until servers answer `name` themselves. For DS that is the parent
-    /// side of a zone cut (RFC 4035, section 3.1.4.1).
-    async fn descend(
-        &self,
-        name: &Name,
-        rtype: RecordType,
-        depth: usize,
-    ) -> Result<Reached, String> {
+    /// Walks down from the root until servers answer for addresses of `name` themselves.
+    async fn descend(&self, name: &Name, depth: usize) -> Result<Message, String> {
         let mut zone = Name::root();
         let mut servers: Vec<Server> = ROOT_HINTS
             .iter()
@@ -248,22 +258,10 @@ impl Dns {
             })
             .collect();
         for _ in 0..DEPTH_MAX {
-            let answer = self.ask_any(&servers, name, rtype).await?;
+            let answer = self.ask_any(&servers, name, RecordType::A).await?;
             let Some(child) = referral(&answer, &zone, name) else {
-                return Ok(Reached {
-                    zone,
-                    servers,
-                    answer,
-                });
+                return Ok(answer);
             };
-            // A referral to the name itself: an old server that does not know DS; it is the parent.
-            if rtype == RecordType::DS && child == *name {
-                return Ok(Reached {
-                    zone,
-                    servers,
-                    answer,
-                });
-            }
             servers = self.servers_of(&answer, &child, depth).await?;
             zone = child;
         }
@@ -295,8 +293,8 @@ impl Dns {
         Err(why)
     }
 
-    /// Every server of a referral with one address, from glue, else looked up; those of which none can
-    /// be found as well, as long as one can.
+    /// Every server that a referral or an answer names for a zone, with one address, from glue, else looked
+    /// up; those of which none can be found as well, as long as one can.
     async fn servers_of(
         &self,
         referral: &Message,
@@ -305,8 +303,9 @@ impl Dns {
     ) -> Result<Vec<Server>, String> {
         let mut servers = Vec::new();
         for record in referral
-            .authorities
+            .answers
             .iter()
+            .chain(&referral.authorities)
             .filter(|record| record.name == *child)
         {
             let RData::NS(target) = &record.data else {
@@ -348,8 +347,8 @@ impl Dns {
     }
 
     async fn addresses(&self, name: &Name, depth: usize) -> Result<Vec<IpAddr>, String> {
-        let reached = Box::pin(self.descend(name, RecordType::A, depth)).await?;
-        Ok(reached.answer.answers.iter().filter_map(address).collect())
+        let answer = Box::pin(self.descend(name, depth)).await?;
+        Ok(answer.answers.iter().filter_map(address).collect())
     }
 }
 
@@ -383,12 +382,6 @@ fn delegated(domain: &Name, ns: &Message, ds: &Message) -> Result<Delegated, Str
     }
     delegated.ds.sort();
     Ok(delegated)
-}
-
-struct Reached {
-    zone: Name,
-    servers: Vec<Server>,
-    answer: Message,
 }
 
 /// The zone a non-authoritative answer refers to, when it lies between `zone` and `name`.

@@ -560,6 +560,9 @@ mod tests {
         if let Observation::Present(live) = &mut snapshot.dnssec {
             live.signing = "NOT_SIGNING".into();
         }
+        let mut whole = delegated(&[]);
+        whole.name_servers.push("ns-2.awsdns-00.net".into());
+        snapshot.parent = fixture::parent(whole);
         assert_eq!(
             steps(&snapshot),
             ["announce-signing", "remember-signed", "enable"]
