@@ -19,6 +19,9 @@ use spore_updater::{Answer, Config, Event, Updater};
 /// Developer Guide, "Using the Lambda runtime API for custom runtimes").
 const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
+/// Where that API is; without it the runtime's own client does not say what is missing.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
 /// Whatever goes wrong with the runtime itself.
 type Failed = lambda_runtime::Error;
 
@@ -43,7 +46,10 @@ async fn run() -> Result<(), Failed> {
     let (updater, aws) = match folder().and_then(|folder| start(&folder)) {
         Ok(started) => started,
         Err(error) => {
-            report(&error.to_string()).await?;
+            let report = report(&error.to_string()).await;
+            if let Err(failed) = report {
+                note(&format!("Lambda could not be told: {failed}"));
+            }
             return Err(error);
         }
     };
@@ -97,6 +103,9 @@ fn folder() -> Result<PathBuf, Failed> {
 
 /// Tells Lambda why nothing can be answered, so that whoever invokes the function reads it too.
 async fn report(error: &str) -> Result<(), Failed> {
+    if env::var_os(RUNTIME_API).is_none() {
+        return Err(format!("{RUNTIME_API} is not set; Lambda starts this program").into());
+    }
     let body = json!({
         "errorType": "Updater.BadConfiguration", "errorMessage": error, "stackTrace": [],
     });

@@ -17,7 +17,6 @@ mod signed;
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 
 use jiff::Timestamp;
 
@@ -137,9 +136,7 @@ enum Via {
         time: Timestamp,
         nonce: Nonce,
     },
-    Document {
-        private_ip: Option<IpAddr>,
-    },
+    Document,
 }
 
 /// Why nothing is proven. The texts go to callers and to the log; none repeats what was sent.
@@ -167,7 +164,7 @@ pub enum Unproven {
     #[error("proof: {0}")]
     Malformed(#[from] Malformed),
     /// This stack does not take it.
-    #[error("this updater does not accept the proof `{}`", name(*.0))]
+    #[error("this updater does not accept the proof `{}`", .0.word())]
     NotAccepted(Proof),
     /// Too old, or from the future.
     #[error("the proof's date is {}; is the caller's clock right?", apart(*.secs))]
@@ -182,7 +179,7 @@ pub enum Unproven {
     #[error("AWS STS could not be asked just now")]
     Unreachable,
     /// `instance-role` was said and something else signed, or the other way round.
-    #[error("the proof says `{}`, but that is not who signed it", name(*.0))]
+    #[error("the proof says `{}`, but that is not who signed it", .0.word())]
     OtherType(Proof),
     /// Accounts of one partition mean nothing in another, not even if their ids are equal.
     #[error("the caller is not in the AWS partition of this updater")]
@@ -331,7 +328,7 @@ impl Proven {
     pub fn proof(&self) -> Proof {
         match &self.via {
             Via::Signed { proof, .. } => *proof,
-            Via::Document { .. } => Proof::IdentityDocument,
+            Via::Document => Proof::IdentityDocument,
         }
     }
 
@@ -340,7 +337,7 @@ impl Proven {
     pub fn signed_at(&self) -> Option<Timestamp> {
         match &self.via {
             Via::Signed { time, .. } => Some(*time),
-            Via::Document { .. } => None,
+            Via::Document => None,
         }
     }
 
@@ -348,7 +345,7 @@ impl Proven {
     pub fn nonce(&self) -> Option<&Nonce> {
         match &self.via {
             Via::Signed { nonce, .. } => Some(nonce),
-            Via::Document { .. } => None,
+            Via::Document => None,
         }
     }
 
@@ -357,15 +354,7 @@ impl Proven {
     pub fn must_match_source(&self) -> bool {
         match &self.via {
             Via::Signed { .. } => false,
-            Via::Document { .. } => true,
-        }
-    }
-
-    /// The instance's primary private address as the document has it, for that proof.
-    pub fn private_ip(&self) -> Option<IpAddr> {
-        match &self.via {
-            Via::Signed { .. } => None,
-            Via::Document { private_ip } => *private_ip,
+            Via::Document => true,
         }
     }
 }
@@ -386,15 +375,6 @@ impl Unproven {
             | Self::OtherType(_)
             | Self::Document(_) => Sort::Invalid,
         }
-    }
-}
-
-/// As requests and documents write it.
-fn name(proof: Proof) -> &'static str {
-    match proof {
-        Proof::InstanceRole => "instance-role",
-        Proof::IdentityDocument => "identity-document",
-        Proof::IamRole => "iam-role",
     }
 }
 
