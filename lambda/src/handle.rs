@@ -55,6 +55,12 @@ impl Updater {
         })
     }
 
+    /// Takes these keys for those that EC2 signs with from now on. For a simulated AWS, which makes the
+    /// keys of a region when its first instance starts.
+    pub fn trust(&mut self, keys: Keys) {
+        self.verifier.trust(keys);
+    }
+
     /// Answers a request. `invocation` is Lambda's id of it, used where no gateway gave one.
     pub async fn handle<P: Ports>(&self, ports: &P, event: &Event, invocation: &str) -> Handled {
         let began = ports.now();

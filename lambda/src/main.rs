@@ -10,10 +10,12 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use lambda_runtime_api_client::body::Body;
 use lambda_runtime_api_client::{Client, build_request};
 use serde_json::json;
-use spore_updater::edge::{Aws, Environment};
+use spore_updater::config::Proof;
+use spore_updater::edge::{Aws, Environment, IdentityKeys};
 use spore_updater::proof::Keys;
 use spore_updater::protocol::sigv4::Credentials;
 use spore_updater::{Answer, Config, Event, Updater};
+use tokio::sync::Mutex;
 
 /// Version 2018-06-01 of Lambda's Runtime API, path of an error before the first event (Lambda
 /// Developer Guide, "Using the Lambda runtime API for custom runtimes").
@@ -21,6 +23,17 @@ const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
 /// Where that API is; without it the runtime's own client does not say what is missing.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+/// Where a sandbox has the keys that its instances' documents are signed with.
+const IDENTITY_KEYS: &str = "SPORE_SANDBOX_IDENTITY_KEYS";
+
+/// What answers events.
+struct Started {
+    updater: Updater,
+    aws: Aws,
+    /// Only under a sandbox.
+    identity_keys: Option<IdentityKeys>,
+}
 
 /// Whatever goes wrong with the runtime itself.
 type Failed = lambda_runtime::Error;
@@ -43,7 +56,11 @@ fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failed> {
-    let (updater, aws) = match folder().and_then(|folder| start(&folder)) {
+    let Started {
+        updater,
+        aws,
+        identity_keys,
+    } = match folder().and_then(|folder| start(&folder)) {
         Ok(started) => started,
         Err(error) => {
             let report = report(&error.to_string()).await;
@@ -53,11 +70,17 @@ async fn run() -> Result<(), Failed> {
             return Err(error);
         }
     };
-    let (updater, aws) = (&updater, &aws);
-    lambda_runtime::run(service_fn(async move |event: LambdaEvent<Event>| {
+    let updater = Mutex::new(updater);
+    let (updater, aws, identity_keys) = (&updater, &aws, &identity_keys);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let request_time = event.payload.request_context.request_time_epoch;
         let world = aws.at(request_time);
         let invocation = &event.context.request_id;
+        // One event comes after the other, so nobody waits here.
+        let mut updater = updater.lock().await;
+        if let Some(keys) = identity_keys {
+            updater.trust(keys.fetch().await?);
+        }
         let handled = updater.handle(&world, &event.payload, invocation).await;
         // Before the answer: Lambda may freeze the process once it is sent.
         audit(&handled.audit.line())?;
@@ -67,13 +90,20 @@ async fn run() -> Result<(), Failed> {
 }
 
 /// Everything that can be wrong from the start is found before the first event.
-fn start(folder: &Path) -> Result<(Updater, Aws), Failed> {
+fn start(folder: &Path) -> Result<Started, Failed> {
     let config = Config::read(folder)?;
     let environment = environment()?;
     let aws = Aws::new(&config, &environment)?;
+    let reads_documents = config.proofs.contains(&Proof::IdentityDocument);
+    let url = env::var(IDENTITY_KEYS).ok().filter(|_| reads_documents);
+    let identity_keys = IdentityKeys::of(environment.endpoint.as_deref(), url.as_deref())?;
     // Which keys EC2 signs with is part of the program: no configuration can add one.
     let updater = Updater::new(config, environment.own(), Keys::aws())?;
-    Ok((updater, aws))
+    Ok(Started {
+        updater,
+        aws,
+        identity_keys,
+    })
 }
 
 /// What Lambda tells a function (Lambda Developer Guide, "Defined runtime environment variables").

@@ -144,3 +144,45 @@ impl Survey {
             .collect()
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::tests::SMALLEST;
+
+    const PARENT: &str = "1kpqzg2c.spore.example.edu";
+
+    fn page(name: Option<&str>, next: Option<&str>) -> Page {
+        let set =
+            |name: &str| RecordSet::one(format!("{name}.{PARENT}"), "A", 60, "1.1.1.1".to_owned());
+        Page {
+            sets: name.map(set).into_iter().collect(),
+            next: next.map(|name| Start::at(&format!("{name}.{PARENT}"))),
+        }
+    }
+
+    fn room(pages: Vec<Page>) -> Room {
+        let mut survey = Survey::below(PARENT);
+        for page in pages {
+            survey.next().unwrap();
+            survey.add(page);
+        }
+        let now = "2026-11-22T06:00:00Z".parse().unwrap();
+        survey.room(&SMALLEST.parse().unwrap(), now)
+    }
+
+    #[test]
+    fn a_list_that_was_not_read_to_its_end_says_nothing_about_the_quota() {
+        let whole = vec![page(Some("a"), Some("b")), page(Some("b"), None)];
+        assert!(matches!(room(whole), Room::Yes));
+        let cut = vec![page(Some("a"), Some("b")), page(Some("b"), Some("c"))];
+        assert!(matches!(room(cut), Room::Unknown));
+        // Nothing on a page that goes on is not the end.
+        let empty = vec![page(Some("a"), Some("b")), page(None, Some("c"))];
+        assert!(matches!(room(empty), Room::Unknown));
+        let mut outside = page(Some("a"), None);
+        outside.next = Some(Start::at("b.other.spore.example.edu"));
+        assert!(matches!(room(vec![outside]), Room::Yes));
+    }
+}
