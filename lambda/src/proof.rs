@@ -5,7 +5,8 @@
 //!   updater rebuilds that request, sends it and believes what STS answers.
 //! - `identity-document`: the caller sends the document that EC2 signed when the instance started.
 //!   Whoever ever saw it can send it too, so it must be young, and whoever takes it must also demand
-//!   that the request comes from the address that is registered ([`Proven::must_match_source`]).
+//!   that the request comes from the instance, as far as that can be known
+//!   ([`Proven::must_match_source`]).
 //!
 //! A [`Proven`] holds the update that was proven. For the signed proofs the signature is over it; taking
 //! the update from anywhere else would make the proof one of something else.
@@ -353,8 +354,9 @@ impl Proven {
         }
     }
 
-    /// Whether the request must come from the very address it registers. A document is no secret of
-    /// the instance and has no public address in it.
+    /// Whether who proved this is known to ask only by where the request comes from: a document is no
+    /// secret of the instance and has no public address in it. Then an address is registered only if it
+    /// is the source's, and anything else is done only from an address that EC2 lists as the instance's.
     pub fn must_match_source(&self) -> bool {
         match &self.via {
             Via::Signed { .. } => false,

@@ -2,7 +2,8 @@
 //!
 //! It is a bearer's proof. The document has no audience, no nonce and no end, it is made at launch and
 //! not when it is fetched, and several other services ask for a copy. So it counts only while it is
-//! young, and only for the address the request comes from (the caller of this module sees to that).
+//! young, and only for what the request's source address vouches for ([`Proven::must_match_source`]):
+//! `allowed` sees to that.
 
 use std::collections::BTreeMap;
 use std::fmt;
