@@ -43,11 +43,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    match runtime
-        .map_err(Failed::from)
-        .and_then(|runtime| runtime.block_on(run()))
-    {
-        Ok(()) => ExitCode::SUCCESS,
+    match runtime {
+        Ok(runtime) => runtime.block_on(run()),
         Err(error) => {
             note(&error.to_string());
             ExitCode::FAILURE
@@ -55,21 +52,34 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Failed> {
+async fn run() -> ExitCode {
+    let failed = match folder().and_then(|folder| start(&folder)) {
+        Ok(started) => answer(started).await.err(),
+        Err(error) => {
+            // First where it is always seen: Lambda may not be there to be told.
+            note(&error.to_string());
+            match report(&error.to_string()).await {
+                Ok(()) => return ExitCode::FAILURE,
+                Err(failed) => Some(failed),
+            }
+        }
+    };
+    match failed {
+        None => ExitCode::SUCCESS,
+        Some(failed) => {
+            note(&failed.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers events for as long as there are any.
+async fn answer(started: Started) -> Result<(), Failed> {
     let Started {
         updater,
         aws,
         identity_keys,
-    } = match folder().and_then(|folder| start(&folder)) {
-        Ok(started) => started,
-        Err(error) => {
-            let report = report(&error.to_string()).await;
-            if let Err(failed) = report {
-                note(&format!("Lambda could not be told: {failed}"));
-            }
-            return Err(error);
-        }
-    };
+    } = started;
     let updater = Mutex::new(updater);
     let (updater, aws, identity_keys) = (&updater, &aws, &identity_keys);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
