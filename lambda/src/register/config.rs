@@ -139,6 +139,17 @@ struct V1 {
     lease: Option<String>,
 }
 
+impl Family {
+    /// As sentences have it.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::PublicV4 => "public IPv4 address",
+            Self::PrivateV4 => "private IPv4 address",
+            Self::V6 => "IPv6 address",
+        }
+    }
+}
+
 impl Config {
     /// Reads the file. Who owns it and who may write it is asked of the file that is read, so that it
     /// cannot be exchanged in between. Files of the user who runs the program are good as well, since that
@@ -251,7 +262,12 @@ fn families(read: Option<Vec<Family>>) -> Result<Vec<Family>, Bad> {
 
 /// A whole number and its unit.
 fn lease(text: &str) -> Result<Duration, Bad> {
-    let wrong = || bad("lease", "is not of the form `7d`: a number and s, m, h or d");
+    let wrong = || {
+        bad(
+            "lease",
+            "is not of the form `7d`: a number and s, m, h or d",
+        )
+    };
     let unit = text.chars().last().ok_or_else(wrong)?;
     let secs_each = match unit {
         's' => 1,

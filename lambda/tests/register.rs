@@ -1,0 +1,1 @@
+//! The program on the instances, as it is run.
