@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 19] = [
+const PURE: [&str; 21] = [
     "addr",
     "arg",
+    "client_config",
     "condition",
     "desired",
     "ds",
@@ -19,6 +20,7 @@ const PURE: [&str; 19] = [
     "handover",
     "master_file",
     "name",
+    "names",
     "plan",
     "policy",
     "render",
