@@ -50,6 +50,7 @@ STS_XML = "{https://sts.amazonaws.com/doc/2011-06-15/}"
 UPDATE = ["record_name", "ip_address", "action", "record_type", "ttl", "text", "owner"]
 ANSWER = ["code", "message", "error", "record", "change_id", "owner", "request_id", "timestamp"]
 LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+LABEL_RULE = "letters, digits and hyphens are allowed, a letter first, no hyphen last, 63 in all"
 MODIFY = "aws ec2 modify-instance-metadata-options --instance-id ID "
 ANSWER_BYTES_MAX = 65536
 
@@ -145,7 +146,9 @@ def check_config(config, bad):
         raise bad("updater-role is not the ARN of a role of `account`")
     config["role"] = role.groups()
     if "name" in config:
-        config["name"] = label(config["name"], path_of("name"))
+        if not LABEL.match(config["name"].lower()):
+            raise bad("name cannot be registered: " + LABEL_RULE)
+        config["name"] = config["name"].lower()
     families = config.setdefault("families", ["ipv4", "ipv6"])
     if not families or set(families) - set(ADDRESS_PATHS) or {"ipv4", "private-ipv4"} <= set(families):
         raise bad("families is to be some of ipv4 or private-ipv4, and ipv6")
@@ -158,15 +161,10 @@ def check_config(config, bad):
     return config
 
 
-def path_of(key):
-    return "`%s` of the configuration" % key
-
-
 def label(text, given):
     lowered = text.lower()
     if not LABEL.match(lowered):
-        why = "letters, digits and hyphens are allowed, a letter first, no hyphen last, 63 in all"
-        raise Trouble(USAGE, "%s: %r cannot be registered: %s" % (given, shown(text), why))
+        raise Trouble(USAGE, "%s: %r cannot be registered: %s" % (given, shown(text), LABEL_RULE))
     return lowered
 
 

@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -49,6 +50,17 @@ struct Ended {
     code: i32,
     out: String,
     err: String,
+}
+
+/// The interpreter itself: what `python3` is may depend on an environment that the program is not given.
+fn python() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut command = Command::new("python3");
+        command.args(["-c", "import sys; print(sys.executable)"]);
+        let said = command.output().unwrap().stdout;
+        PathBuf::from(String::from_utf8(said).unwrap().trim())
+    })
 }
 
 fn both(case: impl Fn(Place)) {
@@ -95,7 +107,7 @@ impl Place {
         let mut command = match self.program {
             Program::Rust => Command::new(env!("CARGO_BIN_EXE_spore-register")),
             Program::Python => {
-                let mut python = Command::new("python3");
+                let mut python = Command::new(python());
                 let root = Path::new(env!("CARGO_MANIFEST_DIR"));
                 // Without bytecode files beside the source.
                 python.arg("-B").arg(root.join("client/spore-register.py"));
