@@ -18,17 +18,22 @@ use jiff::fmt::rfc2822;
 /// How long a connection may take to be made, over oceans too.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// The same to the metadata service, which is on the same host. Less than the service has for its answer, so
+/// that no connection is told from no answer.
+const CONNECT_HERE: Duration = Duration::from_secs(1);
+
 /// No answer that is expected here is longer than a tenth of this.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 type Inner = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Connections by any address, by IPv4 and by IPv6.
+/// Connections by any address, by IPv4, by IPv6, and on this host.
 #[derive(Debug)]
 pub(super) struct Http {
     any: Inner,
     v4: Inner,
     v6: Inner,
+    here: Inner,
 }
 
 /// Which addresses a connection may use.
@@ -37,6 +42,8 @@ pub(super) enum Via {
     Any,
     V4,
     V6,
+    /// The metadata service.
+    Here,
 }
 
 /// A request.
@@ -76,9 +83,9 @@ pub(super) enum Lost {
 
 impl Http {
     pub(super) fn new() -> Self {
-        let client = |local: Option<IpAddr>| {
+        let client = |local: Option<IpAddr>, connect| {
             let mut plain = HttpConnector::new();
-            plain.set_connect_timeout(Some(CONNECT));
+            plain.set_connect_timeout(Some(connect));
             plain.set_nodelay(true);
             plain.enforce_http(false);
             // Bound to the unspecified address of a family, it only tries addresses of that family.
@@ -89,9 +96,10 @@ impl Http {
             Client::builder(TokioExecutor::new()).build(connector)
         };
         Self {
-            any: client(None),
-            v4: client(Some(Ipv4Addr::UNSPECIFIED.into())),
-            v6: client(Some(Ipv6Addr::UNSPECIFIED.into())),
+            any: client(None, CONNECT),
+            v4: client(Some(Ipv4Addr::UNSPECIFIED.into()), CONNECT),
+            v6: client(Some(Ipv6Addr::UNSPECIFIED.into()), CONNECT),
+            here: client(None, CONNECT_HERE),
         }
     }
 
@@ -110,6 +118,7 @@ impl Http {
             Via::Any => &self.any,
             Via::V4 => &self.v4,
             Via::V6 => &self.v6,
+            Via::Here => &self.here,
         };
         let answered = tokio::time::timeout(ask.within, answer(client, request)).await;
         answered.unwrap_or(Err(Lost::Silent(ask.within)))

@@ -80,7 +80,7 @@ impl<'a> Metadata<'a> {
         for _ in 0..TRIES {
             let sent = http
                 .send(Ask {
-                    via: Via::Any,
+                    via: Via::Here,
                     method: Method::PUT,
                     uri: endpoints.metadata(TOKEN).ok_or(NoInstance::Form("path"))?,
                     headers: &[("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECS)],
@@ -184,7 +184,7 @@ impl<'a> Metadata<'a> {
         let sent = self
             .http
             .send(Ask {
-                via: Via::Any,
+                via: Via::Here,
                 method: Method::GET,
                 uri: self
                     .endpoints
