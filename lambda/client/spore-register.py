@@ -443,7 +443,7 @@ def who_signed(body):
         return None
     if shape[1] != (STS_XML + "ResponseMetadata", [STS_XML + "RequestId"]):
         return None
-    if any(len(leaf) or leaf.attrib for child in root for leaf in child):
+    if any(len(leaf) for child in root for leaf in child) or any(one.attrib for one in root.iter()):
         return None
     return tuple(root[0].find(tag).text or "" for tag in result)
 
