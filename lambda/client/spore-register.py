@@ -637,16 +637,18 @@ def unstamp(text):
 class Memory:
     """The owner mark and when to ask again; lambda/src/register/memory.rs says the form."""
 
-    def __init__(self, folder, name, zone_id):
+    def __init__(self, folder, name, zone_id, instance_id):
         self.folder, self.path = folder, os.path.join(folder, name + ".json")
+        self.is_kept = True
         self.kept = {
-            "version": 1, "zone_id": zone_id, "owner": None, "records": {}, "missing": {},
-            "renew": None, "not_before": None, "failures": 0,
+            "version": 1, "zone_id": zone_id, "instance_id": instance_id, "owner": None, "records": {},
+            "missing": {}, "renew": None, "not_before": None, "failures": 0,
         }
         try:
             with open(self.path, encoding="utf-8") as file:
                 read = json.load(file)
-            is_ours = read["version"] == 1 and read["zone_id"] == zone_id
+            # A copy of another instance's disk says nothing of this one.
+            is_ours = all(read[key] == self.kept[key] for key in ("version", "zone_id", "instance_id"))
             if is_ours and isinstance(read["records"], dict) and isinstance(read["missing"], dict):
                 self.kept.update({key: read[key] for key in self.kept if key in read})
         except (OSError, ValueError, KeyError, TypeError):
@@ -664,7 +666,9 @@ class Memory:
                 os.fsync(number)
             os.rename(beside, self.path)
         except OSError as error:
-            say("%s; nothing is remembered, which costs the updater a question more each time" % error)
+            if self.is_kept:
+                say("%s; nothing is remembered, which costs the updater a question more each time" % error)
+            self.is_kept = False
 
     def forget(self):
         try:
@@ -688,7 +692,10 @@ class Client:
         self.metadata = Metadata()
         if self.name is None:
             self.name = self.given or self.config.get("name") or self.metadata.name()
-        self.memory = Memory(self.folder, self.name, self.config["zone-id"])
+        # Read anew each time, since `register` may have been run meanwhile.
+        if self.memory is None or self.memory.is_kept:
+            instance = self.metadata.read("meta-data/instance-id")
+            self.memory = Memory(self.folder, self.name, self.config["zone-id"], instance)
         self.asker = None
 
     def register(self, addresses):
@@ -720,11 +727,14 @@ class Client:
         is_new = missing != kept["missing"]
         kept["missing"] = missing
         tasks = []
-        not_before = unstamp(kept["not_before"])
-        if not_before is None or not_before <= now:
+
+        def is_ahead(text, at_most):
+            # What is remembered for later than it can have been written is of a clock that was wrong.
+            return now < (unstamp(text) or 0) <= now + at_most
+
+        if not is_ahead(kept["not_before"], 7200):
             tasks = [(record, has[record]) for record in has if kept["records"].get(record) != str(has[record])]
-            renew = unstamp(kept["renew"])
-            if not tasks and has and (renew is None or renew <= now):
+            if not tasks and has and not is_ahead(kept["renew"], self.config["lease"]):
                 tasks = [sorted(has.items())[0]]
             tasks += [(record, None) for record, since in missing.items() if now - (unstamp(since) or 0) >= 60]
         elif not has and not kept["records"]:

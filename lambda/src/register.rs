@@ -99,7 +99,7 @@ impl Client {
             return Err(Trouble::Addresses);
         }
         let asker = self.asker(&metadata).await?;
-        let mut memory = self.remembered(&name);
+        let mut memory = self.remembered(&metadata, &name).await?;
         let mut tasks: Vec<Task> = has.iter().map(|address| Task::Set(*address)).collect();
         let gone = memory
             .records
@@ -126,7 +126,7 @@ impl Client {
         let metadata = self.metadata().await?;
         let name = self.name(&metadata, name, say).await?;
         let asker = self.asker(&metadata).await?;
-        let mut memory = self.remembered(&name);
+        let mut memory = self.remembered(&metadata, &name).await?;
         let update = Update {
             record_name: Some(name.to_string()),
             action: Some("DELETE".to_owned()),
@@ -157,8 +157,14 @@ impl Client {
         })
     }
 
-    fn remembered(&self, name: &RecordLabel) -> Memory {
-        Memory::read(&self.folder, name, &self.config.zone_id)
+    async fn remembered(
+        &self,
+        metadata: &Metadata<'_>,
+        name: &RecordLabel,
+    ) -> Result<Memory, Trouble> {
+        let id = metadata.instance_id().await?;
+        let zone_id = &self.config.zone_id;
+        Ok(Memory::read(&self.folder, name, zone_id, &id))
     }
 
     /// The addresses to register; at least one.

@@ -597,6 +597,25 @@ fn a_timer_asks_only_when_something_is_due() {
 }
 
 #[test]
+fn a_copied_disk_and_a_wrong_clock_are_noticed() {
+    both(|place| {
+        let once = &["watch", "--once"];
+        place.ends(once, DONE, &[]);
+        // Started from an image of the first, with the first one's address moved to it.
+        let another = "i-0fedcba9876543210";
+        place.world.metadata("meta-data/instance-id", 200, another);
+        assert_eq!(place.ends(once, DONE, &[]).out, REGISTERED);
+        let last = place.world.requests().pop().unwrap();
+        assert_eq!(last.update.owner, None);
+        // What was remembered for a time a year from now.
+        place.ends(once, DONE, &[]);
+        assert_eq!(place.world.requests().len(), 2);
+        place.world.advance(-365 * 86_400);
+        assert_eq!(place.ends(once, DONE, &[]).out, REGISTERED);
+    });
+}
+
+#[test]
 fn nobody_is_asked_again_before_the_time_they_said() {
     both(|place| {
         let once = &["watch", "--once"];

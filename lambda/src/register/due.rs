@@ -8,7 +8,8 @@
 //! | everything again, so that the lease goes on | after a third of the lease, so that two tries may fail |
 //! | after a failure | 5 s, doubled each time, up to 10 min; where the updater said no, from 1 min up to 1 h |
 //!
-//! Waits after failures are never shorter than the `Retry-After` of the answer. All waits are shortened or
+//! What is remembered for later than it can have been written is of a clock that was wrong then, and
+//! counts as due. Waits after failures are never shorter than the `Retry-After` of the answer. All waits are shortened or
 //! lengthened by chance, so that instances that were started together do not ask together.
 
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ const REFUSED: (Duration, Duration) = (Duration::from_secs(60), Duration::from_s
 /// Longest wait that a `Retry-After` is believed for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// No wait after a failure is as long.
+const WAIT_MAX: Duration = Duration::from_secs(7_200);
+
 /// A change to ask the updater for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
@@ -54,11 +58,15 @@ pub fn look(memory: &mut Memory, has: &[IpAddr], now: Timestamp) {
 }
 
 /// What is to be done now.
-pub fn due(memory: &Memory, has: &[IpAddr], now: Timestamp) -> Vec<Task> {
-    if memory.not_before.is_some_and(|then| now < then) {
+pub fn due(memory: &Memory, has: &[IpAddr], now: Timestamp, lease: Duration) -> Vec<Task> {
+    let is_ahead = |then: Option<Timestamp>, at_most: Duration| {
+        let at_most = now.checked_add(at_most).unwrap_or(now);
+        then.is_some_and(|then| now < then && then <= at_most)
+    };
+    if is_ahead(memory.not_before, WAIT_MAX) {
         return Vec::new();
     }
-    let is_lease_due = memory.renew.is_none_or(|renew| renew <= now);
+    let is_lease_due = !is_ahead(memory.renew, lease);
     let is_new = |address: &IpAddr| memory.records.get(&Kind::of(*address)) != Some(address);
     let mut tasks: Vec<Task> = has
         .iter()
@@ -143,7 +151,7 @@ mod tests {
 
     /// Registered with these addresses at time 0.
     fn registered(addresses: &[&str]) -> Memory {
-        let mut memory = Memory::new("Z1");
+        let mut memory = Memory::new("Z1", "i-1");
         for address in addresses {
             done(&mut memory, Task::Set(ip(address)), at(0), LEASE, 0.5);
         }
@@ -153,11 +161,11 @@ mod tests {
     #[test]
     fn both_families_are_registered_once() {
         let has = [ip("203.0.113.7"), ip("2600:1f18::1")];
-        let memory = Memory::new("Z1");
-        assert_eq!(due(&memory, &has, at(0)), has.map(Task::Set));
+        let memory = Memory::new("Z1", "i-1");
+        assert_eq!(due(&memory, &has, at(0), LEASE), has.map(Task::Set));
         let memory = registered(&["203.0.113.7", "2600:1f18::1"]);
-        assert_eq!(due(&memory, &has, at(1)), []);
-        assert_eq!(due(&memory, &[], at(1)), []);
+        assert_eq!(due(&memory, &has, at(1), LEASE), []);
+        assert_eq!(due(&memory, &[], at(1), LEASE), []);
     }
 
     #[test]
@@ -167,8 +175,8 @@ mod tests {
             let mut memory = registered(&["203.0.113.7", "2600:1f18::1"]);
             done(&mut memory, Task::Set(has[0]), at(0), LEASE, chance);
             let third = 7 * 86_400 / 3;
-            assert_eq!(due(&memory, &has, at(third * 9 / 10 - 1)), []);
-            assert_eq!(due(&memory, &has, at(third)), [Task::Set(has[0])]);
+            assert_eq!(due(&memory, &has, at(third * 9 / 10 - 1), LEASE), []);
+            assert_eq!(due(&memory, &has, at(third), LEASE), [Task::Set(has[0])]);
         }
     }
 
@@ -177,22 +185,33 @@ mod tests {
         let mut memory = registered(&["203.0.113.7", "2600:1f18::1"]);
         let other = [ip("203.0.113.8"), ip("2600:1f18::1")];
         look(&mut memory, &other, at(10));
-        assert_eq!(due(&memory, &other, at(10)), [Task::Set(other[0])]);
+        assert_eq!(due(&memory, &other, at(10), LEASE), [Task::Set(other[0])]);
         // Lost for half a minute only.
         let half = [ip("2600:1f18::1")];
         look(&mut memory, &half, at(10));
-        assert_eq!(due(&memory, &half, at(40)), []);
+        assert_eq!(due(&memory, &half, at(40), LEASE), []);
         look(
             &mut memory,
             &[ip("203.0.113.7"), ip("2600:1f18::1")],
             at(41),
         );
         look(&mut memory, &half, at(50));
-        assert_eq!(due(&memory, &half, at(109)), []);
-        assert_eq!(due(&memory, &half, at(110)), [Task::Drop(Kind::A)]);
+        assert_eq!(due(&memory, &half, at(109), LEASE), []);
+        assert_eq!(due(&memory, &half, at(110), LEASE), [Task::Drop(Kind::A)]);
         done(&mut memory, Task::Drop(Kind::A), at(110), LEASE, 0.5);
         look(&mut memory, &half, at(111));
-        assert_eq!(due(&memory, &half, at(200)), []);
+        assert_eq!(due(&memory, &half, at(200), LEASE), []);
+    }
+
+    #[test]
+    fn what_a_wrong_clock_remembered_is_due() {
+        let has = [ip("203.0.113.7")];
+        let mut memory = registered(&["203.0.113.7"]);
+        let early = at(-365 * 86_400);
+        assert_eq!(due(&memory, &has, early, LEASE), [Task::Set(has[0])]);
+        memory.not_before = Some(at(1));
+        assert_eq!(due(&memory, &has, early, LEASE), [Task::Set(has[0])]);
+        assert_eq!(due(&memory, &has, at(0), LEASE), []);
     }
 
     #[test]
@@ -202,12 +221,12 @@ mod tests {
             after,
         };
         let waits = |trouble: &Trouble, chance: f64| {
-            let mut memory = Memory::new("Z1");
+            let mut memory = Memory::new("Z1", "i-1");
             let mut waits = Vec::new();
             for _ in 0..20 {
                 failed(&mut memory, trouble, at(0), chance);
                 let until = memory.not_before.unwrap();
-                assert_eq!(due(&memory, &[ip("203.0.113.7")], at(0)), []);
+                assert_eq!(due(&memory, &[ip("203.0.113.7")], at(0), LEASE), []);
                 waits.push(until.duration_since(at(0)).as_secs_f64());
             }
             waits

@@ -3,12 +3,14 @@
 //! next request costs the updater one question more, and its answer has all of it again.
 //!
 //! One file for each name, `NAME.json` in the folder of the state, mode 0600, replaced whole. What cannot
-//! be read, or is of another zone, counts as nothing.
+//! be read, is of another zone or of another instance, whose disk this one's was copied from, counts as
+//! nothing.
 //!
 //! ```text
-//! { "version": 1, "zone_id": "Z0123456789ABCDEFGHIJ", "owner": "v=1 p=... t=... n=...",
-//!   "records": { "A": "203.0.113.7" }, "missing": { "AAAA": "2026-11-22T06:00:00Z" },
-//!   "renew": "2026-11-24T14:00:00Z", "not_before": null, "failures": 0 }
+//! { "version": 1, "zone_id": "Z0123456789ABCDEFGHIJ", "instance_id": "i-0123456789abcdef0",
+//!   "owner": "v=1 p=... t=... n=...", "records": { "A": "203.0.113.7" },
+//!   "missing": { "AAAA": "2026-11-22T06:00:00Z" }, "renew": "2026-11-24T14:00:00Z",
+//!   "not_before": null, "failures": 0 }
 //! ```
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ const VERSION: u64 = 1;
 pub struct Memory {
     version: u64,
     zone_id: String,
+    instance_id: String,
     /// The owner mark that the last answer named.
     pub owner: Option<String>,
     /// Addresses that the name has, by type of record.
@@ -77,21 +80,28 @@ impl Kind {
 
 impl Memory {
     /// Of a name that nothing is known of yet.
-    pub fn new(zone_id: &str) -> Self {
+    pub fn new(zone_id: &str, instance_id: &str) -> Self {
         Self {
             version: VERSION,
             zone_id: zone_id.to_owned(),
+            instance_id: instance_id.to_owned(),
             ..Self::default()
         }
     }
 
     /// What was kept of a name.
-    pub fn read(folder: &Path, name: &RecordLabel, zone_id: &str) -> Self {
+    pub fn read(folder: &Path, name: &RecordLabel, zone_id: &str, instance_id: &str) -> Self {
+        let new = Self::new(zone_id, instance_id);
+        let is_of_this = |kept: &Self| {
+            kept.version == new.version
+                && kept.zone_id == new.zone_id
+                && kept.instance_id == new.instance_id
+        };
         let kept = fs::read(path(folder, name))
             .ok()
             .and_then(|text| serde_json::from_slice::<Self>(&text).ok())
-            .filter(|kept| kept.version == VERSION && kept.zone_id == zone_id);
-        kept.unwrap_or_else(|| Self::new(zone_id))
+            .filter(is_of_this);
+        kept.unwrap_or(new)
     }
 
     /// Keeps it: written beside, then put in place, so that there is always a whole one.
@@ -153,7 +163,7 @@ mod tests {
     fn what_was_kept_is_there_again_for_its_zone() {
         let folder = folder("memory");
         let name: RecordLabel = "my-instance".parse().unwrap();
-        let mut memory = Memory::new("Z1");
+        let mut memory = Memory::new("Z1", "i-1");
         memory.owner = Some("v=1 ...".to_owned());
         memory
             .records
@@ -163,8 +173,10 @@ mod tests {
             .insert(Kind::A, "2026-11-22T06:00:00Z".parse().unwrap());
         memory.keep(&folder, &name).unwrap();
         memory.keep(&folder, &name).unwrap();
-        assert_eq!(Memory::read(&folder, &name, "Z1"), memory);
-        assert_eq!(Memory::read(&folder, &name, "Z2"), Memory::new("Z2"));
+        let read = |zone, instance| Memory::read(&folder, &name, zone, instance);
+        assert_eq!(read("Z1", "i-1"), memory);
+        assert_eq!(read("Z2", "i-1"), Memory::new("Z2", "i-1"));
+        assert_eq!(read("Z1", "i-2"), Memory::new("Z1", "i-2"));
         let file = fs::metadata(folder.join("my-instance.json")).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
         assert_eq!(
@@ -173,7 +185,7 @@ mod tests {
             "nothing lies beside"
         );
         fs::write(folder.join("my-instance.json"), "{\"version\":1").unwrap();
-        assert_eq!(Memory::read(&folder, &name, "Z1"), Memory::new("Z1"));
+        assert_eq!(read("Z1", "i-1"), Memory::new("Z1", "i-1"));
         Memory::forget(&folder, &name).unwrap();
         Memory::forget(&folder, &name).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);

@@ -31,6 +31,7 @@ const TRIES: usize = 3;
 
 const TOKEN: &str = "api/token";
 const IDENTITY: &str = "meta-data/identity-credentials/ec2/security-credentials/ec2-instance";
+const INSTANCE_ID: &str = "meta-data/instance-id";
 const REGION: &str = "meta-data/placement/region";
 const TAGS: &str = "meta-data/tags/instance";
 const TAG_NAME: &str = "meta-data/tags/instance/Name";
@@ -124,6 +125,12 @@ impl<'a> Metadata<'a> {
     pub(super) fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         now.checked_add(self.ahead).unwrap_or(now)
+    }
+
+    /// Which instance it is, as the metadata says: to tell its own disk from a copy. It proves nothing.
+    pub(super) async fn instance_id(&self) -> Result<String, NoInstance> {
+        let id = self.read(INSTANCE_ID).await?;
+        id.ok_or(NoInstance::Form("instance id"))
     }
 
     /// Where the instance is.

@@ -89,22 +89,20 @@ impl Client {
         say: &impl Say,
     ) -> Result<Lines, Trouble> {
         let metadata = self.metadata().await?;
-        let mut now = match seen.take() {
-            Some(before) => before,
-            None => {
-                let name = self.name(&metadata, name, say).await?;
-                let memory = self.remembered(&name);
-                Seen {
-                    name,
-                    memory,
-                    is_kept: true,
-                }
-            }
+        // Read anew each time, since `register` may have been run meanwhile.
+        let name = match seen {
+            Some(before) => before.name.clone(),
+            None => self.name(&metadata, name, say).await?,
         };
-        // `register` may have been run meanwhile.
-        if now.is_kept {
-            now.memory = self.remembered(&now.name);
-        }
+        let kept = self.remembered(&metadata, &name).await?;
+        let mut now = match seen.take() {
+            Some(before) if !before.is_kept => before,
+            Some(_) | None => Seen {
+                name,
+                memory: kept,
+                is_kept: true,
+            },
+        };
         let before = now.memory.clone();
         let done = self.do_due(&metadata, &mut now, say).await;
         if now.memory != before {
@@ -130,7 +128,7 @@ impl Client {
         let has = metadata.addresses(&self.config.families).await?;
         let now = metadata.now();
         due::look(memory, &has, now);
-        let tasks = due::due(memory, &has, now);
+        let tasks = due::due(memory, &has, now, self.config.lease);
         if tasks.is_empty() {
             // Nothing to say, unless there never was an address.
             return match (has.is_empty(), memory.records.is_empty()) {

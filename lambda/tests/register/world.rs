@@ -184,6 +184,7 @@ impl World {
             "Token": format!("token-{}", KEYS[0]), "Expiration": "2026-11-22T12:00:00Z",
         });
         let metadata = [
+            ("meta-data/instance-id", "i-0123456789abcdef0"),
             ("meta-data/placement/region", "us-east-1"),
             ("meta-data/public-ipv4", "203.0.113.7"),
             ("meta-data/local-ipv4", "172.31.0.7"),
