@@ -150,9 +150,10 @@ enum Command {
         /// What they are to do.
         #[arg(long, value_enum)]
         step: HandoverStep,
-        /// With ds-remove: only the DS records of this key tag; may be repeated.
-        #[arg(long, value_name = "TAG")]
-        key_tag: Vec<u16>,
+        /// With ds-remove: only the DS records of this key tag, or of these only that of one digest type
+        /// (TAG/TYPE) or with this digest (TAG/DIGEST, eight digits of it or more); may be repeated.
+        #[arg(long, value_name = "TAG[/TYPE|/DIGEST]")]
+        key_tag: Vec<crate::handover::pick::Pick>,
         /// Form of the text.
         #[arg(long, value_enum, default_value_t = HandoverForm::Text)]
         format: HandoverForm,
