@@ -56,13 +56,15 @@ struct Instance {
     container_url: String,
 }
 
+/// The stack of these tests.
+const DOCUMENT: &str = "version = 1\ndomain = \"spore.example.edu\"\naccount = \"123456789012\"\n\
+    [updater]\naccounts = [\"123456789012\"]\nproofs = [\"instance-role\", \"identity-document\"]\n\
+    [contacts]\nowner = \"dns@example.edu\"\n";
+
 impl Site {
     fn new(program: Program) -> Self {
         let stage = Stage::new();
-        let document = fs::read_to_string(stage.document()).unwrap();
-        let more =
-            "[updater]\naccounts = [\"123456789012\"]\n[contacts]\nowner = \"dns@example.edu\"\n";
-        stage.write("stack.toml", format!("{document}{more}"));
+        stage.write("stack.toml", DOCUMENT);
         stage.apply().done("apply").unwrap();
         let served = Served::start(&stage);
         let site = Self {
