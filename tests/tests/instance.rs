@@ -63,7 +63,7 @@ const DOCUMENT: &str = "version = 1\ndomain = \"spore.example.edu\"\naccount = \
 
 impl Site {
     fn new(program: Program) -> Self {
-        let stage = Stage::new();
+        let stage = Stage::new().with_real_updater();
         stage.write("stack.toml", DOCUMENT);
         stage.apply().done("apply").unwrap();
         let served = Served::start(&stage);
