@@ -138,7 +138,8 @@ enum Command {
         #[arg(long, value_enum)]
         digest: Option<Digest>,
         /// Ask every parent server what it publishes, and say whether it is right: exit code 0 if so, 3
-        /// while it is missing, 1 if it is wrong or a server does not answer. Text or --format json.
+        /// while it is missing, 1 if it is wrong, too early or of a key that cannot sign, or a server does
+        /// not answer. Text or --format json.
         #[arg(long)]
         check: bool,
     },
@@ -150,9 +151,10 @@ enum Command {
         /// What they are to do.
         #[arg(long, value_enum)]
         step: HandoverStep,
-        /// With ds-remove: only the DS records of this key tag; may be repeated.
-        #[arg(long, value_name = "TAG")]
-        key_tag: Vec<u16>,
+        /// With ds-remove: only the DS records of this key tag, or of these only that of one digest type
+        /// (TAG/TYPE) or with this digest (TAG/DIGEST, eight digits of it or more); may be repeated.
+        #[arg(long, value_name = "TAG[/TYPE|/DIGEST]")]
+        key_tag: Vec<crate::handover::pick::Pick>,
         /// Form of the text.
         #[arg(long, value_enum, default_value_t = HandoverForm::Text)]
         format: HandoverForm,

@@ -3,6 +3,7 @@
 
 mod authority;
 mod https;
+pub mod rrset;
 mod survey;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,11 +14,13 @@ use hickory_proto::dnssec::PublicKey as _;
 use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::ds::{DnsKey, Ds};
 use crate::snapshot::{Delegated, ParentView, ServerView};
+use crate::stack;
 use crate::target::{self, Target};
 
 pub use survey::Survey;
@@ -52,6 +55,8 @@ const DEPTH_MAX: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Dns {
     target: Target,
+    /// How servers of zones are asked first.
+    transport: Transport,
 }
 
 /// A server of a zone by name, and the address to ask it at.
@@ -75,7 +80,19 @@ impl Dns {
     pub fn new(target: &Target) -> Self {
         Self {
             target: target.clone(),
+            transport: Transport::Udp,
         }
+    }
+
+    /// As the stack document says (`[dns] transport`). Where HTTPS is all that passes, no server of a zone
+    /// can be reached, and whoever asks one hears so.
+    #[must_use]
+    pub fn as_told(self, settings: &stack::Dns) -> Self {
+        let transport = match settings.transport {
+            stack::Transport::Udp | stack::Transport::Https => Transport::Udp,
+            stack::Transport::Tcp => Transport::Tcp,
+        };
+        Self { transport, ..self }
     }
 
     /// Asks one server one question.
@@ -93,7 +110,7 @@ impl Dns {
         edns.enable_dnssec();
         query.set_edns(edns);
         let bytes = query.to_vec().map_err(|error| error.to_string())?;
-        let mut answer = self.exchange(server, &bytes, Transport::Udp).await?;
+        let mut answer = self.exchange(server, &bytes, self.transport).await?;
         if is_truncated(&answer) {
             answer = self.exchange(server, &bytes, Transport::Tcp).await?;
         }
@@ -145,9 +162,10 @@ impl Dns {
             Ok(name) => name,
             Err(error) => return ParentView::Unknown(error.to_string()),
         };
-        let (zone, servers) = match self.descend(&name, RecordType::DS, 0).await {
-            Ok(Reached { zone, servers, .. }) => (zone, servers),
-            Err(why) => return ParentView::Unknown(why),
+        let (mut cuts, cut_short) = self.cuts(&name).await;
+        let (zone, servers) = match (cut_short, cuts.pop()) {
+            (None, Some(parent)) => parent,
+            (why, _) => return ParentView::Unknown(why.unwrap_or_default()),
         };
         let views = servers.into_iter().map(|server| {
             let name = name.clone();
@@ -169,12 +187,14 @@ impl Dns {
         }
     }
 
-    /// Whether every given name server of `domain` serves this DNSKEY; the error says which does not.
+    /// Whether every given name server of `domain` serves a DNSKEY set that this key has signed, by a
+    /// signature that holds at `now`; the error says which does not.
     pub async fn serves_key(
         &self,
         domain: &str,
         name_servers: &[String],
         key: &DnsKey,
+        now: Timestamp,
     ) -> Result<(), String> {
         let apex = Name::from_str(&format!("{domain}.")).map_err(|error| error.to_string())?;
         if name_servers.is_empty() {
@@ -182,14 +202,20 @@ impl Dns {
         }
         let checks = name_servers
             .iter()
-            .map(|server| self.serves(server, &apex, key));
+            .map(|server| self.serves(server, &apex, key, now));
         for check in futures_util::future::join_all(checks).await {
             check?;
         }
         Ok(())
     }
 
-    async fn serves(&self, server: &str, apex: &Name, key: &DnsKey) -> Result<(), String> {
+    async fn serves(
+        &self,
+        server: &str,
+        apex: &Name,
+        key: &DnsKey,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let name = Name::from_str(&format!("{server}.")).map_err(|error| error.to_string())?;
         let address = self.addresses(&name, 0).await?.into_iter().next();
         let address = address.ok_or_else(|| format!("{server} has no address"))?;
@@ -197,20 +223,20 @@ impl Dns {
             .ask(address, apex, RecordType::DNSKEY)
             .await
             .map_err(|why| format!("{server} ({address}): {why}"))?;
-        let shown = answer.answers.iter().any(|record| {
-            if let RData::DNSSEC(DNSSECRData::DNSKEY(found)) = &record.data {
-                found.flags() == key.flags()
-                    && u8::from(found.public_key().algorithm()) == key.algorithm()
-                    && found.public_key().public_bytes() == key.bytes()
-            } else {
-                false
-            }
+        let keys = rrset::dnskeys(&answer.answers, apex).filter(|found| {
+            found.flags() == key.flags()
+                && u8::from(found.public_key().algorithm()) == key.algorithm()
+                && found.public_key().public_bytes() == key.bytes()
         });
-        if shown {
-            Ok(())
-        } else {
-            Err(format!("{server} does not serve the DNSKEY yet"))
+        let this_key = rrset::Keys {
+            zone: apex.clone(),
+            keys: keys.cloned().collect(),
+        };
+        if this_key.keys.is_empty() {
+            return Err(format!("{server} does not serve the DNSKEY yet"));
         }
+        rrset::verify(&this_key, &answer.answers, apex, RecordType::DNSKEY, now)
+            .map_err(|why| format!("{server} serves the DNSKEY, but {why}"))
     }
 
     async fn delegation(&self, server: IpAddr, domain: &Name) -> Result<Delegated, String> {
@@ -221,14 +247,8 @@ impl Dns {
         delegated(domain, &ns?, &ds?)
     }
 
-    /// Walks down from the root until servers answer `name` themselves. For DS that is the parent
-    /// side of a zone cut (RFC 4035, section 3.1.4.1).
-    async fn descend(
-        &self,
-        name: &Name,
-        rtype: RecordType,
-        depth: usize,
-    ) -> Result<Reached, String> {
+    /// Walks down from the root until servers answer for addresses of `name` themselves.
+    async fn descend(&self, name: &Name, depth: usize) -> Result<Message, String> {
         let mut zone = Name::root();
         let mut servers: Vec<Server> = ROOT_HINTS
             .iter()
@@ -238,22 +258,10 @@ impl Dns {
             })
             .collect();
         for _ in 0..DEPTH_MAX {
-            let answer = self.ask_any(&servers, name, rtype).await?;
+            let answer = self.ask_any(&servers, name, RecordType::A).await?;
             let Some(child) = referral(&answer, &zone, name) else {
-                return Ok(Reached {
-                    zone,
-                    servers,
-                    answer,
-                });
+                return Ok(answer);
             };
-            // A referral to the name itself: an old server that does not know DS; it is the parent.
-            if rtype == RecordType::DS && child == *name {
-                return Ok(Reached {
-                    zone,
-                    servers,
-                    answer,
-                });
-            }
             servers = self.servers_of(&answer, &child, depth).await?;
             zone = child;
         }
@@ -285,8 +293,8 @@ impl Dns {
         Err(why)
     }
 
-    /// Every server of a referral with one address, from glue, else looked up; those of which none can
-    /// be found as well, as long as one can.
+    /// Every server that a referral or an answer names for a zone, with one address, from glue, else looked
+    /// up; those of which none can be found as well, as long as one can.
     async fn servers_of(
         &self,
         referral: &Message,
@@ -295,8 +303,9 @@ impl Dns {
     ) -> Result<Vec<Server>, String> {
         let mut servers = Vec::new();
         for record in referral
-            .authorities
+            .answers
             .iter()
+            .chain(&referral.authorities)
             .filter(|record| record.name == *child)
         {
             let RData::NS(target) = &record.data else {
@@ -338,8 +347,8 @@ impl Dns {
     }
 
     async fn addresses(&self, name: &Name, depth: usize) -> Result<Vec<IpAddr>, String> {
-        let reached = Box::pin(self.descend(name, RecordType::A, depth)).await?;
-        Ok(reached.answer.answers.iter().filter_map(address).collect())
+        let answer = Box::pin(self.descend(name, depth)).await?;
+        Ok(answer.answers.iter().filter_map(address).collect())
     }
 }
 
@@ -373,12 +382,6 @@ fn delegated(domain: &Name, ns: &Message, ds: &Message) -> Result<Delegated, Str
     }
     delegated.ds.sort();
     Ok(delegated)
-}
-
-struct Reached {
-    zone: Name,
-    servers: Vec<Server>,
-    answer: Message,
 }
 
 /// The zone a non-authoritative answer refers to, when it lies between `zone` and `name`.

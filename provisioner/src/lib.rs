@@ -11,9 +11,10 @@
 //!
 //! The core is pure: [`stack`], [`desired`], [`snapshot`], [`plan`], [`graph`], [`condition`],
 //! [`safety`], [`rotation`], [`run`], [`retry`], [`policy`], [`ds`], [`render`], [`status`], `handover`,
-//! `restore`, `names`, `client_config`, `master_file` and the first two thirds of each file under [`kind`] neither read, write, wait
-//! nor print. The edge is thin and decides nothing: [`aws`], [`tags`], [`dns`], [`observe`], [`apply`],
-//! [`journal`], [`target`], [`updater`], [`clock`], [`cli`], and the last third of each kind.
+//! `restore`, `names`, `client_config`, `master_file` and the first two thirds of each file under
+//! [`kind`] neither read, write, wait nor print. The edge is thin and decides nothing: [`aws`], [`tags`],
+//! [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`updater`], [`clock`], [`cli`], and the last
+//! third of each kind.
 //!
 //! Invariant: planning is a function of document, snapshot and time.
 //! Invariant: a plan leaves no choices; apply decides when, never what.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 
+use jiff::Timestamp;
+
 use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::clock::Clock;
 use crate::desired::{Desired, TAG_STACK};
@@ -196,7 +198,7 @@ pub async fn snapshot(
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
     let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
-    let served = served(dns, desired, &hosted_zone, &dnssec).await;
+    let served = served(dns, desired, &hosted_zone, &dnssec, taken_at).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -229,6 +231,7 @@ async fn served(
     desired: &Desired,
     zone: &Observation<hosted_zone::Live>,
     dnssec: &Observation<ksk::Live>,
+    now: Timestamp,
 ) -> Result<(), String> {
     let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
     let (Some(zone), Some(keys @ [_, _, ..])) = (zone.present(), keys) else {
@@ -237,7 +240,7 @@ async fn served(
     let servers = zone.name_servers(&desired.domain);
     for key in keys.iter().filter(|key| key.status == "ACTIVE") {
         let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
-        dns.serves_key(&desired.domain, &servers, &key).await?;
+        dns.serves_key(&desired.domain, &servers, &key, now).await?;
     }
     Ok(())
 }

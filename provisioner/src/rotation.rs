@@ -26,7 +26,7 @@ use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
-use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN};
+use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::safety::Refusal;
@@ -39,11 +39,16 @@ pub const EVIDENCE_BOTH: &str = "spore:ds-both-since";
 /// Evidence: since when no parent server has had the DS record of the old key.
 pub const EVIDENCE_OLD_GONE: &str = "spore:ds-old-gone-since";
 
+/// Evidence: since when no parent server has had the DS record of the new key, in a rotation that is
+/// given up.
+pub const EVIDENCE_NEXT_GONE: &str = "spore:ds-next-gone-since";
+
 /// All of them, with the step that forgets each.
-pub const EVIDENCE: [(&str, &str); 4] = [
+pub const EVIDENCE: [(&str, &str); 5] = [
     (EVIDENCE_NEXT, "forget-next"),
     (EVIDENCE_BOTH, "forget-both"),
     (EVIDENCE_OLD_GONE, "forget-old-gone"),
+    (EVIDENCE_NEXT_GONE, "forget-next-gone"),
     (EVIDENCE_DS_GONE, "forget-ds-gone"),
 ];
 
@@ -84,6 +89,7 @@ struct Vouched {
     /// Whether any has a DS record at all.
     any: bool,
     old_somewhere: bool,
+    old_everywhere: bool,
     new_somewhere: bool,
     new_everywhere: bool,
     /// The DS set of a server that vouches for neither.
@@ -110,6 +116,7 @@ fn vouched(desired: &Desired, answers: &[&Delegated], old: &Key, new: &Key) -> V
     Vouched {
         any: answers.iter().any(|answer| !answer.ds.is_empty()),
         old_somewhere: answers.iter().any(&has_old),
+        old_everywhere: !answers.is_empty() && answers.iter().all(&has_old),
         new_somewhere: answers.iter().any(&has_new),
         new_everywhere: !answers.is_empty() && answers.iter().all(&has_new),
         strange: strange.map(|answer| answer.ds.join("; ")),
@@ -129,12 +136,31 @@ pub struct Turn<'a> {
     pub remove_from: (Timestamp, String),
 }
 
-/// The rotation under way, if there is one. A time of which there is no evidence counts from the
-/// snapshot; `ksk rotate` writes the evidence down.
+/// The rotation under way, if there is one.
 pub fn turn<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<Turn<'a>> {
     let Some(Stage::Two { old, new }) = stage(snapshot) else {
         return None;
     };
+    let Times {
+        add_from,
+        remove_from,
+    } = times(snapshot, answers);
+    Some(Turn {
+        old,
+        new,
+        add_from,
+        remove_from,
+    })
+}
+
+/// The earliest times for the parent, and why not before.
+struct Times {
+    add_from: (Timestamp, String),
+    remove_from: (Timestamp, String),
+}
+
+/// A time of which there is no evidence counts from the snapshot; `ksk rotate` writes the evidence down.
+fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
     let counted = |key: &str| {
         match evidence(snapshot, key) {
         Some(since) => (since, format!("since {since:.0}, by the journal")),
@@ -149,26 +175,54 @@ pub fn turn<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<Turn<'
     let (both_since, both_source) = counted(EVIDENCE_BOTH);
     let ds_ttl = ds_ttl(snapshot, answers);
     let published = later(next_since, DNSKEY_TTL);
-    Some(Turn {
-        old,
-        new,
+    Times {
         add_from: (
             published,
             format!(
-                "until then resolvers may remember a DNSKEY set without the new key, for its TTL of {} s; \
-                 every name server has the key {next_source}",
+                "until then resolvers may remember a DNSKEY set without the new key, for its TTL of \
+                 {} s; every name server has the key {next_source}",
                 DNSKEY_TTL.as_secs()
             ),
         ),
         remove_from: (
             later(both_since, ds_ttl).max(published),
             format!(
-                "until then resolvers may remember the DS set without the new key, for {} s, the largest \
-                 TTL seen of it, at least an hour; every parent server has both records {both_source}",
+                "until then resolvers may remember the DS set without the new key, for {} s, the \
+                 largest TTL seen of it, at least an hour; every parent server has both records \
+                 {both_source}",
                 ds_ttl.as_secs()
             ),
         ),
-    })
+    }
+}
+
+/// The wait until no resolver remembers a DS record of a key.
+fn ds_hold_down(key: &Key, since: Since, lasts: Duration) -> Condition {
+    Condition::HoldDown {
+        since,
+        lasts,
+        source: format!(
+            "resolvers may remember the DS record of {} for its TTL, of which {} s was the largest \
+             seen; at least one hour",
+            key.name,
+            lasts.as_secs()
+        ),
+    }
+}
+
+/// The DS records of a key that the parent's servers show, as lines of a zone file.
+fn published(desired: &Desired, answers: &[&Delegated], key: &Key) -> Vec<String> {
+    let Ok(dnskey) = DnsKey::parse(&key.dnskey) else {
+        return Vec::new();
+    };
+    let shown: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.ds).collect();
+    let of_key =
+        |text: &&&String| Ds::parse(text).is_ok_and(|ds| ds.matches(&desired.domain, &dnskey));
+    shown
+        .iter()
+        .filter(of_key)
+        .map(|text| format!("{}. IN DS {text}", desired.domain))
+        .collect()
 }
 
 /// The largest TTL under which a resolver may hold a DS record of the zone.
@@ -230,7 +284,9 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     }
     let dnssec = snapshot.dnssec.present();
     let signing = dnssec.map_or("unknown", |dnssec| dnssec.signing.as_str());
-    if signing != "SIGNING" {
+    // Of two keys, either may be what signing waits for; the rotation cures or removes that one.
+    let is_turning = matches!(stage(snapshot), Some(Stage::Two { .. }));
+    if signing != "SIGNING" && !(is_turning && signing == "ACTION_NEEDED") {
         return Some(format!("signing is {signing}"));
     }
     let kms = snapshot.kms_key.present();
@@ -256,6 +312,10 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
         Some(Stage::One(key) | Stage::Ended(key)) if key.status != "ACTIVE" => {
             Some(format!("key-signing key {} is {}", key.name, key.status))
         }
+        // The key under the alias is cured by an apply, the other one here.
+        Some(Stage::Two { old, .. }) if old.kms_arn == arn && old.status != "ACTIVE" => {
+            Some(format!("key-signing key {} is {}", old.name, old.status))
+        }
         Some(Stage::One(_) | Stage::Ended(_) | Stage::Two { .. }) => None,
     }
 }
@@ -274,7 +334,13 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         .kms_key
         .present()
         .is_some_and(|key| key.arn == new.kms_arn);
-    let why = if seen.new_somewhere {
+    let why = if seen.any && !seen.old_everywhere {
+        // Resolvers may hold a DS set without the old key's, for which only the new one stands.
+        format!(
+            "not every parent server has the DS record of {}; go on with `spore-infra ksk rotate`",
+            old.name
+        )
+    } else if seen.new_somewhere {
         format!(
             "a parent server has the DS record of {}: have it removed there first: {}",
             new.name,
@@ -343,10 +409,7 @@ pub fn abort(desired: &Desired, snapshot: &Snapshot) -> Vec<(Addr, Lowered)> {
         return Vec::new();
     };
     match stage(snapshot) {
-        Some(Stage::Two { new, .. }) => {
-            drafts.take_down(new, &[], "the rotation is given up");
-            drafts.forget(&EVIDENCE);
-        }
+        Some(Stage::Two { old, new }) => drafts.give_up(old, new),
         Some(Stage::One(key) | Stage::Ended(key)) => drafts.end(key),
         None => {}
     }
@@ -463,6 +526,47 @@ impl<'a> Drafts<'a> {
         ));
     }
 
+    /// The new key goes again. Whether a resolver remembers a DS set with its record alone, nobody
+    /// knows: the parent may have been asked, and have taken it back, between two runs.
+    fn give_up(&mut self, old: &Key, new: &Key) {
+        let answers = self.snapshot.parent.all().unwrap_or_default();
+        let ready = if vouched(self.desired, &answers, old, new).any {
+            let ds_ttl = ds_ttl(self.snapshot, &answers);
+            let since = self.since_gone("remember-next-gone", EVIDENCE_NEXT_GONE, ds_ttl);
+            vec![ds_hold_down(new, since, ds_ttl)]
+        } else {
+            self.unvouched()
+        };
+        self.take_down(new, &ready, "the rotation is given up");
+        self.forget(&EVIDENCE);
+    }
+
+    /// The wait for what resolvers may remember of a zone that no parent server vouches for by now.
+    fn unvouched(&mut self) -> Vec<Condition> {
+        let Some((evidence, hold_down)) = zone_signing::hold_down(self.desired, self.snapshot)
+        else {
+            return Vec::new();
+        };
+        if evidence.is_some() {
+            self.remembered.insert(EVIDENCE_DS_GONE);
+        }
+        self.signing.drafts.extend(evidence);
+        vec![hold_down]
+    }
+
+    /// Since when a DS record is gone, by evidence that is still to be believed, or from now on.
+    fn since_gone(&mut self, step: &'static str, key: &'static str, ds_ttl: Duration) -> Since {
+        let now = self.snapshot.taken_at;
+        let known = evidence(self.snapshot, key)
+            .filter(|since| *since <= now && now <= later(*since, ds_ttl + EVIDENCE_SLACK));
+        if let Some(time) = known {
+            return Since::At(time);
+        }
+        self.remember(step, key, None);
+        let journal = self.desired.addr(Kind::JournalGroup);
+        Since::Answered(StepId::new(&journal, step))
+    }
+
     /// Two keys: whatever comes next by what the parent vouches for.
     fn turn(&mut self, old: &Key, new: &Key) {
         let desired = self.desired;
@@ -472,32 +576,47 @@ impl<'a> Drafts<'a> {
             self.activate(new);
             return self.remember("remember-next", EVIDENCE_NEXT, Some("activate-next"));
         }
-        if old.status != "ACTIVE" && seen.old_somewhere && !seen.new_everywhere {
-            // Somebody took it down too early: resolvers with its DS record have nothing else.
-            return self.activate(old);
+        if old.status != "ACTIVE" {
+            // The alias moves when every hold-down of the old key is over.
+            let is_over = self.is_aliased(new) && !seen.old_somewhere;
+            return if is_over {
+                self.retire(old, new, &[])
+            } else {
+                // Somebody took it down too early: resolvers may have nothing but its DS record.
+                self.activate(old)
+            };
         }
         let next_since = evidence(self.snapshot, EVIDENCE_NEXT);
         if next_since.is_none() {
             self.remember("remember-next", EVIDENCE_NEXT, None);
-        }
-        let next_since = next_since.unwrap_or(self.snapshot.taken_at);
-        let published = later(next_since, DNSKEY_TTL);
-        if old.status != "ACTIVE" {
-            // Its hold-down was over, or it would be active.
-            return self.retire(old, new, &[]);
-        }
-        if !seen.any {
-            let mut ready = Vec::new();
-            if let Some((evidence, hold_down)) = zone_signing::hold_down(desired, self.snapshot) {
-                if evidence.is_some() {
-                    self.remembered.insert(EVIDENCE_DS_GONE);
-                }
-                self.signing.drafts.extend(evidence);
-                ready.push(hold_down);
+            // The run that made the key died before its change was in sync.
+            if let (Err(why), Some(draft)) = (&self.snapshot.served, self.journal.drafts.last_mut())
+            {
+                draft.ready_when.push(Condition::HoldDown {
+                    since: Since::At(self.snapshot.taken_at),
+                    lasts: SYNC_MAX,
+                    source: format!("{why}; Route 53's changes are on every name server by then"),
+                });
             }
+        }
+        // Who goes on has not given up.
+        self.forget(&EVIDENCE[3..4]);
+        if !seen.any {
+            let ready = self.unvouched();
             return self.retire(old, new, &ready);
         }
-        let both_since = evidence(self.snapshot, EVIDENCE_BOTH);
+        if let Err(why) = &self.snapshot.served {
+            self.ksk.report.push(Report::Warning {
+                addr: self.ksk_addr(),
+                what: format!(
+                    "{} stays, and the parent keeps what it has, while {why}; run `spore-infra ksk \
+                     rotate` again in some minutes",
+                    old.name
+                ),
+            });
+            return;
+        }
+        let times = times(self.snapshot, &answers);
         if !seen.new_everywhere {
             self.forget(&EVIDENCE[1..3]);
             let some = if seen.new_somewhere {
@@ -505,62 +624,31 @@ impl<'a> Drafts<'a> {
             } else {
                 "beside the old one"
             };
+            let (from, why) = times.add_from;
             return self.external(format!(
-                "have it publish the DS record of {} {some}, not before {published:.0} (until then \
-                 resolvers may remember a DNSKEY set without the new key, for {} s): {}",
+                "have it publish the DS record of {} {some}, not before {from:.0} ({why}): {}",
                 new.name,
-                DNSKEY_TTL.as_secs(),
                 ds_line(desired, new)
             ));
         }
-        let ds_ttl = ds_ttl(self.snapshot, &answers);
         if seen.old_somewhere {
             self.forget(&EVIDENCE[2..3]);
-            if both_since.is_none() {
+            if evidence(self.snapshot, EVIDENCE_BOTH).is_none() {
                 self.remember("remember-both", EVIDENCE_BOTH, None);
             }
-            let both_since = both_since.unwrap_or(self.snapshot.taken_at);
-            let free = later(both_since, ds_ttl).max(published);
+            let (from, why) = times.remove_from;
             return self.external(format!(
-                "have it remove the DS record of {}, not before {free:.0} (until then resolvers may \
-                 remember the DS set without the new key, for {} s): {}",
+                "have it remove the DS record of {}, not before {from:.0} ({why}): {}",
                 old.name,
-                ds_ttl.as_secs(),
-                ds_line(desired, old)
+                published(desired, &answers, old).join("; ")
             ));
         }
-        if let Err(why) = &self.snapshot.served {
-            self.ksk.report.push(Report::Blocked {
-                addr: self.ksk_addr(),
-                why: format!("{} stays while {why}", old.name),
-            });
-            return;
-        }
-        let gone = evidence(self.snapshot, EVIDENCE_OLD_GONE).filter(|since| {
-            *since <= self.snapshot.taken_at
-                && self.snapshot.taken_at <= later(*since, ds_ttl + EVIDENCE_SLACK)
-        });
-        let since = match gone {
-            Some(time) => Since::At(time),
-            None => {
-                self.remember("remember-old-gone", EVIDENCE_OLD_GONE, None);
-                let journal = desired.addr(Kind::JournalGroup);
-                Since::Answered(StepId::new(&journal, "remember-old-gone"))
-            }
-        };
+        let ds_ttl = ds_ttl(self.snapshot, &answers);
+        let since = self.since_gone("remember-old-gone", EVIDENCE_OLD_GONE, ds_ttl);
         let hold_downs = [
+            ds_hold_down(old, since, ds_ttl),
             Condition::HoldDown {
-                since,
-                lasts: ds_ttl,
-                source: format!(
-                    "resolvers may remember the DS record of {} for its TTL, of which {} s was the \
-                     largest seen; at least one hour",
-                    old.name,
-                    ds_ttl.as_secs()
-                ),
-            },
-            Condition::HoldDown {
-                since: Since::At(next_since),
+                since: Since::At(next_since.unwrap_or(self.snapshot.taken_at)),
                 lasts: DNSKEY_TTL,
                 source: "resolvers may remember a DNSKEY set without the new key for its TTL"
                     .into(),
@@ -569,14 +657,30 @@ impl<'a> Drafts<'a> {
         self.retire(old, new, &hold_downs);
     }
 
+    fn is_aliased(&self, key: &Key) -> bool {
+        let live = self.snapshot.kms_key.present();
+        live.is_some_and(|live| live.has_alias && live.arn == key.kms_arn)
+    }
+
+    /// A key-signing key that should sign and does not: its KMS key is made usable first.
     fn activate(&mut self, key: &Key) {
+        if key.status == "DELETING" {
+            self.ksk.report.push(Report::Blocked {
+                addr: self.ksk_addr(),
+                why: format!("{} is DELETING; wait until it is gone", key.name),
+            });
+            return;
+        }
+        self.cure(key);
         let op = ksk::Op::Activate {
             zone: self.zone.clone(),
             name: key.name.clone(),
         };
-        self.ksk
-            .drafts
-            .push(Draft::new("activate-next", Op::Ksk(op)).done(Condition::ChangeInSync));
+        self.ksk.drafts.push(
+            Draft::new("activate-next", Op::Ksk(op))
+                .after(After::AllOf(self.desired.addr(Kind::KmsKey)))
+                .done(Condition::ChangeInSync),
+        );
         self.ksk.change = Some(Change {
             addr: self.ksk_addr(),
             symbol: Symbol::Update,
@@ -590,13 +694,45 @@ impl<'a> Drafts<'a> {
         });
     }
 
+    /// What somebody did to the KMS key of a key-signing key, undone.
+    fn cure(&mut self, key: &Key) {
+        let addr = self.desired.addr(Kind::KmsKey);
+        let live = self.snapshot.kms_key.present();
+        let mut twins = live.map(|live| &live.twins[..]).unwrap_or_default().iter();
+        let Some((arn, state)) = twins.find(|(arn, _)| *arn == key.kms_arn) else {
+            return;
+        };
+        let key = || Arg::Known(arn.clone());
+        let cancel = kms_key::Op::CancelDeletion { key: key() };
+        let enable = kms_key::Op::Enable { key: key() };
+        if state == "PendingDeletion" {
+            let cancel = Draft::new("cancel-deletion", Op::KmsKey(cancel));
+            self.key.drafts.push(cancel);
+        }
+        let mut fields = Vec::new();
+        if state == "PendingDeletion" || state == "Disabled" {
+            let enable = Draft::new("enable", Op::KmsKey(enable));
+            let cancelled = After::Answered(StepId::new(&addr, "cancel-deletion"));
+            self.key.drafts.push(enable.after(cancelled));
+            fields.push(Field::change(format!("{arn}.state"), state, "Enabled"));
+        }
+        // A policy that shuts Route 53 out shows in nothing but the key-signing key's status.
+        let policy = kms_key::policy_draft(self.desired, key());
+        let cancelled = After::Answered(StepId::new(&addr, "cancel-deletion"));
+        self.key.drafts.push(policy.after(cancelled));
+        fields.push(Field::new(format!("{arn}.policy"), "this stack's"));
+        self.key.change = Some(Change {
+            addr,
+            symbol: Symbol::Update,
+            fields,
+            why: "a key-signing key of the zone needs it".into(),
+            risk: Risk::Safe,
+        });
+    }
+
     /// The old key goes, and the new one takes its alias.
     fn retire(&mut self, old: &Key, new: &Key, ready: &[Condition]) {
-        let is_aliased = self
-            .snapshot
-            .kms_key
-            .present()
-            .is_some_and(|key| key.arn == new.kms_arn);
+        let is_aliased = self.is_aliased(new);
         if !is_aliased {
             let op = kms_key::Op::MoveAlias {
                 alias: self.desired.key_alias.clone(),
@@ -778,5 +914,8 @@ pub fn leftover_evidence(snapshot: &Snapshot) -> Vec<(&'static str, &'static str
     if dnssec.keys.len() > 1 {
         return Vec::new();
     }
-    EVIDENCE[..3].to_vec()
+    EVIDENCE[..4].to_vec()
 }
+
+#[cfg(test)]
+mod tests;

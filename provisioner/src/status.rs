@@ -20,7 +20,6 @@ mod network;
 mod of_snapshot;
 mod repair;
 pub mod report;
-pub mod rrset;
 pub mod text;
 
 pub use network::signals;

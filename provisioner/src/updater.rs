@@ -41,6 +41,7 @@ pub struct Bootstrap {
     pub image: Image,
     /// Where it came from.
     pub origin: Origin,
+    packed: archive::Packed,
 }
 
 /// Where a bootstrap came from.
@@ -180,6 +181,7 @@ impl Bootstrap {
                 bytes,
                 image,
                 origin,
+                packed: archive::Packed::default(),
             }),
             Err(unfit) => Err(Error::Unfit {
                 origin: Box::new(origin),

@@ -101,7 +101,7 @@ impl Bench {
             dns: Dns::new(&target),
             read: connect(Access::Read).await,
             write: Clients {
-                bootstrap: Some(updater::bootstrap()),
+                bootstrap: Some(updater::stand_in()),
                 ..connect(write).await
             },
             sandbox,
@@ -116,7 +116,7 @@ impl Bench {
         let _reader = As::principal(self, Principal::Reader);
         let purpose = own.map_or(Purpose::Plan, Purpose::Run);
         let (read, dns, clock) = (&self.read, &self.dns, &self.clock);
-        let code = Code::Known(updater::bootstrap());
+        let code = Code::Known(updater::stand_in());
         observe::snapshot(read, dns, clock, &self.desired, records, code, purpose)
             .await
             .unwrap()

@@ -9,6 +9,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,6 +26,9 @@ pub const DOMAIN: &str = "spore.example.edu";
 /// Three lines are a stack.
 pub const DOCUMENT: &str =
     "version = 1\ndomain  = \"spore.example.edu\"\naccount = \"123456789012\"\n";
+
+/// A run that takes longer hangs, and would hold up everything behind it without a word.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A folder for one story.
 #[derive(Debug)]
@@ -152,7 +158,7 @@ impl Stage {
         let mut command = Command::new(program);
         command.env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env(updater::VARIABLE, updater::zip());
+        command.env(updater::VARIABLE, updater::stand_in_zip());
         // Every command has the rights that `spore-infra policy` prints for it, and no others. Who comes
         // to a served world comes as its administrator.
         if !self.world().join("serve.json").exists() {
@@ -247,7 +253,17 @@ impl Run {
     /// Runs it to its end, and judges that it left nothing behind.
     pub fn end(self) -> Result<Finished, String> {
         let own = self.own.clone();
-        let output = self.spawn().wait_with_output();
+        let child = self.spawn();
+        let id = child.id().to_string();
+        let (ended, is_ended) = mpsc::channel::<()>();
+        let watchdog = thread::spawn(move || {
+            if is_ended.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                Command::new("kill").args(["-KILL", &id]).status().ok();
+            }
+        });
+        let output = child.wait_with_output();
+        drop(ended);
+        watchdog.join().ok();
         let finished = Finished::of(output.expect("the command was started"));
         let litter = litter(&own);
         if litter.is_empty() {

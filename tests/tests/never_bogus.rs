@@ -173,6 +173,19 @@ fn from_the_first_apply_to_the_last_destroy() {
         life.wait(48 * HOUR);
         assert_eq!(life.look("aborted"), Verdict::Secure);
 
+        // One that is given up when the parent had already let go of the old key.
+        life.carry_out(&Goal::Rotate).await;
+        life.wait(2 * HOUR);
+        life.publish(&[SECOND, FIRST]).await;
+        life.carry_out(&Goal::Rotate).await;
+        life.wait(30 * HOUR);
+        life.publish(&[FIRST]).await;
+        life.wait(HOUR / 6);
+        life.publish(&[SECOND]).await;
+        life.carry_out(&Goal::AbortRotation).await;
+        life.wait(48 * HOUR);
+        assert_eq!(life.look("aborted late"), Verdict::Secure);
+
         // Signing off and on.
         let withdraw = |ds_only| RegistrarAction::Withdraw {
             zone: DOMAIN.into(),

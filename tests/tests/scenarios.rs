@@ -16,9 +16,10 @@ mod steady;
 mod story;
 
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fmt, fs};
 
 use similar::TextDiff;
+use spore_tests::cases::each;
 use story::Story;
 
 /// A script longer than this tells more than one story.
@@ -63,22 +64,20 @@ fn listed(folder: &Path, ending: &str) -> Vec<PathBuf> {
 #[test]
 fn scenarios() {
     let only = env::var("SPORE_SCENARIO").unwrap_or_default();
-    let mut wrong = Vec::new();
-    let files = listed(&root().join("tests/scenarios"), ".txt");
-    assert!(files.len() >= 14, "only {} scenarios", files.len());
-    for path in files {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if !name.contains(&only) {
-            continue;
-        }
-        let script = fs::read_to_string(&path).unwrap();
+    let mut files = listed(&root().join("tests/scenarios"), ".txt");
+    assert!(files.len() >= 22, "only {} scenarios", files.len());
+    files.retain(|path| path.file_stem().unwrap().to_string_lossy().contains(&only));
+    let stories: Vec<Told> = files.into_iter().map(Told).collect();
+    each(&stories, |Told(path)| {
+        let mut wrong = Vec::new();
+        let script = fs::read_to_string(path).unwrap();
         let seen = Story::tell(&script);
         let first = seen.lines().next().unwrap_or_default();
         if !first.starts_with("# Proves: ") {
-            wrong.push(format!("{name}: its first line says what it proves"));
+            wrong.push("its first line says what it proves".to_owned());
         }
         if seen.lines().count() > LINES_MAX {
-            wrong.push(format!("{name}: more than {LINES_MAX} lines"));
+            wrong.push(format!("more than {LINES_MAX} lines"));
         }
         let is_settled = seen
             .trim_end()
@@ -86,11 +85,24 @@ fn scenarios() {
             .next()
             .is_some_and(|last| last.starts_with("plan") && last.contains("\nNo changes. "));
         if !is_settled && !first.ends_with("(open)") {
-            wrong.push(format!("{name}: does not end with a plan without changes"));
+            wrong.push("does not end with a plan without changes".to_owned());
         }
-        compare(&path, &seen, &mut wrong);
+        compare(path, &seen, &mut wrong);
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("\n\n"))
+        }
+    });
+}
+
+/// A transcript.
+struct Told(PathBuf);
+
+impl fmt::Display for Told {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0.display())
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 /// A review of a document shows what the edit does.

@@ -57,7 +57,7 @@ impl Session {
             Clients::connect(&target, &desired.region, &desired.account, &Access::Read).await;
         Ok(Self {
             clock: target.clock(),
-            dns: Dns::new(&target),
+            dns: Dns::new(&target).as_told(&desired.stack.dns),
             target,
             read,
             desired,

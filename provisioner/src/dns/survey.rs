@@ -10,11 +10,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hickory_proto::dnssec::{PublicKeyBuf, TrustAnchors};
 use hickory_proto::op::{Edns, Message, Query};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hyper::body::Bytes;
 
 use super::{DEPTH_MAX, is_truncated, referral};
-use super::{Dns, ROOT_HINTS, SERVERS_TRIED, Server, Transport, UDP_PAYLOAD, over, text};
+use super::{Dns, ROOT_HINTS, Server, Transport, UDP_PAYLOAD, over, text};
 use crate::stack;
 use crate::status::chain::{Answers, Asked, Seen, mnemonic};
 use crate::status::facts::{Resolved, Resolver, Role, Trouble};
@@ -199,8 +199,10 @@ impl Dns {
         (seen, cut_short)
     }
 
-    /// Zone cuts from the root to the parent of `domain`, with the servers of each.
-    async fn cuts(&self, domain: &Name) -> (Vec<(Name, Vec<Server>)>, Option<String>) {
+    /// Zone cuts from the root to the parent of `domain`, with the servers of each; why the walk ended
+    /// early, if it did. A question for DS is answered by the parent's side of a cut (RFC 4035, section
+    /// 3.1.4.1).
+    pub(super) async fn cuts(&self, domain: &Name) -> (Vec<(Name, Vec<Server>)>, Option<String>) {
         let servers = ROOT_HINTS.iter().map(|(name, address)| Server {
             name: (*name).to_owned(),
             address: Ok(IpAddr::from(*address)),
@@ -216,11 +218,18 @@ impl Dns {
             };
             let child = referral(&answer, &zone, domain).filter(|child| child != domain);
             let end = child.as_ref().unwrap_or(domain);
-            // Servers that have a zone and its child skip the cut between them (uk and co.uk did).
+            // Servers that have a zone and its child skip the cut between them (uk and co.uk did). The
+            // child may have more servers than those.
             for depth in zone.num_labels() + 1..end.num_labels() {
                 let between = domain.trim_to(usize::from(depth));
-                if self.is_apex(&servers, &between).await {
-                    cuts.push((between, servers.clone()));
+                let own = match self.apex(&servers, &between).await {
+                    Ok(Some(ns)) => self.servers_of(&ns, &between, 0).await,
+                    Ok(None) => continue,
+                    Err(why) => Err(why),
+                };
+                match own {
+                    Ok(servers) => cuts.push((between, servers)),
+                    Err(why) => return (cuts, Some(format!("{}: {why}", text(&between)))),
                 }
             }
             let Some(child) = child else {
@@ -237,19 +246,16 @@ impl Dns {
         )
     }
 
-    async fn is_apex(&self, servers: &[Server], name: &Name) -> bool {
-        let usable = servers
-            .iter()
-            .filter_map(|server| server.address.as_ref().ok());
-        for address in usable.take(SERVERS_TRIED) {
-            if let Ok(answer) = self.ask(*address, name, RecordType::SOA).await {
-                return answer.metadata.authoritative
-                    && answer.answers.iter().any(|record| {
-                        record.name == *name && record.record_type() == RecordType::SOA
-                    });
-            }
+    /// The NS set of a zone that these servers have beside one above it; none where they have no such
+    /// zone.
+    async fn apex(&self, servers: &[Server], name: &Name) -> Result<Option<Message>, String> {
+        let soa = self.ask_any(servers, name, RecordType::SOA).await?;
+        let is_soa =
+            |record: &Record| record.name == *name && record.record_type() == RecordType::SOA;
+        if !soa.metadata.authoritative || !soa.answers.iter().any(is_soa) {
+            return Ok(None);
         }
-        false
+        self.ask_any(servers, name, RecordType::NS).await.map(Some)
     }
 
     /// Name servers of the stack's zone: those that parent servers name, and those of Route 53. Each with
@@ -634,7 +640,7 @@ impl Dns {
             validates: root.ok().map(|answer| answer.metadata.authentic_data),
             key_tags: keys
                 .iter()
-                .flat_map(|answer| crate::status::rrset::dnskeys(&answer.answers, domain))
+                .flat_map(|answer| super::rrset::dnskeys(&answer.answers, domain))
                 .filter_map(|key| key.calculate_key_tag().ok())
                 .collect(),
         })

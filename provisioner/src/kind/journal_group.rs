@@ -2,7 +2,8 @@
 //! history of applies. First made, last removed.
 //!
 //! Natural key: the name. Runs read tags directly (`ListTagsForResource`), not through a list, so that
-//! a group made a second ago is seen; plans that are only shown take what the tagging API has. AWS: CreateLogGroup, PutRetentionPolicy, TagResource.
+//! a group made a second ago is seen; plans that are only shown take what the tagging API has. AWS:
+//! CreateLogGroup, PutRetentionPolicy, TagResource.
 
 use std::collections::BTreeMap;
 
@@ -417,7 +418,11 @@ pub fn indexed(
         // Evidence that comes and goes is worth a call.
         && !rotation::EVIDENCE
             .iter()
-            .any(|(key, _)| tags.contains_key(*key));
+            .any(|(key, _)| tags.contains_key(*key))
+        // And so is one that is about to be written.
+        && tags
+            .get(EVIDENCE_SIGNED)
+            .is_none_or(|since| since.parse::<jiff::Timestamp>().is_ok());
     is_whole.then(|| tags.clone())
 }
 

@@ -160,8 +160,9 @@ fn in_use_but_going(live: &Live, snapshot: &Snapshot) -> Option<String> {
         state == "PendingDeletion" && keys.iter().any(|key| key.kms_arn == *arn)
     })?;
     Some(format!(
-        "{} is scheduled for deletion although a key-signing key of the zone uses it; cancel that \
-         (`aws kms cancel-key-deletion --key-id {}`, then `aws kms enable-key`) and plan again",
+        "{} is scheduled for deletion although a key-signing key of the zone uses it; \
+         `spore-infra ksk rotate` cancels that if it is the rotation's, else do so (`aws kms \
+         cancel-key-deletion --key-id {}`, then `aws kms enable-key`) and plan again",
         dying.0, dying.0
     ))
 }

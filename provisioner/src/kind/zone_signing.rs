@@ -41,6 +41,13 @@ const TTL_MAX_SECS: u64 = 604_800;
 /// between would be missed; a day covers an operator who comes back the next morning.
 pub const EVIDENCE_SLACK: Duration = Duration::from_secs(86_400);
 
+/// What the evidence says until signing is on every name server: no time, so that nobody counts from it.
+const NOT_NOTED: &str = "not-noted";
+
+/// A change of Route 53 is on every name server "usually within 60 seconds" (Route 53 API Reference,
+/// GetChange); five times that where nobody looked.
+pub const SYNC_MAX: Duration = Duration::from_secs(300);
+
 /// What signing needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let zone = desired.addr(Kind::HostedZone);
@@ -53,7 +60,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Observation::Present(live) => live.signing.as_str(),
     };
     let why = match status {
-        "SIGNING" => return super::up_to_date(addr, Outputs::new()),
+        "SIGNING" => return signing(addr, desired, snapshot),
         "NOT_SIGNING" => "the zone is not signed",
         "INTERNAL_FAILURE" => "Route 53 reports INTERNAL_FAILURE; enabling again is AWS's cure",
         // Route 53 cannot use a key; what is done to that key-signing key cures signing as well.
@@ -96,15 +103,21 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         .after(After::AllOf(ksk))
         .after(After::Settled(StepId::new(&zone, "create")))
         .done(Condition::ChangeInSync);
-    let mut drafts = vec![draft];
+    let mut drafts = Vec::new();
     if may_be_remembered(snapshot) {
+        // A run that dies right after it turned signing on must not leave this unsaid.
+        let not_yet = Arg::Known(NOT_NOTED.to_owned());
         let key = journal_group::EVIDENCE_SIGNED;
-        let remember = journal_group::Op::remember(desired, key, Arg::Now);
+        let announce = journal_group::Op::remember(desired, key, not_yet);
         drafts.push(
-            Draft::new("remember-signed", remember)
-                .after(After::Settled(StepId::new(addr, "enable"))),
+            Draft::new("announce-signing", announce).after(After::Answered(StepId::new(
+                &desired.addr(Kind::JournalGroup),
+                "create",
+            ))),
         );
+        drafts.push(remember_signed(desired).after(After::Settled(StepId::new(addr, "enable"))));
     }
+    drafts.push(draft.after(After::Answered(StepId::new(addr, "announce-signing"))));
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -120,6 +133,60 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     }
 }
 
+/// Signing is on; since when may still have to be noted.
+fn signing(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let journal = desired.addr(Kind::JournalGroup);
+    let noted = match &snapshot.journal_group {
+        // That says why, and what is noted there is not known.
+        Observation::Unreadable(_) | Observation::Foreign(_) => true,
+        // The note is gone with its journal. Whoever vouches for the zone already was not early.
+        Observation::Absent => {
+            let answers = snapshot.parent.all();
+            let is_vouched_for =
+                answers.is_ok_and(|answers| answers.iter().any(|answer| !answer.ds.is_empty()));
+            !may_be_remembered(snapshot) || is_vouched_for
+        }
+        Observation::Present(live) => live
+            .evidence(journal_group::EVIDENCE_SIGNED)
+            .is_none_or(|since| since.parse::<Timestamp>().is_ok()),
+    };
+    if noted {
+        return super::up_to_date(addr, Outputs::new());
+    }
+    let wait = Condition::HoldDown {
+        since: Since::At(snapshot.taken_at),
+        lasts: SYNC_MAX,
+        source: "the run that turned signing on did not see its change on every name server".into(),
+    };
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Update,
+            fields: vec![Field::new(
+                format!("tags.{}", journal_group::EVIDENCE_SIGNED),
+                Arg::Now.to_string(),
+            )],
+            why:
+                "nothing shows since when the zone is signed, and resolvers may remember unsigned \
+                  answers; the DS record has to wait for that"
+                    .into(),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            remember_signed(desired)
+                .after(After::Answered(StepId::new(&journal, "create")))
+                .ready(wait),
+        ],
+        ..Lowered::default()
+    }
+}
+
+fn remember_signed(desired: &Desired) -> Draft {
+    let key = journal_group::EVIDENCE_SIGNED;
+    let remember = journal_group::Op::remember(desired, key, Arg::Now);
+    Draft::new("remember-signed", remember)
+}
+
 /// Whether resolvers may hold answers of the zone as it is: it is delegated, or nobody can tell.
 fn may_be_remembered(snapshot: &Snapshot) -> bool {
     snapshot.hosted_zone.present().is_some()
@@ -128,14 +195,59 @@ fn may_be_remembered(snapshot: &Snapshot) -> bool {
         })
 }
 
-/// Until when resolvers may hold unsigned answers of the zone, which a DS record would make bogus; none
-/// for a zone that was signed before anybody could ask for it (Route 53 Developer Guide, "Enabling
-/// DNSSEC signing and establishing a chain of trust", has the zone's largest TTL waited out).
-pub fn unsigned_until(snapshot: &Snapshot) -> Option<Timestamp> {
-    let journal = snapshot.journal_group.present()?;
-    let since = journal.evidence(journal_group::EVIDENCE_SIGNED)?;
-    let since: Timestamp = since.parse().ok()?;
-    let zone = snapshot.hosted_zone.present()?;
+/// Whether resolvers may hold unsigned answers of a zone that is signed by now: a DS record would make
+/// those bogus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It was signed before anybody could ask for it, or that was long enough ago.
+    No,
+    /// Until then.
+    Until(Timestamp),
+    /// It can not be told; why, and what to do.
+    Unknown(String),
+}
+
+impl Unsigned {
+    /// Why a DS record has to wait, if it has to.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Unsigned::No => None,
+            Unsigned::Until(until) => Some(format!(
+                "the zone was delegated before it was signed, and resolvers may remember unsigned \
+                 answers until {until:.0}"
+            )),
+            Unsigned::Unknown(why) => Some(format!(
+                "resolvers may remember unsigned answers of the zone, nobody knows until when: {why}"
+            )),
+        }
+    }
+}
+
+/// Whether resolvers may hold unsigned answers (Route 53 Developer Guide, "Enabling DNSSEC signing and
+/// establishing a chain of trust", has the zone's largest TTL waited out).
+pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
+    let journal = match &snapshot.journal_group {
+        Observation::Present(live) => live,
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return Unsigned::Unknown(why.clone());
+        }
+        Observation::Absent if may_be_remembered(snapshot) => {
+            let why = "there is no journal that says; `spore-infra apply` makes one";
+            return Unsigned::Unknown(why.into());
+        }
+        Observation::Absent => return Unsigned::No,
+    };
+    let (Some(since), Some(zone)) = (
+        journal.evidence(journal_group::EVIDENCE_SIGNED),
+        snapshot.hosted_zone.present(),
+    ) else {
+        return Unsigned::No;
+    };
+    let Ok(since) = since.parse::<Timestamp>() else {
+        let why =
+            "the run that turned signing on did not come to note when; `spore-infra apply` does";
+        return Unsigned::Unknown(why.into());
+    };
     let ttls = zone.records.iter().filter_map(|set| set.ttl_secs);
     let largest = ttls.max().unwrap_or_default();
     let secs = if zone.complete {
@@ -143,7 +255,12 @@ pub fn unsigned_until(snapshot: &Snapshot) -> Option<Timestamp> {
     } else {
         TTL_MAX_SECS
     };
-    Some(later(since, Duration::from_secs(secs))).filter(|until| snapshot.taken_at < *until)
+    let until = later(since, Duration::from_secs(secs));
+    if snapshot.taken_at < until {
+        Unsigned::Until(until)
+    } else {
+        Unsigned::No
+    }
 }
 
 /// Route 53 does not sign a zone that its parent delegates to other servers
@@ -195,6 +312,12 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         Observation::Present(live) if live.signing == "NOT_SIGNING" => return Lowered::default(),
         Observation::Present(live) => live,
     };
+    if let Observation::Unreadable(why) | Observation::Foreign(why) = &snapshot.journal_group {
+        return super::blocked(
+            addr,
+            format!("the journal says how long resolvers may remember a DS record, but {why}"),
+        );
+    }
     let zone = desired.addr(Kind::HostedZone);
     let op = super::Op::ZoneSigning(Op::Disable {
         zone: of(&zone, Output::ZoneId),
@@ -370,6 +493,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::fixture;
@@ -382,6 +506,67 @@ mod tests {
             ds: ds.iter().map(|ds| (*ds).to_owned()).collect(),
             ds_ttl_secs: 0,
         }
+    }
+
+    fn noted(snapshot: &mut Snapshot, since: &str) {
+        if let Observation::Present(journal) = &mut snapshot.journal_group {
+            let key = journal_group::EVIDENCE_SIGNED;
+            journal.tags.insert(key.into(), since.into());
+        }
+    }
+
+    #[test]
+    fn a_ds_waits_for_unsigned_answers_and_for_who_cannot_tell() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(delegated(&[]));
+        assert_eq!(unsigned(&snapshot), Unsigned::No);
+        // The NS set of the zone has the largest TTL: two days.
+        noted(&mut snapshot, "2026-11-20T12:00:00Z");
+        let until = "2026-11-22T12:00:00Z".parse().unwrap();
+        assert_eq!(unsigned(&snapshot), Unsigned::Until(until));
+        noted(&mut snapshot, "2026-11-18T12:00:00Z");
+        assert_eq!(unsigned(&snapshot), Unsigned::No);
+        for strange in [NOT_NOTED, "", "yesterday"] {
+            noted(&mut snapshot, strange);
+            assert!(
+                matches!(unsigned(&snapshot), Unsigned::Unknown(_)),
+                "{strange}"
+            );
+        }
+        snapshot.journal_group = Observation::Unreadable("logs: AccessDenied".into());
+        assert!(matches!(unsigned(&snapshot), Unsigned::Unknown(_)));
+        let desired = fixture::desired();
+        let lowered = destroy(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
+        assert!(lowered.drafts.is_empty() && !lowered.report.is_empty());
+        snapshot.journal_group = Observation::Absent;
+        assert!(matches!(unsigned(&snapshot), Unsigned::Unknown(_)));
+        snapshot.parent = fixture::parent(Delegated::default());
+        assert_eq!(unsigned(&snapshot), Unsigned::No);
+    }
+
+    #[test]
+    fn what_a_dead_run_did_not_note_is_noted_by_the_next() {
+        let desired = fixture::desired();
+        let addr = desired.addr(Kind::ZoneSigning);
+        let steps = |snapshot: &Snapshot| -> Vec<_> {
+            let lowered = converge(&addr, &desired, snapshot);
+            lowered.drafts.iter().map(|draft| draft.name).collect()
+        };
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::parent(delegated(&[]));
+        assert!(steps(&snapshot).is_empty());
+        noted(&mut snapshot, NOT_NOTED);
+        assert_eq!(steps(&snapshot), ["remember-signed"]);
+        if let Observation::Present(live) = &mut snapshot.dnssec {
+            live.signing = "NOT_SIGNING".into();
+        }
+        let mut whole = delegated(&[]);
+        whole.name_servers.push("ns-2.awsdns-00.net".into());
+        snapshot.parent = fixture::parent(whole);
+        assert_eq!(
+            steps(&snapshot),
+            ["announce-signing", "remember-signed", "enable"]
+        );
     }
 
     fn disable(snapshot: &Snapshot) -> Vec<(&'static str, usize)> {

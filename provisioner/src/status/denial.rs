@@ -5,7 +5,7 @@ use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC3};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use jiff::Timestamp;
 
-use super::rrset::{Keys, verify};
+use crate::dns::rrset::{Keys, verify};
 
 /// What was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

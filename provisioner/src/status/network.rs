@@ -10,7 +10,7 @@ use hickory_proto::rr::{Name, Record, RecordType};
 
 use super::chain::{Seen, text};
 use super::facts::Signal;
-use super::rrset;
+use crate::dns::rrset;
 
 /// Signs of interception. `nobody_answered`: an answer came from an address at which nothing is.
 pub fn signals(seen: &[Seen], nobody_answered: bool) -> Vec<Signal> {

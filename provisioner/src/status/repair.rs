@@ -10,11 +10,13 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{Delegated, Fit, State, ds_of, left};
-use super::facts::{Facts, Verdict};
+use super::diagnosis::{Delegated, State, ds_of, is_ours_and_failing, left};
+use super::facts::{Facts, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
-use crate::ds::Ds;
+use crate::ds::judgement::{Fit, Trust};
+use crate::ds::keys::Whose;
+use crate::ds::{DnsKey, Ds};
 use crate::plan::span;
 
 /// The steps, in order; none when there is nothing to do.
@@ -79,6 +81,21 @@ impl Steps<'_> {
     fn add(&mut self, who: Who, what: impl Into<String>) {
         let what = what.into();
         self.actions.push(Action { who, what });
+    }
+
+    /// The cure of keys that Route 53 cannot use: the second key of a rotation is not apply's.
+    fn cure(&mut self, facts: &Facts, why: &str) {
+        let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
+        let fails = |of: Whose| {
+            let mut keys = keys.unwrap_or_default().iter();
+            keys.any(|ksk| ksk.whose == of && is_ours_and_failing(ksk))
+        };
+        if fails(Whose::Stack) {
+            self.apply(facts, why);
+        }
+        if fails(Whose::Rotation) {
+            self.us(format!("run `spore-infra ksk rotate`{why}"));
+        }
     }
 
     fn apply(&mut self, facts: &Facts, why: &str) {
@@ -156,10 +173,22 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             ));
         }
         if !useless.is_empty() {
+            let when = if state.is_disputed() {
+                "At once: with it the zone is bogus to some resolvers"
+            } else {
+                "Nothing depends on when"
+            };
             steps.parent(format!(
-                "take out DS {}; the one of key {} stays. Nothing depends on when",
-                tags(&useless),
-                tags(&good(state))
+                "take out DS {}; the one of key {} stays. {when}",
+                tags(state, &useless),
+                tags(state, &good(state))
+            ));
+        }
+        let is_weak = state.sets.iter().any(|set| set.trust == Trust::Weak);
+        if let Some(key) = state.ready.first().filter(|_| is_weak) {
+            let ds = ds_of(key, &facts.domain);
+            steps.parent(format!(
+                "add DS {ds}; the one with SHA-1 can go once it is there"
             ));
         }
         if is_bogus && !differs && useless.is_empty() {
@@ -182,7 +211,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.parent(format!(
             "add DS {} and leave DS {} for now; where only one can be kept, replace it in one change",
             ds_of(key, &facts.domain),
-            tags(&wrong)
+            tags(state, &wrong)
         ));
         steps.wait(format!(
             "until every server of {} has it (`spore-infra status` shows each), and then {} for resolvers \
@@ -190,7 +219,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             state.parent,
             span(ds_ttl)
         ));
-        steps.parent(format!("take out DS {}", tags(&wrong)));
+        steps.parent(format!("take out DS {}", tags(state, &wrong)));
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
@@ -198,7 +227,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.parent(format!(
             "take out DS {} now, before anything else: {why}, so that no DS record can be right, and \
              without one names resolve again",
-            tags(&wrong)
+            tags(state, &wrong)
         ));
         steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
         steps.apply(facts, "");
@@ -215,9 +244,9 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             left(facts.at, ends)
         )
     });
-    steps.apply(facts, &by.unwrap_or_default());
+    steps.cure(facts, &by.unwrap_or_default());
     let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
-    if all.is_empty() {
+    if all.is_empty() || is_held_by_another(facts, state) {
         return;
     }
     match state.ends {
@@ -226,7 +255,7 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             if margin.is_negative() {
                 steps.parent(format!(
                     "only if that cannot be done in time: take out DS {} at once; resolvers hold it for {}",
-                    tags(&all),
+                    tags(state, &all),
                     span(ds_ttl)
                 ));
             } else {
@@ -234,17 +263,34 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
                 steps.parent(format!(
                     "only if that cannot be done in time: take out DS {} by {at:.0}, {} before the end, \
                      which is how long resolvers hold it; the zone is insecure then, and resolves",
-                    tags(&all),
+                    tags(state, &all),
                     span(ds_ttl)
                 ));
             }
         }
         Some(_) | None => steps.parent(format!(
             "if that cannot be done at once: take out DS {}; after {} the zone is insecure and resolves",
-            tags(&all),
+            tags(state, &all),
             span(ds_ttl)
         )),
     }
+}
+
+/// Whether each server of the parent also vouches for a key that signs and that Route 53 can use: with that
+/// the zone stays secure.
+fn is_held_by_another(facts: &Facts, state: &State<'_>) -> bool {
+    let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
+    let sound = keys
+        .unwrap_or_default()
+        .iter()
+        .filter(|ksk| ksk.whose != Whose::Stranger && !is_ours_and_failing(ksk));
+    let sound: Vec<&DnsKey> = sound
+        .filter_map(|ksk| ksk.key.as_ref())
+        .filter(|key| state.ready.contains(key))
+        .collect();
+    let is_sound = |ds: &Ds| sound.iter().any(|key| ds.matches(&facts.domain, key));
+    let mut sets = state.zone.delegations();
+    sets.all(|(_, answer)| answer.ds.iter().any(is_sound))
 }
 
 /// The parent delegates to other servers than the zone's.
@@ -292,7 +338,7 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
         (_, true) => {
             steps.parent(format!(
                 "take out DS {}: it is of the zone that answers now, whose keys these servers do not have",
-                tags(&all)
+                tags(state, &all)
             ));
             steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
             steps.parent(format!(
@@ -331,6 +377,23 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
     let Ok(aws) = &facts.aws else {
         return;
     };
+    match aws
+        .turning
+        .as_ref()
+        .and_then(|turning| turning.next.as_ref())
+    {
+        Some(Mover::Parent(what)) => {
+            steps.parent(format!("for the rotation of the key: {what}"));
+        }
+        // Said with the key that Route 53 cannot use.
+        Some(Mover::Us)
+            if steps
+                .actions
+                .iter()
+                .any(|step| step.what.contains("ksk rotate")) => {}
+        Some(Mover::Us) => steps.us("run `spore-infra ksk rotate` to go on with the rotation"),
+        None => {}
+    }
     let is_said = steps
         .actions
         .iter()
@@ -381,14 +444,22 @@ fn is_good(state: &State<'_>, ds: &Ds) -> bool {
         .any(|(other, fit)| other == ds && *fit == Fit::Good)
 }
 
-/// Key tags; two records of one tag are told apart by their digests' beginning.
-fn tags(ds: &[&Ds]) -> String {
+/// Key tags; where another record at the parent, or the one to be added, has the same, with the digest's
+/// beginning.
+fn tags(state: &State<'_>, ds: &[&Ds]) -> String {
     let text = |one: &&Ds| {
-        let is_shared = ds
-            .iter()
-            .filter(|other| other.key_tag == one.key_tag)
-            .count()
-            > 1;
+        let at_parent = state.ds.iter().map(|(ds, _)| ds);
+        let is_shared = at_parent
+            .filter(|other| other != one)
+            .map(|other| other.key_tag)
+            .chain(
+                state
+                    .ready
+                    .iter()
+                    .filter(|key| !one.matches(&state.zone.name, key))
+                    .map(DnsKey::key_tag),
+            )
+            .any(|tag| tag == one.key_tag);
         if is_shared {
             let digest = one.hex();
             format!(

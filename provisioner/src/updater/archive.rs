@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,15 +33,48 @@ pub struct Zip {
     pub code_sha256: String,
 }
 
+/// The last zip that was made of an executable, and the configuration in it: compressing is most of a
+/// plan's work, and plan, lock and each try of an upload want the same. It stays with its executable: a
+/// copy, which may be changed, starts without.
+#[derive(Debug, Default)]
+pub(super) struct Packed(Mutex<Option<(String, Zip)>>);
+
+impl Clone for Packed {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// What was remembered makes no difference between two executables.
+impl PartialEq for Packed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Packed {}
+
 /// The zip that Lambda gets: the executable and its configuration. Equal arguments give equal bytes.
 ///
 /// # Errors
 /// When the zip cannot be written, which would be a mistake in this program.
 pub fn package(bootstrap: &Bootstrap, config_json: &str) -> Result<Zip, Error> {
-    write(&[
+    let mut last = bootstrap
+        .packed
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some((config, zip)) = &*last
+        && config == config_json
+    {
+        return Ok(zip.clone());
+    }
+    let zip = write(&[
         (BOOTSTRAP, 0o755, &bootstrap.bytes),
         (CONFIG, 0o644, config_json.as_bytes()),
-    ])
+    ])?;
+    *last = Some((config_json.to_owned(), zip.clone()));
+    Ok(zip)
 }
 
 /// The zip that releases ship: the executable alone, which is the same for every stack.

@@ -1,0 +1,369 @@
+//! What a rotation does next, in every state its two keys and their parent can be in.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::*;
+use crate::fixture;
+
+const OLD_ARN: &str = fixture::KEY;
+const NEW_ARN: &str = "arn:aws:kms:us-east-1:123456789012:key/2";
+const STATUSES: [&str; 5] = [
+    "ACTIVE",
+    "INACTIVE",
+    "ACTION_NEEDED",
+    "INTERNAL_FAILURE",
+    "DELETING",
+];
+
+/// What a parent server vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Has {
+    Nothing,
+    Old,
+    New,
+    Both,
+}
+
+const HAS: [Has; 4] = [Has::Nothing, Has::Old, Has::New, Has::Both];
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    old: &'static str,
+    new: &'static str,
+    alias_moved: bool,
+    parent: [Has; 2],
+}
+
+fn key(number: u8, arn: &str, status: &str) -> Key {
+    let bytes = STANDARD.encode([number; 64]);
+    let seconds = i64::from(number) * 86_400;
+    Key {
+        name: fixture::desired().ksk_names()[usize::from(number) - 1].clone(),
+        kms_arn: arn.into(),
+        status: status.into(),
+        dnskey: format!("257 3 13 {bytes}"),
+        created: Some(Timestamp::from_second(seconds).unwrap()),
+        ..Key::default()
+    }
+}
+
+fn ds(key: &Key) -> String {
+    let dnskey = DnsKey::parse(&key.dnskey).unwrap();
+    dnskey
+        .ds(&fixture::desired().domain, DigestType::Sha256)
+        .to_string()
+}
+
+fn snapshot(state: State) -> Snapshot {
+    let (old, new) = (key(1, OLD_ARN, state.old), key(2, NEW_ARN, state.new));
+    let mut snapshot = fixture::applied();
+    let answers = state.parent.map(|has| Delegated {
+        ds: match has {
+            Has::Nothing => vec![],
+            Has::Old => vec![ds(&old)],
+            Has::New => vec![ds(&new)],
+            Has::Both => vec![ds(&old), ds(&new)],
+        },
+        ds_ttl_secs: 7_200,
+        ..Delegated::default()
+    });
+    snapshot.parent = fixture::parent(Delegated::default());
+    if let ParentView::Seen { servers, .. } = &mut snapshot.parent {
+        for (server, answer) in servers.iter_mut().zip(answers) {
+            server.answer = Ok(answer);
+        }
+    }
+    if let Observation::Present(live) = &mut snapshot.kms_key {
+        let (aliased, twin) = if state.alias_moved {
+            (NEW_ARN, OLD_ARN)
+        } else {
+            (OLD_ARN, NEW_ARN)
+        };
+        live.arn = aliased.into();
+        live.twins = vec![(twin.into(), "Enabled".into())];
+    }
+    if let Observation::Present(live) = &mut snapshot.dnssec {
+        live.keys = vec![old, new];
+    }
+    snapshot
+}
+
+fn twin_is(snapshot: &mut Snapshot, state: &str) {
+    if let Observation::Present(live) = &mut snapshot.kms_key {
+        live.twins[0].1 = state.into();
+    }
+}
+
+fn signing_is(snapshot: &mut Snapshot, state: &str) {
+    if let Observation::Present(live) = &mut snapshot.dnssec {
+        live.signing = state.into();
+    }
+}
+
+fn remembered(snapshot: &mut Snapshot, evidence: &str, since: Timestamp) {
+    if let Observation::Present(live) = &mut snapshot.journal_group {
+        live.tags.insert(evidence.into(), since.to_string());
+    }
+}
+
+fn drafts(lowered: &[(Addr, Lowered)]) -> Vec<&Draft> {
+    let drafts = lowered.iter().flat_map(|(_, lowered)| &lowered.drafts);
+    drafts.collect()
+}
+
+fn names(lowered: &[(Addr, Lowered)]) -> Vec<&'static str> {
+    drafts(lowered).iter().map(|draft| draft.name).collect()
+}
+
+fn externals(lowered: &[(Addr, Lowered)]) -> Vec<&str> {
+    let reports = lowered.iter().flat_map(|(_, lowered)| &lowered.report);
+    let texts = reports.filter_map(|report| {
+        if let Report::External { what, .. } = report {
+            Some(what.as_str())
+        } else {
+            None
+        }
+    });
+    texts.collect()
+}
+
+fn touches(draft: &Draft, key: &Key) -> bool {
+    match &draft.op {
+        Op::Ksk(ksk::Op::Deactivate { name, .. } | ksk::Op::Delete { name, .. }) => {
+            *name == key.name
+        }
+        Op::KmsKey(kms_key::Op::ScheduleDeletion { key: arn, .. }) => arn.value() == key.kms_arn,
+        _ => false,
+    }
+}
+
+const WHOLE: State = State {
+    old: "ACTIVE",
+    new: "ACTIVE",
+    alias_moved: false,
+    parent: [Has::Old, Has::Old],
+};
+
+#[test]
+fn no_state_lets_a_key_go_that_a_resolver_may_need() {
+    let desired = fixture::desired();
+    let (mut seen, mut retired) = (0, 0);
+    for old in STATUSES {
+        for new in STATUSES {
+            for alias_moved in [false, true] {
+                for parent in HAS.iter().flat_map(|a| HAS.map(|b| [*a, b])) {
+                    let state = State {
+                        old,
+                        new,
+                        alias_moved,
+                        parent,
+                    };
+                    let snapshot = snapshot(state);
+                    let (old_key, new_key) = (key(1, OLD_ARN, old), key(2, NEW_ARN, new));
+                    if fit(&desired, &snapshot).is_some() {
+                        continue;
+                    }
+                    seen += 1;
+                    let lowered = rotate(&desired, &snapshot);
+                    let vouches = |has| parent.contains(&has) || parent.contains(&Has::Both);
+                    for draft in drafts(&lowered) {
+                        assert!(!touches(draft, &new_key), "{state:?}: {}", draft.name);
+                        if !touches(draft, &old_key) {
+                            continue;
+                        }
+                        retired += 1;
+                        assert!(!vouches(Has::Old), "{state:?}: {}", draft.name);
+                        assert_eq!(new, "ACTIVE", "{state:?}: {}", draft.name);
+                        let waits = !draft.ready_when.is_empty() || !draft.after.is_empty();
+                        assert!(waits || alias_moved, "{state:?}: {}", draft.name);
+                    }
+                    for what in externals(&lowered) {
+                        assert_eq!((old, new), ("ACTIVE", "ACTIVE"), "{state:?}: {what}");
+                    }
+                    if may_abort(&desired, &snapshot).is_none() {
+                        for draft in drafts(&abort(&desired, &snapshot)) {
+                            assert!(!touches(draft, &old_key), "{state:?}: {}", draft.name);
+                            if touches(draft, &new_key) && parent != [Has::Nothing; 2] {
+                                // Else a resolver may remember a DS set with nothing else.
+                                assert_eq!(parent, [Has::Old; 2], "{state:?}: {}", draft.name);
+                                let waits = !draft.ready_when.is_empty() || !draft.after.is_empty();
+                                assert!(waits, "{state:?}: {}", draft.name);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 200 && retired > 20, "{seen} states, {retired} steps");
+}
+
+#[test]
+fn a_key_taken_down_too_early_is_for_apply_or_comes_back() {
+    let desired = fixture::desired();
+    for old in ["INACTIVE", "ACTION_NEEDED", "INTERNAL_FAILURE"] {
+        for parent in [Has::Old, Has::Both, Has::New] {
+            let early = snapshot(State {
+                old,
+                parent: [parent; 2],
+                ..WHOLE
+            });
+            let refusal = fit(&desired, &early).unwrap();
+            assert_eq!(refusal.rule, "not-converged", "{old}");
+        }
+        let back = snapshot(State {
+            old,
+            alias_moved: true,
+            parent: [Has::New, Has::Both],
+            ..WHOLE
+        });
+        assert_eq!(fit(&desired, &back), None);
+        assert_eq!(
+            names(&rotate(&desired, &back)),
+            ["policy", "activate-next"],
+            "{old}"
+        );
+    }
+}
+
+#[test]
+fn what_an_interrupted_end_left_is_taken_down_without_another_wait() {
+    let desired = fixture::desired();
+    let state = State {
+        old: "INACTIVE",
+        alias_moved: true,
+        parent: [Has::New; 2],
+        ..WHOLE
+    };
+    let lowered = rotate(&desired, &snapshot(state));
+    let steps = drafts(&lowered);
+    assert!(steps.iter().any(|draft| draft.name == "delete"));
+    assert!(!steps.iter().any(|draft| draft.name == "deactivate"));
+    assert!(steps.iter().all(|draft| draft.ready_when.is_empty()));
+}
+
+#[test]
+fn a_new_key_that_ails_is_cured_with_its_kms_key() {
+    let desired = fixture::desired();
+    for (twin, expected) in [
+        ("Enabled", &["policy", "activate-next"][..]),
+        ("Disabled", &["enable", "policy", "activate-next"]),
+        (
+            "PendingDeletion",
+            &["cancel-deletion", "enable", "policy", "activate-next"],
+        ),
+    ] {
+        let mut ails = snapshot(State {
+            new: "ACTION_NEEDED",
+            ..WHOLE
+        });
+        signing_is(&mut ails, "ACTION_NEEDED");
+        twin_is(&mut ails, twin);
+        assert_eq!(fit(&desired, &ails), None, "{twin}");
+        let found = names(&rotate(&desired, &ails));
+        let cure: Vec<_> = found
+            .into_iter()
+            .filter(|n| *n != "remember-next")
+            .collect();
+        assert_eq!(cure, expected, "{twin}");
+        assert_eq!(may_abort(&desired, &ails), None, "{twin}");
+    }
+}
+
+#[test]
+fn giving_up_waits_for_what_resolvers_may_remember_of_the_new_key() {
+    let desired = fixture::desired();
+    let since: Timestamp = "2026-11-21T11:00:00Z".parse().unwrap();
+    let mut old_only = snapshot(WHOLE);
+    let wait = |snapshot: &Snapshot| {
+        let lowered = abort(&desired, snapshot);
+        let steps = drafts(&lowered);
+        let deactivate = steps.iter().find(|draft| draft.name == "deactivate");
+        deactivate.unwrap().ready_when.clone()
+    };
+    let unseen = wait(&old_only);
+    assert!(
+        matches!(&unseen[..], [Condition::HoldDown { since: Since::Answered(_), lasts, .. }]
+            if lasts.as_secs() == 7_200),
+        "{unseen:?}"
+    );
+    remembered(&mut old_only, EVIDENCE_NEXT_GONE, since);
+    let seen = wait(&old_only);
+    assert!(
+        matches!(&seen[..], [Condition::HoldDown { since: Since::At(at), .. }] if *at == since),
+        "{seen:?}"
+    );
+    // Who rotates on after all drops that evidence: the parent is asked for the record again.
+    assert!(names(&rotate(&desired, &old_only)).contains(&"forget-next-gone"));
+
+    let new_only = snapshot(State {
+        parent: [Has::New; 2],
+        ..WHOLE
+    });
+    let refusal = may_abort(&desired, &new_only).unwrap();
+    assert!(
+        refusal.message.contains("go on with"),
+        "{}",
+        refusal.message
+    );
+    let insecure = snapshot(State {
+        parent: [Has::Nothing; 2],
+        ..WHOLE
+    });
+    assert_eq!(may_abort(&desired, &insecure), None);
+    assert_eq!(wait(&insecure), []);
+}
+
+#[test]
+fn the_parent_is_asked_for_nothing_while_a_server_lacks_a_key() {
+    let desired = fixture::desired();
+    for parent in [Has::Old, Has::Both, Has::New] {
+        let mut lags = snapshot(State {
+            parent: [parent; 2],
+            ..WHOLE
+        });
+        lags.served = Err("ns-2.awsdns-00.net does not serve the DNSKEY yet".into());
+        let lowered = rotate(&desired, &lags);
+        assert_eq!(externals(&lowered), [""; 0], "{parent:?}");
+        let old = key(1, OLD_ARN, "ACTIVE");
+        let touched = drafts(&lowered).iter().any(|draft| touches(draft, &old));
+        assert!(!touched, "{parent:?}");
+    }
+}
+
+#[test]
+fn every_time_counts_from_what_the_journal_remembers() {
+    let desired = fixture::desired();
+    let mut both = snapshot(State {
+        parent: [Has::Both; 2],
+        ..WHOLE
+    });
+    let since: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+    remembered(&mut both, EVIDENCE_NEXT, since);
+    remembered(&mut both, EVIDENCE_BOTH, since);
+    let lowered = rotate(&desired, &both);
+    // 9:00 and the DS set's TTL of two hours.
+    let asked = externals(&lowered).join("\n");
+    assert!(asked.contains("not before 2026-11-21T11:00:00Z"), "{asked}");
+
+    let mut gone = snapshot(State {
+        parent: [Has::New; 2],
+        ..WHOLE
+    });
+    remembered(&mut gone, EVIDENCE_NEXT, since);
+    remembered(&mut gone, EVIDENCE_OLD_GONE, since);
+    let lowered = rotate(&desired, &gone);
+    let steps = drafts(&lowered);
+    let deactivate = steps.iter().find(|draft| draft.name == "deactivate");
+    let waits = &deactivate.unwrap().ready_when;
+    let ds_ttl = Duration::from_secs(7_200);
+    for (from, lasting) in [(since, ds_ttl), (since, DNSKEY_TTL)] {
+        let is_there = waits.iter().any(|wait| {
+            matches!(wait, Condition::HoldDown { since: Since::At(at), lasts, .. }
+                if *at == from && *lasts == lasting)
+        });
+        assert!(is_there, "{lasting:?}: {waits:?}");
+    }
+}
