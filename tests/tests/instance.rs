@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use spore_tests::binary;
 use spore_tests::served::Served;
 use spore_tests::stage::{Finished, Run, Stage};
+use spore_tests::updater;
 
 /// Account 123456789012 in base 36, as names have it.
 const NAME: &str = "my-instance.1kpqzg2c.spore.example.edu";
@@ -57,7 +58,9 @@ impl Site {
     fn new(program: Program) -> Self {
         let stage = Stage::new().with_real_updater();
         stage.write("stack.toml", DOCUMENT);
-        stage.apply().done("apply").unwrap();
+        // The real program: instances ask it.
+        let apply = stage.apply().env(updater::VARIABLE, updater::zip());
+        apply.done("apply").unwrap();
         let served = Served::start(&stage);
         let site = Self {
             stage,
