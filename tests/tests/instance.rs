@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use spore_tests::binary;
 use spore_tests::served::Served;
 use spore_tests::stage::{Finished, Run, Stage};
-use spore_tests::updater;
 
 /// Account 123456789012 in base 36, as names have it.
 const NAME: &str = "my-instance.1kpqzg2c.spore.example.edu";
@@ -56,11 +55,10 @@ const DOCUMENT: &str = "version = 1\ndomain = \"spore.example.edu\"\naccount = \
 
 impl Site {
     fn new(program: Program) -> Self {
+        // The real program: instances ask it.
         let stage = Stage::new().with_real_updater();
         stage.write("stack.toml", DOCUMENT);
-        // The real program: instances ask it.
-        let apply = stage.apply().env(updater::VARIABLE, updater::zip());
-        apply.done("apply").unwrap();
+        stage.apply().done("apply").unwrap();
         let served = Served::start(&stage);
         let site = Self {
             stage,
