@@ -130,12 +130,12 @@ fn externals(lowered: &[(Addr, Lowered)]) -> Vec<&str> {
 }
 
 fn touches(draft: &Draft, key: &Key) -> bool {
-    match &draft.op {
-        Op::Ksk(ksk::Op::Deactivate { name, .. } | ksk::Op::Delete { name, .. }) => {
-            *name == key.name
-        }
-        Op::KmsKey(kms_key::Op::ScheduleDeletion { key: arn, .. }) => arn.value() == key.kms_arn,
-        _ => false,
+    if let Op::Ksk(ksk::Op::Deactivate { name, .. } | ksk::Op::Delete { name, .. }) = &draft.op {
+        *name == key.name
+    } else if let Op::KmsKey(kms_key::Op::ScheduleDeletion { key: arn, .. }) = &draft.op {
+        arn.value() == key.kms_arn
+    } else {
+        false
     }
 }
 
