@@ -111,7 +111,7 @@ impl fmt::Display for NotYet {
 mod tests {
     use super::*;
     use crate::fixture;
-    use crate::kind::journal_group::EVIDENCE_SIGNED;
+    use crate::kind::journal_group::{EVIDENCE_SIGNED, EVIDENCE_SIGNED_TTL};
     use crate::snapshot::Observation;
 
     fn found(change: impl FnOnce(&mut Snapshot, &mut ksk::Live)) -> Option<NotYet> {
@@ -156,6 +156,8 @@ mod tests {
             if let Observation::Present(journal) = &mut snapshot.journal_group {
                 let since = "2026-11-21T11:30:00Z".to_owned();
                 journal.tags.insert(EVIDENCE_SIGNED.into(), since);
+                let ttl = "172800".to_owned();
+                journal.tags.insert(EVIDENCE_SIGNED_TTL.into(), ttl);
             }
         });
         let Some(held) = held else {

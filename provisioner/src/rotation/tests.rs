@@ -317,6 +317,26 @@ fn giving_up_waits_for_what_resolvers_may_remember_of_the_new_key() {
 }
 
 #[test]
+fn a_new_key_that_cannot_sign_is_cured_before_route_53_says_so() {
+    let desired = fixture::desired();
+    for (twin, steps) in [
+        ("Disabled", &["enable", "policy"][..]),
+        ("PendingDeletion", &["cancel-deletion", "enable", "policy"]),
+    ] {
+        for parent in [Has::Old, Has::Both, Has::New] {
+            let mut ails = snapshot(State {
+                parent: [parent; 2],
+                ..WHOLE
+            });
+            twin_is(&mut ails, twin);
+            let lowered = rotate(&desired, &ails);
+            assert_eq!(names(&lowered), steps, "{twin}, {parent:?}");
+            assert_eq!(externals(&lowered), [""; 0], "{twin}, {parent:?}");
+        }
+    }
+}
+
+#[test]
 fn the_parent_is_asked_for_nothing_while_a_server_lacks_a_key() {
     let desired = fixture::desired();
     for parent in [Has::Old, Has::Both, Has::New] {
