@@ -185,9 +185,10 @@ def simulated(variable, known=()):
         return None
     try:
         url = urlsplit(text)
+        # A port that is no number is an error only when it is looked at.
+        host, _ = url.hostname or "", url.port
         is_plain = url.scheme == "http" and url.path in ("", "/") and not url.query and "@" not in url.netloc
-        # Asking for the port reads it.
-        if is_plain and (url.port, url.hostname)[1] and (url.hostname in known or is_this_machine(url.hostname)):
+        if is_plain and (host in known or is_this_machine(host)):
             return "http://" + url.netloc
     except ValueError:
         pass
