@@ -76,14 +76,6 @@ impl NotYet {
         }
     }
 
-    /// Whether time alone brings it about.
-    pub fn passes(&self) -> bool {
-        match self {
-            NotYet::Remembered { .. } | NotYet::Unserved(_) => true,
-            NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Unknown(_) => false,
-        }
-    }
-
     /// What to do, as a sentence without its stop.
     pub fn remedy(&self) -> String {
         match self {
@@ -141,7 +133,7 @@ mod tests {
                 .to_string()
                 .contains("ACTION_NEEDED The key is disabled.")
         );
-        assert!(failing.remedy().contains("apply") && !failing.passes() && !failing.signs());
+        assert!(failing.remedy().contains("apply") && !failing.signs());
         // The second key of a rotation is not apply's.
         let second = found(|_, live| {
             live.keys[0].status = "INACTIVE".into();
@@ -149,7 +141,7 @@ mod tests {
         });
         assert!(second.is_some_and(|why| why.remedy().contains("ksk rotate")));
         let off = found(|_, live| live.signing = "NOT_SIGNING".into());
-        assert!(off.is_some_and(|why| why.remedy().contains("apply") && !why.passes()));
+        assert!(off.is_some_and(|why| why.remedy().contains("apply")));
 
         // Signed half an hour ago, and the largest TTL of the zone is two days.
         let held = found(|snapshot, _| {
@@ -163,7 +155,7 @@ mod tests {
         let Some(held) = held else {
             panic!("a hold-down is expected")
         };
-        assert!(held.signs() && held.passes());
+        assert!(held.signs());
         assert_eq!(held.remedy(), "ask again at 2026-11-23T11:30:00Z");
     }
 
