@@ -38,6 +38,9 @@ const MEMBERS: [&str; 11] = [
 /// UDP stay whole up to about 1,200 bytes (RFC 9715), with a signature of 100 in them.
 const TEXT_CHARS_MAX: usize = 1_000;
 
+/// The longest TTL there is (RFC 2181, section 8).
+const TTL_SECS_MAX: u32 = i32::MAX.unsigned_abs();
+
 /// The longest name of an unknown member that is repeated to the caller.
 const SHOWN_CHARS_MAX: usize = 40;
 
@@ -249,6 +252,12 @@ fn wish(update: &Update) -> Result<Wish, BadRequest> {
         }
     };
     let mentioned = update.ip_address.as_deref().map(address).transpose()?;
+    if update.ttl.is_some_and(|secs| secs > TTL_SECS_MAX) {
+        return Err(BadRequest::Value {
+            member: "ttl",
+            why: "is longer than any TTL can be",
+        });
+    }
     match update.action.as_deref() {
         None | Some("UPSERT") => Ok(Wish::Set {
             data: data(update, only, mentioned)?,

@@ -113,6 +113,10 @@ fn what_is_not_exactly_a_request_is_refused_and_says_why() {
         r#", "ip_address": "54.1.2.3", "ttl": 4294967296"#,
         "ttl is to be",
     );
+    refused(
+        r#", "ip_address": "54.1.2.3", "ttl": 2147483648"#,
+        "ttl is longer than any TTL can be",
+    );
     refused(r#", "record_type": "TXT""#, "text is missing");
     refused(r#", "record_type": "TXT", "text": """#, "text is empty");
     refused(
