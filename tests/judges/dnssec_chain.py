@@ -80,8 +80,8 @@ class Validators:
         return one_of(output, words), output
 
 
-class Chain(unittest.TestCase):
-    """One world, from the unsigned delegation to every way of breaking it."""
+class Delegated(unittest.TestCase):
+    """A served world with the stack applied and its zone delegated; without a DS record."""
 
     @classmethod
     def setUpClass(cls):
@@ -89,7 +89,8 @@ class Chain(unittest.TestCase):
         cls.place, cls.server = cls.serving.__enter__()
         cls.addClassCleanup(cls.serving.__exit__, None, None, None)
         info = json.loads(urllib.request.urlopen(f"{cls.server.url}/_spore/info").read())
-        cls.validators = Validators(cls.place.dir / "world", info["resolver"])
+        cls.resolver = info["resolver"]
+        cls.validators = Validators(cls.place.dir / "world", cls.resolver)
         cls.document = cls.place.document(DOMAIN)
         cls.place.run("apply", cls.document, "--yes", **cls.server.env()).expect(0)
         cls.registrar("delegate", DOMAIN)
@@ -98,16 +99,24 @@ class Chain(unittest.TestCase):
             f"{ds['key_tag']} {ds['algorithm']} {ds['digest_type']} {ds['digest']}"
             for ds in json.loads(ds.out)["ds"]
         ]
-        zones = cls.server.client("route53").list_hosted_zones_by_name(DNSName=DOMAIN)
-        cls.zone = zones["HostedZones"][0]["Id"]
-        cls.record("CREATE", f"a.{DOMAIN}", "A", "192.0.2.1")
-        cls.record("CREATE", f"*.wild.{DOMAIN}", "TXT", '"w"')
-        cls.record("CREATE", f"alias.{DOMAIN}", "CNAME", f"a.{DOMAIN}")
 
     @classmethod
     def registrar(cls, *args):
         world = f"--sandbox={cls.place.dir / 'world'}"
         cls.place.run("sandbox", "registrar", *args, world).expect(0)
+
+
+class Chain(Delegated):
+    """One world, from the unsigned delegation to every way of breaking it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        zones = cls.server.client("route53").list_hosted_zones_by_name(DNSName=DOMAIN)
+        cls.zone = zones["HostedZones"][0]["Id"]
+        cls.record("CREATE", f"a.{DOMAIN}", "A", "192.0.2.1")
+        cls.record("CREATE", f"*.wild.{DOMAIN}", "TXT", '"w"')
+        cls.record("CREATE", f"alias.{DOMAIN}", "CNAME", f"a.{DOMAIN}")
 
     @classmethod
     def command(cls, **command):

@@ -6,37 +6,14 @@ Labs) put the chain of trust together themselves, and `status --json` has to com
 """
 
 import json
-import unittest
 import urllib.request
 
 import spore
-from dnssec_chain import BOGUS, DOMAIN, INSECURE, PARENT, SECURE, Validators
+from dnssec_chain import BOGUS, DOMAIN, INSECURE, PARENT, SECURE, Delegated
 
 
-class Verdicts(unittest.TestCase):
+class Verdicts(Delegated):
     """One world, from the delegation through every way of breaking it and back."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.serving = spore.serving("--profile", "instant", "--dns", "127.0.0.1:0")
-        cls.place, cls.server = cls.serving.__enter__()
-        cls.addClassCleanup(cls.serving.__exit__, None, None, None)
-        info = json.loads(urllib.request.urlopen(f"{cls.server.url}/_spore/info").read())
-        cls.resolver = info["resolver"]
-        cls.validators = Validators(cls.place.dir / "world", cls.resolver)
-        cls.document = cls.place.document(DOMAIN)
-        cls.place.run("apply", cls.document, "--yes", **cls.server.env()).expect(0)
-        cls.registrar("delegate", DOMAIN)
-        ds = cls.place.run("ds", cls.document, "--format", "json", **cls.server.env()).expect(0)
-        cls.ds = [
-            f"{ds['key_tag']} {ds['algorithm']} {ds['digest_type']} {ds['digest']}"
-            for ds in json.loads(ds.out)["ds"]
-        ]
-
-    @classmethod
-    def registrar(cls, *args):
-        world = f"--sandbox={cls.place.dir / 'world'}"
-        cls.place.run("sandbox", "registrar", *args, world).expect(0)
 
     @classmethod
     def tamper(cls, name, rtype, tampered):
