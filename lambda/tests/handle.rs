@@ -3,29 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "handle/time.rs"]
+mod time;
 #[path = "handle/world.rs"]
 mod world;
 
-use std::future::Future;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 use spore_updater::Event;
 use spore_updater::ports::{Failure, State};
+use time::run;
 use world::{
     Ask, HOME, LEASE_SECS, Machine, Said, World, config, event, plain, principal, send, updater,
 };
 
 const WEB: &str = "web.1kpqzg2c.spore.example.edu";
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(work)
-}
 
 /// One updater, one world, one request after the other.
 struct Scene {

@@ -20,7 +20,8 @@ use spore_updater::protocol::{
 };
 use spore_updater::zone::{Page, RecordSet, Start};
 use spore_updater::{Event, Updater};
-use tokio::time::Instant;
+
+use crate::time;
 
 pub const DOMAIN: &str = "spore.example.edu";
 pub const ZONE_ID: &str = "Z0123456789ABC";
@@ -74,15 +75,15 @@ pub struct Contents {
     /// Calls by name.
     pub calls: BTreeMap<&'static str, u32>,
     machines: Vec<Machine>,
-    tokens: BTreeMap<&'static str, (f64, Instant)>,
-    busy_until: Option<Instant>,
+    tokens: BTreeMap<&'static str, (f64, Duration)>,
+    busy_until: Option<Duration>,
     random: u64,
     next_change: u32,
 }
 
 pub struct World {
     pub state: Mutex<Contents>,
-    began: Instant,
+    began: Duration,
     at: Timestamp,
     /// Moves the clock ahead, for tests that do not wait.
     ahead: Mutex<Duration>,
@@ -115,14 +116,14 @@ impl World {
                 random: seed,
                 next_change: 0,
             }),
-            began: Instant::now(),
+            began: time::now(),
             at: "2026-11-22T06:00:00Z".parse().unwrap(),
             ahead: Mutex::new(Duration::ZERO),
         }
     }
 
     pub fn now(&self) -> Timestamp {
-        let passed = self.began.elapsed() + *self.ahead.lock().unwrap();
+        let passed = (time::now() - self.began) + *self.ahead.lock().unwrap();
         self.at.checked_add(passed).unwrap()
     }
 
@@ -230,7 +231,7 @@ impl World {
             state.weather.slow_ms
         };
         if slow > 0 {
-            tokio::time::sleep(Duration::from_millis(slow)).await;
+            time::sleep(Duration::from_millis(slow)).await;
         }
         self.latency().await;
     }
@@ -246,7 +247,7 @@ impl World {
             }
         };
         if wait > 0 {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            time::sleep(Duration::from_millis(wait)).await;
         }
     }
 
@@ -255,9 +256,9 @@ impl World {
         if !state.weather.limits {
             return Ok(());
         }
-        let now = Instant::now();
+        let now = time::now();
         let (tokens, at) = state.tokens.entry(what).or_insert((50.0, now));
-        *tokens = (*tokens + now.duration_since(*at).as_secs_f64() * 10.0).min(50.0);
+        *tokens = (*tokens + (now - *at).as_secs_f64() * 10.0).min(50.0);
         *at = now;
         if *tokens < 1.0 {
             return Err(Failure::Throttled);
@@ -273,7 +274,7 @@ impl World {
             return Err(failure);
         }
         if state.weather.limits {
-            let now = Instant::now();
+            let now = time::now();
             if state.busy_until.is_some_and(|until| now < until) {
                 return Err(Failure::Pending);
             }
@@ -475,7 +476,7 @@ impl Ports for Port<'_> {
     }
 
     async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+        time::sleep(duration).await;
     }
 
     async fn sts(&self, call: &Call) -> Result<StsAnswer, Failure> {
