@@ -88,6 +88,22 @@ exec "{cargo}" "$verb" --manifest-path "{spore.ROOT}/Cargo.toml" "$@"
             self.assertIn("No changes.", said)
             self.place.run("sandbox", "advance", "1h", "--sandbox").expect(0)
 
+    def test_what_is_built_alone_is_what_the_workspace_is_built_with(self):
+        # A feature that only a test asks for would have every crate above it compiled twice.
+        def crates(*which):
+            tree = subprocess.run(
+                ["cargo", "tree", "--locked", "--prefix=none", "--format={p} [{f}]", *which],
+                cwd=spore.ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            return {line.removesuffix(" (*)") for line in tree.stdout.splitlines()}
+
+        alone = crates("--package=spore-infra", "--edges=normal,build")
+        self.assertGreater(len(alone), 100)
+        self.assertEqual(alone - crates("--workspace", "--edges=normal,build,dev"), set())
+
     def test_test_it_is_the_script_that_runs_this(self):
         self.assertEqual(commands("Test it"), ["tests/run"])
         self.assertTrue(os.access(spore.ROOT / "tests" / "run", os.X_OK))
