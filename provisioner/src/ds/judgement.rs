@@ -26,7 +26,7 @@ pub struct Keys {
     pub failing: Vec<DnsKey>,
     /// Keys that do not sign, whosever.
     pub resting: Vec<DnsKey>,
-    /// Keys that sign, and are not the stack's.
+    /// Keys that sign, and are not known to be the stack's.
     pub strange: Vec<DnsKey>,
 }
 
@@ -47,7 +47,7 @@ pub enum Fit {
     Failing,
     /// It is of a key that does not sign.
     Resting,
-    /// It is of a key that signs, but is not the stack's.
+    /// It is of a key that signs, but is not known to be the stack's.
     Strange,
     /// A key of the zone has its tag and algorithm, but the digest is of something else.
     WrongDigest,

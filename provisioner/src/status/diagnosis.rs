@@ -113,7 +113,7 @@ impl<'a> State<'a> {
             is_failing: facts
                 .aws
                 .as_ref()
-                .is_ok_and(|aws| aws.keys.iter().any(is_ours_and_failing)),
+                .is_ok_and(|aws| aws.keys.iter().any(is_needed_and_failing)),
             ends: ends(zone),
         })
     }
@@ -167,7 +167,7 @@ fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
         let active = aws
             .keys
             .iter()
-            .filter(|ksk| ksk.whose != Whose::Stranger)
+            .filter(|ksk| ksk.whose.is_ours())
             .filter(|ksk| ksk.status != "INACTIVE" && ksk.status != "DELETING");
         return active.filter_map(|ksk| ksk.key.clone()).collect();
     }
@@ -241,8 +241,8 @@ fn ends(zone: &Zone) -> Option<Timestamp> {
         .min()
 }
 
-/// Whether Route 53 cannot use a key that it needs.
-pub(super) fn is_ours_and_failing(ksk: &Ksk) -> bool {
+/// Whether Route 53 cannot use a key that it needs, or may need: one that nobody can tell whose it is.
+pub(super) fn is_needed_and_failing(ksk: &Ksk) -> bool {
     ksk.whose != Whose::Stranger && failing(ksk).is_some()
 }
 

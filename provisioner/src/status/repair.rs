@@ -10,7 +10,7 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{Delegated, State, ds_of, is_ours_and_failing, left};
+use super::diagnosis::{Delegated, State, ds_of, is_needed_and_failing, left};
 use super::facts::{Facts, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
@@ -86,15 +86,22 @@ impl Steps<'_> {
     /// The cure of keys that Route 53 cannot use: the second key of a rotation is not apply's.
     fn cure(&mut self, facts: &Facts, why: &str) {
         let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
-        let fails = |of: Whose| {
-            let mut keys = keys.unwrap_or_default().iter();
-            keys.any(|ksk| ksk.whose == of && is_ours_and_failing(ksk))
-        };
-        if fails(Whose::Stack) {
+        let keys = keys.unwrap_or_default().iter();
+        let failing: Vec<_> = keys.filter(|ksk| is_needed_and_failing(ksk)).collect();
+        if failing.iter().any(|ksk| ksk.whose == Whose::Stack) {
             self.apply(facts, why);
         }
-        if fails(Whose::Rotation) {
+        if failing.iter().any(|ksk| ksk.whose == Whose::Rotation) {
             self.us(format!("run `spore-infra ksk rotate`{why}"));
+        }
+        for ksk in failing {
+            if let Whose::Unknown(unread) = &ksk.whose {
+                self.us(format!(
+                    "find out whose {} is, and have it cured{why}; nobody can tell while KMS does not \
+                     answer: {unread}",
+                    ksk.name
+                ));
+            }
         }
     }
 
@@ -284,7 +291,7 @@ fn is_held_by_another(facts: &Facts, state: &State<'_>) -> bool {
     let sound = keys
         .unwrap_or_default()
         .iter()
-        .filter(|ksk| ksk.whose != Whose::Stranger && !is_ours_and_failing(ksk));
+        .filter(|ksk| ksk.whose.is_ours() && !is_needed_and_failing(ksk));
     let sound: Vec<&DnsKey> = sound
         .filter_map(|ksk| ksk.key.as_ref())
         .filter(|key| state.ready.contains(key))

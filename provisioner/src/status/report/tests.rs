@@ -953,3 +953,27 @@ fn a_failing_key_of_two_takes_no_ds_record_with_it() {
     assert_ne!(report.level, Level::Critical, "{report:#?}");
     assert!(report.next.iter().all(|step| !step.what.contains("apply")));
 }
+
+#[test]
+fn a_key_of_which_nobody_can_tell_whose_is_called_nobodys() {
+    let why = "kms:DescribeKey: AccessDeniedException";
+    let mut facts = with_second(Whose::Unknown(why.into()));
+    facts.aws().unread = vec![format!("the KMS key: {why}")];
+    facts.aws().keys[1].status = "ACTION_NEEDED".into();
+    let report = of(&facts);
+    // It may be the one that signs.
+    assert_eq!(told(&report, "key-unusable").level, Level::Critical);
+    let (who, what) = steps(&report)[0];
+    assert!(
+        who == "us" && what.contains("find out whose second is") && what.contains(why),
+        "{what}"
+    );
+    let page = text::render(&facts, &report, 100, Paint::Plain);
+    assert!(page.contains("nobody can tell whose"), "{page}");
+    assert!(!page.contains("not this stack's"), "{page}");
+    let is_ours = |ksk: usize| json::render(&facts, &report)["aws"]["keys"][ksk]["is_ours"].clone();
+    assert_eq!(
+        (is_ours(0), is_ours(1)),
+        (true.into(), serde_json::Value::Null)
+    );
+}
