@@ -123,11 +123,21 @@ impl<'a> State<'a> {
         self.ds.iter().any(|(_, fit)| *fit == Fit::Good)
     }
 
-    /// Whether validators refuse the zone because of a server's set, although the right record is in it.
+    /// Whether validators refuse the zone because of a server's set, although the right record is in it or
+    /// others are of no key.
     pub fn is_disputed(&self) -> bool {
         self.sets.iter().any(|set| {
-            set.trust.is_refused() && set.records.iter().any(|(_, fit)| *fit == Fit::Good)
+            set.trust.is_refused()
+                && (set.records.iter().any(|(_, fit)| *fit == Fit::Good) || !set.wrong().is_empty())
         })
+    }
+
+    /// Records of no key because of which validators refuse the zone: nothing has to be waited for before
+    /// they go.
+    pub fn wrong(&self) -> Vec<&Ds> {
+        let wrong: BTreeSet<Ds> = self.sets.iter().flat_map(Judgement::wrong).collect();
+        let records = self.ds.iter().map(|(ds, _)| ds);
+        records.filter(|ds| wrong.contains(ds)).collect()
     }
 
     /// The worst that validators do with a set that this record is in.
