@@ -8,6 +8,8 @@ pub mod form;
 pub mod judgement;
 pub mod keys;
 pub mod not_yet;
+#[cfg(test)]
+mod stages;
 pub mod wanted;
 
 use std::fmt;
