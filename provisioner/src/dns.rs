@@ -4,6 +4,8 @@
 mod authority;
 mod https;
 pub mod rrset;
+#[cfg(test)]
+mod shared;
 mod survey;
 
 use std::net::{IpAddr, SocketAddr};

@@ -8,6 +8,8 @@ pub mod form;
 pub mod judgement;
 pub mod keys;
 pub mod not_yet;
+#[cfg(test)]
+mod stages;
 pub mod wanted;
 
 use std::fmt;
@@ -152,7 +154,7 @@ impl DnsKey {
     }
 
     /// The record with the digest that old parents still hold, to compare with.
-    fn sha1_ds(&self, owner: &str) -> Ds {
+    pub(crate) fn sha1_ds(&self, owner: &str) -> Ds {
         Ds {
             key_tag: self.key_tag(),
             algorithm: self.algorithm,
@@ -248,10 +250,23 @@ pub struct Ds {
 impl Ds {
     /// From presentation form: `TAG ALGORITHM TYPE HEX`, the hex in any case and possibly in parts.
     pub fn parse(text: &str) -> Result<Self, DsError> {
-        let refuse = || DsError::Text {
-            text: text.to_owned(),
-            expected: "DS record (key tag, algorithm, digest type, hex digest)",
+        let ds = Self::parse_published(text)?;
+        let expected = match ds.digest_type {
+            1 => Some(20),
+            2 => Some(32),
+            4 => Some(48),
+            _ => None,
         };
+        if ds.digest.is_empty() || expected.is_some_and(|len| len != ds.digest.len()) {
+            return Err(refused(text));
+        }
+        Ok(ds)
+    }
+
+    /// As [`Self::parse`], with a digest of whatever length: a parent may publish one that is too short
+    /// for its type, which fits no key and is there all the same.
+    pub fn parse_published(text: &str) -> Result<Self, DsError> {
+        let refuse = || refused(text);
         let mut fields = text.split_whitespace();
         let key_tag = fields
             .next()
@@ -266,15 +281,6 @@ impl Ds {
             .and_then(|f| f.parse().ok())
             .ok_or_else(refuse)?;
         let digest = unhex(&fields.collect::<String>()).ok_or_else(refuse)?;
-        let expected = match digest_type {
-            1 => Some(20),
-            2 => Some(32),
-            4 => Some(48),
-            _ => None,
-        };
-        if digest.is_empty() || expected.is_some_and(|len| len != digest.len()) {
-            return Err(refuse());
-        }
         Ok(Self {
             key_tag,
             algorithm,
@@ -310,6 +316,13 @@ impl fmt::Display for Ds {
             self.digest_type,
             self.hex()
         )
+    }
+}
+
+fn refused(text: &str) -> DsError {
+    DsError::Text {
+        text: text.to_owned(),
+        expected: "DS record (key tag, algorithm, digest type, hex digest)",
     }
 }
 

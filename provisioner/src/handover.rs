@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::desired::Desired;
 use crate::ds::check::{Verdict, verdict};
-use crate::ds::judgement::{Fit, Keys, Trust, fit, judge};
+use crate::ds::judgement::{Fit, Judgement, Keys, Published, Trust, fit, judge};
 use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
 use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
@@ -111,14 +111,12 @@ impl Facts<'_> {
             ));
         }
         let published = self.published();
-        let judged = self
-            .servers
+        let judged = self.judged();
+        let refused = judged
+            .sets
             .iter()
-            .map(|(_, said)| judge(domain, &self.keys, &records(said)));
-        if let Some(judgement) = judged
-            .filter(|judgement| judgement.trust.is_refused())
-            .max_by_key(|judgement| judgement.trust)
-        {
+            .filter(|judgement| judgement.trust.is_refused());
+        if let Some(judgement) = refused.max_by_key(|judgement: &&Judgement| judgement.trust) {
             let wrong = judgement.records_that(|fit| !fit.leads());
             return Handover::Unsafe(format!(
                 "{parent} has DS records of {domain} that lead to no key that signs this zone: {}; \
@@ -205,7 +203,7 @@ impl Facts<'_> {
             ));
         };
         if let Some(why) = &self.not_yet {
-            return Handover::NotYet(format!("{why}; {}", why.remedy()));
+            return self.ds_add_later(format!("{why}; {}", why.remedy()));
         }
         if self
             .servers
@@ -230,9 +228,8 @@ impl Facts<'_> {
         let verdicts: Vec<Verdict> = self
             .servers
             .iter()
-            .map(|(_, said)| verdict(domain, key, &self.keys, true, &records(said)))
+            .map(|(_, said)| verdict(domain, key, &self.keys, true, &said.records()))
             .collect();
-        let published = self.published();
         let named = |of: fn(&Verdict) -> bool| {
             let records = verdicts.iter().filter(|verdict| of(verdict));
             records
@@ -241,16 +238,13 @@ impl Facts<'_> {
         };
         if verdicts.iter().all(Verdict::is_right) {
             let stale = named(|verdict| matches!(verdict, Verdict::Stale(_)));
-            let picks = stale
-                .iter()
-                .map(|ds| format!("--key-tag {}", Pick::of(ds, &published)));
             let beside = if stale.is_empty() {
                 String::new()
             } else {
                 format!(
-                    "; beside it there is what nothing needs: {} (--step ds-remove {})",
+                    "; beside it there is what nothing needs: {} ({})",
                     joined(stale.iter().copied()),
-                    picks.collect::<Vec<_>>().join(" ")
+                    pick::command(stale.iter().copied(), &self.judged())
                 )
             };
             return Handover::Done(format!(
@@ -261,7 +255,7 @@ impl Facts<'_> {
         if let Some(turn) = &turn
             && self.at() < turn.add_from.0
         {
-            return Handover::NotYet(format!(
+            return self.ds_add_later(format!(
                 "not before {:.0}: {}",
                 turn.add_from.0, turn.add_from.1
             ));
@@ -341,6 +335,14 @@ impl Facts<'_> {
         })
     }
 
+    /// The record has to wait; one because of which the zone is refused meanwhile has not.
+    fn ds_add_later(&self, why: String) -> Handover {
+        Handover::NotYet(match pick::at_once(&self.judged()) {
+            Some(at_once) => format!("{why}; but {at_once}"),
+            None => why,
+        })
+    }
+
     fn ds_remove(&self, picks: &BTreeSet<Pick>) -> Handover {
         let (domain, parent) = (&self.desired.domain, self.parent);
         let published = self.published();
@@ -355,16 +357,20 @@ impl Facts<'_> {
                 joined(rest)
             ));
         }
-        // What stays must vouch for a key that signs, on each server; without any record the zone is
-        // insecure, which is safe.
+        // What is of no key of the zone is needed by nobody.
+        let is_of_no_key =
+            self.keys.all().next().is_some() && !chosen.iter().any(|ds| self.is_of_key(ds));
+        // What stays must vouch for a key that signs, on each server, unless it did not before either;
+        // without any record the zone is insecure, which is safe.
         for (server, said) in &self.servers {
-            let mut rest = records(said);
+            let mut rest = said.records();
             rest.retain(|ds| !is_chosen(&ds));
             let judgement = judge(domain, &self.keys, &rest);
             let is_safe = match judgement.trust {
-                Trust::Secure | Trust::Weak => judgement.is_ours,
+                Trust::Secure | Trust::Weak => judgement.is_ours || is_of_no_key,
                 Trust::None | Trust::Unusable => true,
-                Trust::Failing | Trust::Disputed | Trust::Bogus => false,
+                Trust::Failing => is_of_no_key,
+                Trust::Disputed | Trust::Bogus => false,
             };
             if !is_safe {
                 return Handover::Unsafe(format!(
@@ -389,7 +395,21 @@ impl Facts<'_> {
             .map(|(_, said)| said.ds_ttl_secs)
             .max()
             .unwrap_or(0);
-        let why = if is_all && !self.desired.dnssec {
+        let wrong = self.judged().wrong();
+        let is_urgent = is_of_no_key && chosen.iter().any(|ds| wrong.contains(*ds));
+        let stays = if is_all {
+            ""
+        } else {
+            " The other record stays."
+        };
+        let why = if is_urgent {
+            format!(
+                "It is of none of the zone's keys, and validating resolvers, some or all, refuse every name \
+                 in {domain} because of it.{stays}"
+            )
+        } else if is_of_no_key {
+            format!("It is of none of the zone's keys.{stays}")
+        } else if is_all && !self.desired.dnssec {
             format!(
                 "The signing of {domain} is to be turned off, which the DS record would make bogus."
             )
@@ -405,10 +425,8 @@ impl Facts<'_> {
             "Its digest is SHA-1, which validating resolvers no longer need, and some no longer take. \
              The other record of the key stays."
                 .into()
-        } else if chosen.iter().any(|ds| self.is_of_key(ds)) {
-            "The key of this record is no longer to be used. The other record stays.".into()
         } else {
-            "It is of none of the zone's keys. The other record stays.".into()
+            "The key of this record is no longer to be used. The other record stays.".into()
         };
         let held = span(Duration::from_secs(u64::from(ttl)));
         let mut check = self.parent_commands("DS");
@@ -418,17 +436,16 @@ impl Facts<'_> {
             format!("# each must answer only: {}", joined(rest))
         });
         // What no key is vouched for by needs no wait.
-        let is_needed = is_all || chosen.iter().any(|ds| self.is_of_key(ds));
-        let until = if is_needed {
-            ": until then nothing of the signing may be turned off"
-        } else {
+        let until = if is_of_no_key {
             ""
+        } else {
+            ": until then nothing of the signing may be turned off"
         };
         let mut after = vec![format!(
             "Tell the people of the zone when every server has it. Resolvers hold the record for {held} \
              more (the TTL seen){until}."
         )];
-        after.extend(is_needed.then(|| self.hold_down_note(ttl)));
+        after.extend((!is_of_no_key).then(|| self.hold_down_note(ttl)));
         let lines: Vec<String> = chosen
             .iter()
             .map(|ds| format!("{domain}. {ttl} IN DS {ds}"))
@@ -449,15 +466,19 @@ impl Facts<'_> {
                 self.seen_at(),
                 if is_all {
                     "without a DS record the zone is insecure, never bogus"
+                } else if is_of_no_key {
+                    "no validating resolver can use what is to go"
                 } else {
                     "every server that keeps a record keeps one of a key that signs the zone"
                 }
             )],
             check,
-            rollback: vec![
+            rollback: vec![if is_of_no_key {
+                "None is needed: no validating resolver can use it.".into()
+            } else {
                 "Put the same lines back. That is safe as long as the zone is signed with the key."
-                    .into(),
-            ],
+                    .into()
+            }],
             after,
         })
     }
@@ -497,16 +518,27 @@ impl Facts<'_> {
         if !chosen.iter().any(|ds| ds.matches(domain, &old)) {
             return None;
         }
-        let has_new = |said: &Delegated| records(said).iter().any(|ds| ds.matches(domain, &new));
-        if !self.servers.iter().all(|(_, said)| has_new(said)) {
-            return Some(format!(
+        let judged = self.judged();
+        let (from, why) = &turn.remove_from;
+        let why = if !judged.stands_everywhere(&new) {
+            format!(
                 "not every server of {} has the DS record of {}; first: spore-infra handover --step \
                  ds-add",
                 self.parent, turn.new.name
-            ));
-        }
-        let (from, why) = &turn.remove_from;
-        (self.at() < *from).then(|| format!("not before {from:.0}: {why}"))
+            )
+        } else if self.at() < *from {
+            format!("not before {from:.0}: {why}")
+        } else {
+            return None;
+        };
+        let mut of_no_key = chosen.iter().filter(|ds| !self.is_of_key(ds)).peekable();
+        Some(match of_no_key.peek() {
+            None => why,
+            Some(_) => format!(
+                "{why}; what is of no key of the zone may go at once: {}",
+                pick::command(of_no_key.copied(), &judged)
+            ),
+        })
     }
 
     fn teardown(&self) -> Handover {
@@ -623,6 +655,12 @@ impl Facts<'_> {
         own_turn(self.desired, self.snapshot, &answers)
     }
 
+    /// What each server of the parent has, judged.
+    fn judged(&self) -> Published<'_> {
+        let sets = self.servers.iter().map(|(_, said)| said.records());
+        Published::of(&self.desired.domain, &self.keys, sets)
+    }
+
     fn fit(&self, ds: &Ds) -> Fit {
         fit(&self.desired.domain, &self.keys, ds)
     }
@@ -648,7 +686,7 @@ impl Facts<'_> {
     fn published(&self) -> BTreeSet<Ds> {
         self.servers
             .iter()
-            .flat_map(|(_, said)| records(said))
+            .flat_map(|(_, said)| said.records())
             .collect()
     }
 
@@ -692,11 +730,6 @@ struct Draft {
 
 fn set(said: &Delegated) -> BTreeSet<String> {
     said.name_servers.iter().cloned().collect()
-}
-
-/// The DS records of an answer. They come from [`Ds`] and can be read again.
-fn records(said: &Delegated) -> Vec<Ds> {
-    said.ds.iter().filter_map(|ds| Ds::parse(ds).ok()).collect()
 }
 
 fn joined<'a>(records: impl IntoIterator<Item = &'a Ds>) -> String {

@@ -15,7 +15,6 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
-use crate::ds::Ds;
 use crate::ds::judgement::{Keys, Trust, judge};
 use crate::graph;
 use crate::kind::zone_signing::Unsigned;
@@ -453,12 +452,7 @@ fn wrong_ds(
     let keys = Keys::of(desired, snapshot);
     keys.all().next()?;
     answers.iter().find_map(|answer| {
-        let published: Vec<Ds> = answer
-            .ds
-            .iter()
-            .filter_map(|ds| Ds::parse(ds).ok())
-            .collect();
-        let judgement = judge(&desired.domain, &keys, &published);
+        let judgement = judge(&desired.domain, &keys, &answer.records());
         let whose = match judgement.trust {
             Trust::Bogus => "validating resolvers take",
             Trust::Disputed => "validating resolvers that heed only the strongest digest type take",

@@ -352,6 +352,7 @@ pub fn keys(desired: &Desired, snapshot: &Snapshot, dnssec: &ksk::Live) -> Strin
             Whose::Stack => format!("{}'s key", desired.key_alias),
             Whose::Rotation => "the other key of a rotation".to_owned(),
             Whose::Stranger => "not this stack's".to_owned(),
+            Whose::Unknown(why) => format!("nobody can tell whose: {why}"),
         };
         let made = key.created.map_or_else(
             || "at an unknown time".to_owned(),

@@ -23,8 +23,10 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
+use crate::ds::judgement::{Judgement, Keys, Published, Trust};
 use crate::ds::keys::unusable;
-use crate::ds::{DigestType, DnsKey, Ds};
+use crate::ds::{DigestType, DnsKey, Ds, DsError};
+use crate::handover::pick;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
@@ -85,42 +87,35 @@ fn evidence(snapshot: &Snapshot, key: &str) -> Option<Timestamp> {
     journal.evidence(key)?.parse().ok()
 }
 
-/// What the parent's servers vouch for.
+/// What the parent's servers publish, judged as everywhere else.
+fn judged<'a>(desired: &'a Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Published<'a> {
+    let keys = Keys::of(desired, snapshot);
+    let sets = answers.iter().map(|answer| answer.records());
+    Published::of(&desired.domain, &keys, sets)
+}
+
+/// Which of the two keys' records the parent's servers have.
 struct Vouched {
     /// Whether any has a DS record at all.
     any: bool,
     old_somewhere: bool,
     old_everywhere: bool,
     new_somewhere: bool,
+    /// One on each server that the new key can stand on alone.
     new_everywhere: bool,
-    /// The DS set of a server that vouches for neither.
-    strange: Option<String>,
 }
 
-fn vouched(desired: &Desired, answers: &[&Delegated], old: &Key, new: &Key) -> Vouched {
-    let of = |key: &Key| {
-        let dnskey = DnsKey::parse(&key.dnskey).ok();
-        move |answer: &&Delegated| {
-            dnskey.as_ref().is_some_and(|dnskey| {
-                answer
-                    .ds
-                    .iter()
-                    .filter_map(|ds| Ds::parse(ds).ok())
-                    .any(|ds| ds.matches(&desired.domain, dnskey))
-            })
-        }
+fn vouched(published: &Published<'_>, old: &Key, new: &Key) -> Vouched {
+    let (old, new) = (DnsKey::parse(&old.dnskey), DnsKey::parse(&new.dnskey));
+    let is = |key: &Result<DnsKey, DsError>, so: fn(&Published<'_>, &DnsKey) -> bool| {
+        key.as_ref().is_ok_and(|key| so(published, key))
     };
-    let (has_old, has_new) = (of(old), of(new));
-    let strange = answers
-        .iter()
-        .find(|answer| !answer.ds.is_empty() && !has_old(answer) && !has_new(answer));
     Vouched {
-        any: answers.iter().any(|answer| !answer.ds.is_empty()),
-        old_somewhere: answers.iter().any(&has_old),
-        old_everywhere: !answers.is_empty() && answers.iter().all(&has_old),
-        new_somewhere: answers.iter().any(&has_new),
-        new_everywhere: !answers.is_empty() && answers.iter().all(&has_new),
-        strange: strange.map(|answer| answer.ds.join("; ")),
+        any: published.sets.iter().any(|set| set.trust != Trust::None),
+        old_somewhere: is(&old, |all, key| all.is_somewhere(key)),
+        old_everywhere: is(&old, |all, key| all.is_everywhere(key)),
+        new_somewhere: is(&new, |all, key| all.is_somewhere(key)),
+        new_everywhere: is(&new, |all, key| all.stands_everywhere(key)),
     }
 }
 
@@ -259,15 +254,33 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             return refusal("parent-unknown", message);
         }
     };
+    let published = judged(desired, snapshot, &answers);
+    if let Some(at_once) = pick::at_once(&published) {
+        return refusal("wrong-ds", format!("{at_once} (nothing was changed)"));
+    }
     let (old, new) = match stage(snapshot)? {
         Stage::One(key) | Stage::Ended(key) => (key, key),
         Stage::Two { old, new } => (old, new),
     };
-    let strange = vouched(desired, &answers, old, new).strange?;
+    let keys = [&old.dnskey, &new.dnskey].map(|text| DnsKey::parse(text));
+    let is_ours = |ds: &Ds| {
+        let mut keys = keys.iter().flatten();
+        keys.any(|key| ds.matches(&desired.domain, key))
+    };
+    let is_strange = |set: &&Judgement| {
+        set.trust != Trust::None && !set.records.iter().any(|(ds, _)| is_ours(ds))
+    };
+    let strange = published.sets.iter().find(is_strange)?;
+    let strange: Vec<String> = strange
+        .records
+        .iter()
+        .map(|(ds, _)| ds.to_string())
+        .collect();
     let message = format!(
-        "a parent server has DS records of {} of which none is of its keys: {strange}; have them \
+        "a parent server has DS records of {} of which none is of its keys: {}; have them \
          replaced by what `spore-infra ds` prints first (nothing was changed)",
-        desired.domain
+        desired.domain,
+        strange.join("; ")
     );
     refusal("wrong-ds", message)
 }
@@ -330,7 +343,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         return None;
     };
     let answers = snapshot.parent.all().unwrap_or_default();
-    let seen = vouched(desired, &answers, old, new);
+    let seen = vouched(&judged(desired, snapshot, &answers), old, new);
     let alias_moved = snapshot
         .kms_key
         .present()
@@ -531,7 +544,8 @@ impl<'a> Drafts<'a> {
     /// knows: the parent may have been asked, and have taken it back, between two runs.
     fn give_up(&mut self, old: &Key, new: &Key) {
         let answers = self.snapshot.parent.all().unwrap_or_default();
-        let ready = if vouched(self.desired, &answers, old, new).any {
+        let published = judged(self.desired, self.snapshot, &answers);
+        let ready = if vouched(&published, old, new).any {
             let ds_ttl = ds_ttl(self.snapshot, &answers);
             let since = self.since_gone("remember-next-gone", EVIDENCE_NEXT_GONE, ds_ttl);
             vec![ds_hold_down(new, since, ds_ttl)]
@@ -572,7 +586,7 @@ impl<'a> Drafts<'a> {
     fn turn(&mut self, old: &Key, new: &Key) {
         let desired = self.desired;
         let answers = self.snapshot.parent.all().unwrap_or_default();
-        let seen = vouched(desired, &answers, old, new);
+        let seen = vouched(&judged(desired, self.snapshot, &answers), old, new);
         if let (Some(state), "ACTIVE") = (unusable(self.snapshot, new), new.status.as_str()) {
             // Route 53 says so a day or more later only, and signs with it no more.
             self.cure(new);

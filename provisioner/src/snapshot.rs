@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::addr::Addr;
+use crate::ds::Ds;
 use crate::kind::{
     alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
     logs_policy, metric_filter, query_logging, rest_api, role,
@@ -178,6 +179,14 @@ pub struct Delegated {
     pub ds: Vec<String>,
     /// TTL of those, in seconds.
     pub ds_ttl_secs: u32,
+}
+
+impl Delegated {
+    /// The DS records. [`Ds`] wrote them and reads them again.
+    pub fn records(&self) -> Vec<Ds> {
+        let records = self.ds.iter().map(|ds| Ds::parse_published(ds));
+        records.filter_map(Result::ok).collect()
+    }
 }
 
 impl ParentView {

@@ -369,6 +369,8 @@ fn signing_goes_off_after_the_ds_and_comes_back_with_another_key() {
     // The zone is in use unsigned, and the run that signs it dies before it can say since when.
     let enabling = "crash-after:route53.EnableHostedZoneDNSSEC";
     crashed.apply().fault(enabling).dies("apply").unwrap();
+    must_wait(&crashed, "not every name server is ready").unwrap();
+    advance(&crashed, "2m").unwrap();
     must_wait(&crashed, "nobody knows").unwrap();
     crashed.apply().done("apply again").unwrap();
     must_wait(&crashed, "until 20").unwrap();

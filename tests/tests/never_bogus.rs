@@ -5,16 +5,21 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_route53::error::ProvideErrorMetadata as _;
 use spore_infra::desired::Desired;
+use spore_infra::ds::{DigestType, DnsKey};
 use spore_infra::kind::hosted_zone::Records;
+use spore_infra::kind::ksk;
 use spore_infra::plan::{DestroyOptions, Goal};
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
-use spore_sandbox::dns::{DnsName, RegistrarAction};
+use spore_sandbox::dns::{DnsName, Fault, RegistrarAction};
 use spore_tests::bench::{Bench, run};
+use spore_tests::cases::each;
 
 const DOMAIN: &str = "spore.example.edu";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -131,12 +136,13 @@ impl Life {
         seen.len()
     }
 
-    /// The first look that was bogus.
-    fn bogus(&self) -> Option<String> {
+    /// The first look that was bogus, after which change, and why.
+    fn bogus(&self) -> Option<(String, String)> {
         let seen = self.seen.lock().unwrap();
-        seen.iter()
-            .find(|(_, verdict)| verdict.is_bogus())
-            .map(|(what, _)| what.clone())
+        seen.iter().find_map(|(what, verdict)| match verdict {
+            Verdict::Bogus(why) => Some((what.clone(), why.clone())),
+            Verdict::Secure | Verdict::Insecure | Verdict::Unreachable(_) => None,
+        })
     }
 }
 
@@ -242,77 +248,357 @@ fn from_the_first_apply_to_the_last_destroy() {
     });
 }
 
-/// What somebody does by hand who knows better.
+/// What somebody does who knows better, or does not look: the tool's order with one thing left out.
 #[derive(Debug, Clone, Copy)]
-enum Haste {
-    /// Signing is turned off as soon as the DS is gone.
-    UnsignedEarly,
-    /// The old key goes as soon as its DS is gone.
-    OldKeyEarly,
-    /// The new key's DS replaces the old one's before its DNSKEY is everywhere.
+enum Mistake {
+    /// The DS record is published while the zone is not signed.
+    DsBeforeSigning,
+    /// It is published while signing is on its way to the name servers.
+    DsBeforeInSync,
+    /// It is published as soon as they sign, while resolvers remember unsigned answers.
+    HoldDownSkipped,
+    /// It is made for another name: the right key tag, and a digest of something else.
+    WrongDigest,
+    /// The DS record of a zone that was moved here stays.
+    StaleDs,
+    /// The new key's DS record replaces the old one's before its DNSKEY is known everywhere.
     NewDsEarly,
+    /// The old key's DS record goes before that, after both were there.
+    OldDsOutEarly,
+    /// It goes while one name server has not heard of the new key.
+    ServerLeftBehind,
+    /// The old key goes as soon as its DS record is gone.
+    OldKeyEarly,
+    /// The new key goes as soon as the parent has taken its DS record back.
+    NewKeyOutEarly,
+    /// The parent's people put an old zone file back.
+    OldDsBack,
+    /// Signing is turned off as soon as the DS record is gone.
+    UnsignedEarly,
+    /// It is off, with the last key inactive, and the DS record is put back.
+    LastKeyOff,
+    /// The zone is made anew, and the DS record stays.
+    MadeAnew,
     /// The key is switched off and nobody notices.
     KeyOff,
+    /// Its deletion is scheduled and nobody notices.
+    KeyDeleted,
+    /// Route 53 is taken out of its policy and nobody notices.
+    PolicyTaken,
 }
 
-async fn hurry(life: &Life, haste: Haste) {
-    let bench = &life.bench;
-    let zone = bench.zone_id().await;
-    let route53 = &bench.write.route53;
-    let unsign = route53.disable_hosted_zone_dnssec().hosted_zone_id(&zone);
-    let without_ds = || RegistrarAction::Withdraw {
-        zone: DOMAIN.into(),
-        ds_only: true,
-    };
-    match haste {
-        Haste::UnsignedEarly => {
-            life.registrar(without_ds());
-            life.wait(HOUR / 6);
-            unsign.send().await.unwrap();
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self:?}")
+    }
+}
+
+const MISTAKES: [Mistake; 17] = [
+    Mistake::DsBeforeSigning,
+    Mistake::DsBeforeInSync,
+    Mistake::HoldDownSkipped,
+    Mistake::WrongDigest,
+    Mistake::StaleDs,
+    Mistake::NewDsEarly,
+    Mistake::OldDsOutEarly,
+    Mistake::ServerLeftBehind,
+    Mistake::OldKeyEarly,
+    Mistake::NewKeyOutEarly,
+    Mistake::OldDsBack,
+    Mistake::UnsignedEarly,
+    Mistake::LastKeyOff,
+    Mistake::MadeAnew,
+    Mistake::KeyOff,
+    Mistake::KeyDeleted,
+    Mistake::PolicyTaken,
+];
+
+/// Why resolvers then fail.
+const NO_KEYS: &str = "there is no DNSKEY set";
+const NO_KEY: &str = "no DNSKEY matches it";
+const ENDED: &str = "its signature ended at";
+
+impl Life {
+    async fn ksk(&self, name: &str) -> ksk::Key {
+        let snapshot = self.bench.snapshot(Records::FirstPage, None).await;
+        let mut keys = snapshot.dnssec.present().unwrap().keys.iter();
+        keys.find(|key| key.name == name).unwrap().clone()
+    }
+
+    fn set_ds(&self, record: &str) {
+        self.registrar(RegistrarAction::Ds {
+            zone: DOMAIN.into(),
+            records: vec![record.to_owned()],
+        });
+    }
+
+    fn without_ds(&self) {
+        self.registrar(RegistrarAction::Withdraw {
+            zone: DOMAIN.into(),
+            ds_only: true,
+        });
+    }
+
+    /// Signing by hand, on or off.
+    async fn sign(&self, is_on: bool) {
+        let zone = self.bench.zone_id().await;
+        let route53 = &self.bench.write.route53;
+        if is_on {
+            let call = route53.enable_hosted_zone_dnssec().hosted_zone_id(zone);
+            call.send().await.unwrap();
+        } else {
+            let call = route53.disable_hosted_zone_dnssec().hosted_zone_id(zone);
+            call.send().await.unwrap();
         }
-        Haste::OldKeyEarly => {
-            bench.carry_out(&Goal::Rotate).await;
-            life.wait(2 * HOUR);
-            life.publish(&[SECOND]).await;
-            let call = route53.deactivate_key_signing_key();
-            call.hosted_zone_id(&zone).name(FIRST).send().await.unwrap();
+    }
+
+    /// A key-signing key taken down by hand; AWS's code if it refuses.
+    async fn deactivate(&self, name: &str) -> Result<(), String> {
+        let zone = self.bench.zone_id().await;
+        let call = self.bench.write.route53.deactivate_key_signing_key();
+        let answer = call.hosted_zone_id(zone).name(name).send().await;
+        answer
+            .map(drop)
+            .map_err(|error| error.code().unwrap_or_default().to_owned())
+    }
+
+    async fn rotate(&self) {
+        self.bench.carry_out(&Goal::Rotate).await;
+    }
+
+    /// Route 53 cannot use the key, and nobody notices: for six days nothing is to be seen, as the signatures
+    /// last longer, and then the last one ends.
+    fn weeks(&self) -> String {
+        for _ in 0..6 {
+            self.wait(24 * HOUR);
         }
-        Haste::NewDsEarly => {
-            bench.carry_out(&Goal::Rotate).await;
-            life.publish(&[SECOND]).await;
+        self.fine();
+        for _ in 0..24 {
+            self.wait(24 * HOUR);
         }
-        Haste::KeyOff => {
-            let key = bench.key_arn().await;
-            bench
-                .write
-                .kms
-                .disable_key()
-                .key_id(key)
-                .send()
-                .await
-                .unwrap();
-            for _ in 0..30 {
-                life.wait(24 * HOUR);
+        ENDED.to_owned()
+    }
+
+    /// In use for days, unsigned.
+    fn in_use(&self) {
+        self.delegate();
+        self.wait(48 * HOUR);
+        assert_eq!(self.look("in use unsigned"), Verdict::Insecure);
+    }
+
+    /// The second key of a rotation that has just begun.
+    async fn second(&self) -> ksk::Key {
+        self.rotate().await;
+        self.ksk(SECOND).await
+    }
+
+    /// One name server hears of nothing for a month.
+    async fn leave_a_server_behind(&self) {
+        let snapshot = self.bench.snapshot(Records::FirstPage, None).await;
+        let zone = snapshot.hosted_zone.present().unwrap();
+        let server = DnsName::parse(&zone.name_servers(DOMAIN)[1]).unwrap();
+        let month = Some(Fault::Lag(30 * 24 * HOUR));
+        let sandbox = &self.bench.sandbox;
+        let done = sandbox.with_world(|world, _| world.named_server_fault(&server, month));
+        done.unwrap().unwrap();
+    }
+
+    /// A second zone of the name, unsigned; its servers.
+    async fn make_anew(&self) -> Vec<String> {
+        let call = self.bench.write.route53.create_hosted_zone();
+        let call = call.name(DOMAIN).caller_reference("by hand");
+        let made = call.send().await.unwrap();
+        made.delegation_set.unwrap().name_servers
+    }
+
+    /// Makes one mistake; what resolvers that fail have to find. All was fine until right before.
+    async fn make(&self, mistake: Mistake) -> String {
+        let first = self.ksk(FIRST).await;
+        let of = |key: &ksk::Key, why: &str| format!("DS {}: {why}", key.key_tag);
+        let kms = &self.bench.write.kms;
+        match mistake {
+            Mistake::DsBeforeSigning => {
+                self.in_use();
+                self.fine();
+                self.set_ds(&first.ds);
+                of(&first, NO_KEYS)
+            }
+            Mistake::DsBeforeInSync => {
+                self.sign(true).await;
+                self.delegate();
+                self.fine();
+                self.set_ds(&first.ds);
+                of(&first, NO_KEYS)
+            }
+            Mistake::HoldDownSkipped => {
+                self.in_use();
+                self.sign(true).await;
+                self.wait(HOUR);
+                self.fine();
+                self.set_ds(&first.ds);
+                // The set with the longest TTL, two days.
+                format!("{DOMAIN}. NS: it is not signed")
+            }
+            Mistake::WrongDigest => {
+                let key = DnsKey::parse(&first.dnskey).unwrap();
+                let of_parent = key.ds("example.edu", DigestType::Sha256);
+                assert_eq!(i32::from(of_parent.key_tag), first.key_tag);
+                self.fine();
+                self.set_ds(&of_parent.to_string());
+                of(&first, NO_KEY)
+            }
+            Mistake::StaleDs => {
+                self.fine();
+                self.set_ds(&format!("12735 13 2 {}", "AB".repeat(32)));
+                format!("DS 12735: {NO_KEY}")
+            }
+            Mistake::NewDsEarly => {
+                let second = self.second().await;
+                self.fine();
+                self.publish(&[SECOND]).await;
+                of(&second, NO_KEY)
+            }
+            Mistake::OldDsOutEarly => {
+                let second = self.second().await;
+                self.publish(&[FIRST, SECOND]).await;
+                self.wait(HOUR / 6);
+                self.fine();
+                self.publish(&[SECOND]).await;
+                of(&second, NO_KEY)
+            }
+            Mistake::ServerLeftBehind => {
+                self.leave_a_server_behind().await;
+                let second = self.second().await;
+                self.wait(48 * HOUR);
+                self.fine();
+                self.publish(&[SECOND]).await;
+                of(&second, NO_KEY)
+            }
+            Mistake::OldKeyEarly => {
+                self.rotate().await;
+                self.wait(2 * HOUR);
+                self.publish(&[SECOND]).await;
+                self.fine();
+                self.deactivate(FIRST).await.unwrap();
+                of(&first, NO_KEY)
+            }
+            Mistake::NewKeyOutEarly => {
+                let second = self.second().await;
+                self.wait(2 * HOUR);
+                self.publish(&[SECOND]).await;
+                self.wait(2 * HOUR);
+                self.publish(&[FIRST]).await;
+                self.fine();
+                self.deactivate(SECOND).await.unwrap();
+                of(&second, NO_KEY)
+            }
+            Mistake::OldDsBack => {
+                self.rotate().await;
+                self.wait(2 * HOUR);
+                self.publish(&[FIRST, SECOND]).await;
+                self.rotate().await;
+                self.wait(30 * HOUR);
+                self.publish(&[SECOND]).await;
+                self.rotate().await;
+                self.wait(48 * HOUR);
+                self.fine();
+                self.set_ds(&first.ds);
+                of(&first, NO_KEY)
+            }
+            Mistake::UnsignedEarly => {
+                self.without_ds();
+                self.wait(HOUR / 6);
+                self.fine();
+                self.sign(false).await;
+                of(&first, NO_KEYS)
+            }
+            Mistake::LastKeyOff => {
+                // While the zone is signed AWS does not take its only key.
+                let refused = self.deactivate(FIRST).await;
+                assert_eq!(refused, Err("KeySigningKeyInUse".to_owned()));
+                self.without_ds();
+                self.wait(48 * HOUR);
+                self.sign(false).await;
+                self.wait(IN_SYNC);
+                self.deactivate(FIRST).await.unwrap();
+                self.wait(48 * HOUR);
+                self.fine();
+                self.set_ds(&first.ds);
+                of(&first, NO_KEYS)
+            }
+            Mistake::MadeAnew => {
+                let name_servers = Some(self.make_anew().await);
+                self.wait(IN_SYNC);
+                self.fine();
+                self.registrar(RegistrarAction::Delegate {
+                    zone: DOMAIN.into(),
+                    name_servers,
+                });
+                of(&first, NO_KEYS)
+            }
+            Mistake::KeyOff => {
+                let call = kms.disable_key().key_id(first.kms_arn);
+                call.send().await.unwrap();
+                self.weeks()
+            }
+            Mistake::KeyDeleted => {
+                let call = kms.schedule_key_deletion().key_id(first.kms_arn);
+                call.send().await.unwrap();
+                self.weeks()
+            }
+            Mistake::PolicyTaken => {
+                let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+                    "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+                    "Action": "kms:*", "Resource": "*"}]}"#;
+                let call = kms.put_key_policy().key_id(first.kms_arn);
+                let call = call.policy_name("default").policy(policy);
+                call.send().await.unwrap();
+                self.weeks()
             }
         }
     }
-    life.wait(IN_SYNC);
 }
 
-/// The judge is worth nothing if it does not see what the tool avoids.
-#[test]
-fn the_judge_sees_every_haste() {
-    run(async {
-        for haste in [
-            Haste::UnsignedEarly,
-            Haste::OldKeyEarly,
-            Haste::NewDsEarly,
-            Haste::KeyOff,
-        ] {
-            let life = secure().await;
-            life.fine();
-            hurry(&life, haste).await;
-            assert!(life.bogus().is_some(), "{haste:?}: {:?}", life.seen);
+/// Where a mistake begins: signed and vouched for, or with signing turned off again before anybody delegated
+/// the zone.
+async fn before(mistake: Mistake) -> Life {
+    match mistake {
+        Mistake::DsBeforeSigning | Mistake::DsBeforeInSync | Mistake::HoldDownSkipped => {
+            let life = Life::open().await;
+            life.carry_out(&Goal::Converge).await;
+            life.sign(false).await;
+            life.wait(48 * HOUR);
+            life
         }
+        Mistake::WrongDigest
+        | Mistake::StaleDs
+        | Mistake::NewDsEarly
+        | Mistake::OldDsOutEarly
+        | Mistake::ServerLeftBehind
+        | Mistake::OldKeyEarly
+        | Mistake::NewKeyOutEarly
+        | Mistake::OldDsBack
+        | Mistake::UnsignedEarly
+        | Mistake::LastKeyOff
+        | Mistake::MadeAnew
+        | Mistake::KeyOff
+        | Mistake::KeyDeleted
+        | Mistake::PolicyTaken => secure().await,
+    }
+}
+
+/// The judge is worth nothing if it does not see what the tool avoids, and names it.
+#[test]
+fn the_judge_sees_every_mistake_and_why() {
+    each(&MISTAKES, |mistake| {
+        run(async {
+            let life = before(*mistake).await;
+            let expected = life.make(*mistake).await;
+            life.wait(IN_SYNC);
+            match life.bogus() {
+                Some((_, why)) if why.contains(&expected) => Ok(()),
+                found => Err(format!("{expected:?} is expected, not {found:?}")),
+            }
+        })
     });
 }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use spore_infra::desired::Desired;
 use spore_infra::stack;
+use spore_sandbox::dns::{DnsName, Fault};
 use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, run};
 use spore_tests::stage::{DOMAIN, Finished, Run, Stage};
@@ -74,6 +75,28 @@ fn wanted(stage: &Stage) -> Vec<(String, String)> {
         (part.to_owned(), data(line, "DS").unwrap().to_owned())
     })
     .collect()
+}
+
+/// What a document of a zone that is not to be signed has besides.
+const UNSIGNED: &str = "\n[dnssec]\nenabled = false\n";
+
+/// What `ds` prints in a form.
+fn form(stage: &Stage, form: &str) -> String {
+    let run = stage.on_world("ds", &["--format", form]);
+    run.done("ds").unwrap().stdout
+}
+
+/// A server misbehaves, or does no longer.
+fn server_fault(stage: &Stage, server: &str, fault: Option<Fault>) {
+    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let name = DnsName::parse(server).unwrap();
+    let done = sandbox.with_world(|world, _| world.named_server_fault(&name, fault));
+    done.unwrap().unwrap();
+}
+
+fn rotate(stage: &Stage) -> Run {
+    let run = stage.run(["ksk", "rotate"]).arg(stage.document());
+    run.arg("--yes").arg(sandbox(stage))
 }
 
 /// Somebody works on the world by hand, with nobody else holding it.
@@ -226,11 +249,7 @@ fn in_a_rotation_each_text_waits_for_its_time() {
         .to_owned();
     world(&stage, &["registrar", "ds", DOMAIN, &old]);
     let rotate = || {
-        let run = stage
-            .run(["ksk", "rotate"])
-            .arg(stage.document())
-            .arg("--yes");
-        run.arg(sandbox(&stage)).done("ksk rotate").unwrap();
+        rotate(&stage).done("ksk rotate").unwrap();
     };
     rotate();
     assert!(told(&stage, "ds-add", 3).stderr.contains("not before"));
@@ -251,8 +270,22 @@ fn in_a_rotation_each_text_waits_for_its_time() {
     let early = handover(&stage, "ds-remove", &["--key-tag", &tag(&old)]).exits(3, "ds-remove");
     assert!(early.unwrap().stderr.contains("not before"));
     assert_eq!(wanted(&stage), [part("stays", &new), part("stays", &old)]);
+    assert_eq!(form(&stage, "epp"), "");
     world(&stage, &["advance", "2h"]);
-    assert_eq!(wanted(&stage), [part("only", &new)]);
+    assert_eq!(wanted(&stage), [part("stays", &new), part("goes", &old)]);
+    // What the registry is told is what the text asks for: the old record out, and nothing in.
+    let update = form(&stage, "epp");
+    let named = |tag: &str| update.contains(&format!("<secDNS:keyTag>{tag}</secDNS:keyTag>"));
+    assert!(named(&tag(&old)) && !named(&tag(&new)), "{update}");
+    assert!(
+        update.contains("<secDNS:rem>") && !update.contains("<secDNS:add>"),
+        "{update}"
+    );
+    let lines = form(&stage, "bind");
+    assert!(
+        lines.contains(&new) && !lines.contains(&format!("IN DS {old}")),
+        "{lines}"
+    );
 
     // Route 53 loses the old key: from now on only the new one's record may stay.
     by_hand(&stage, async |bench| {
@@ -329,4 +362,152 @@ fn whom_to_ask_is_in_every_text() {
             assert!(text.contains(who), "{form}: {text}");
         }
     }
+}
+
+/// A hostmaster puts in what is of no key, while our own record has to wait: for the new key of a rotation to
+/// be known, or for unsigned answers to be forgotten. The wrong one does harm meanwhile and goes at once.
+#[test]
+fn a_wrong_record_waits_for_nothing_else() {
+    let wrong = format!("12735 13 2 {}", "AB".repeat(32));
+    let turning = applied();
+    world(&turning, &["registrar", "delegate", DOMAIN]);
+    let right = data(&records(&turning, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    world(&turning, &["registrar", "ds", DOMAIN, &right]);
+    rotate(&turning).done("ksk rotate").unwrap();
+
+    let unsigned = Stage::new();
+    let document = std::fs::read_to_string(unsigned.document()).unwrap();
+    unsigned.write("stack.toml", document.clone() + UNSIGNED);
+    unsigned.apply().done("apply").unwrap();
+    world(&unsigned, &["registrar", "delegate", DOMAIN]);
+    world(&unsigned, &["advance", "72h"]);
+    unsigned.write("stack.toml", document);
+    unsigned.apply().done("apply").unwrap();
+
+    for stage in [&turning, &unsigned] {
+        world(stage, &["registrar", "ds", DOMAIN, &wrong]);
+        let judged = check(stage, 1);
+        assert_eq!(verdicts(&judged), ["wrong"]);
+        let at_once = judged["at_once"].as_str().unwrap();
+        assert!(
+            at_once.contains(&wrong) && at_once.contains("taken out now"),
+            "{at_once}"
+        );
+        let why = judged["not_yet"].as_str().unwrap();
+        assert!(
+            !why.contains("too early"),
+            "a wrong record is no matter of time: {why}"
+        );
+        for said in [
+            stage.on_world("ds", &[]).exits(3, "ds").unwrap(),
+            told(stage, "ds-add", 3),
+        ] {
+            let command = "spore-infra handover --step ds-remove --key-tag 12735";
+            assert!(said.stderr.contains(command), "{}", said.tell());
+        }
+        let asked = records(stage, "ds-remove", &["--key-tag", "12735"]);
+        assert_eq!(data(&asked[0], "DS"), Some(&*wrong));
+        let text = told(stage, "ds-remove", 0).stdout;
+        assert!(
+            text.contains("of none of the zone's keys") && text.contains("At once"),
+            "{text}"
+        );
+        let status = stage
+            .on_world("status", &["--json"])
+            .done("status")
+            .unwrap();
+        let status: Value = serde_json::from_str(&status.stdout).unwrap();
+        let next = status["next"][0]["what"].as_str().unwrap();
+        assert!(next.starts_with("take out DS 12735 now"), "{next}");
+    }
+    // The rotation goes no further, and says the same.
+    let refused = rotate(&turning).exits(4, "ksk rotate").unwrap();
+    assert!(
+        refused.tell().contains("taken out now"),
+        "{}",
+        refused.tell()
+    );
+
+    // With it gone there is only the wait; beside the right one it waits for nothing and harms nobody.
+    world(&turning, &["registrar", "ds", DOMAIN, &right, &wrong]);
+    assert_eq!(verdicts(&check(&turning, 0)), ["stale"]);
+    let asked = records(&turning, "ds-remove", &["--key-tag", "12735"]);
+    assert_eq!(data(&asked[0], "DS"), Some(&*wrong));
+    rotate(&turning).done("ksk rotate").unwrap();
+    world(&unsigned, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    let early = told(&unsigned, "ds-add", 3).stderr;
+    assert!(
+        early.contains("until") && !early.contains("taken out now"),
+        "{early}"
+    );
+}
+
+#[test]
+fn a_name_server_that_lags_behind_is_waited_for() {
+    let stage = Stage::new();
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    stage.write("stack.toml", document.clone() + UNSIGNED);
+    stage.apply().done("apply").unwrap();
+    let servers = records(&stage, "delegate", &[]);
+    let mut servers = servers.iter().filter_map(|line| data(line, "NS"));
+    let server = servers.next().unwrap().trim_end_matches('.').to_owned();
+    let month = std::time::Duration::from_secs(30 * 86_400);
+    // It does not hear of the signing.
+    server_fault(&stage, &server, Some(Fault::Lag(month)));
+    stage.write("stack.toml", document);
+    stage.apply().done("apply").unwrap();
+    let waits = |said: Finished| assert!(said.stderr.contains(&server), "{}", said.tell());
+    waits(stage.on_world("ds", &[]).exits(3, "ds").unwrap());
+    for step in ["delegate", "ds-add"] {
+        waits(told(&stage, step, 3));
+    }
+    // What is on its way to it still takes the month.
+    server_fault(&stage, &server, None);
+    world(&stage, &["advance", "31d"]);
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let right = data(&records(&stage, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    world(&stage, &["registrar", "ds", DOMAIN, &right]);
+
+    // In a rotation nothing of the parent is asked for that one server could not stand by.
+    server_fault(&stage, &server, Some(Fault::Lag(month)));
+    rotate(&stage).done("ksk rotate").unwrap();
+    world(&stage, &["advance", "48h"]);
+    waits(told(&stage, "ds-add", 3));
+    assert_eq!(wanted(&stage), [("stays".to_owned(), right.clone())]);
+    let said = rotate(&stage).done("ksk rotate").unwrap();
+    assert!(said.tell().contains(&server), "{}", said.tell());
+}
+
+#[test]
+fn what_a_silent_parent_has_is_not_guessed() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let right = data(&records(&stage, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    world(&stage, &["registrar", "ds", DOMAIN, &right]);
+    let server = "ns2.example.edu";
+    server_fault(&stage, server, Some(Fault::Silent));
+    for step in ["delegate", "ds-add", "ds-remove", "teardown"] {
+        let said = told(&stage, step, 1);
+        assert!(
+            said.stderr.contains(server) && said.stdout.is_empty(),
+            "{}",
+            said.tell()
+        );
+    }
+    assert_eq!(verdicts(&check(&stage, 1)), ["right", "unknown"]);
+    let refused = rotate(&stage).exits(4, "ksk rotate").unwrap();
+    assert!(refused.tell().contains(server), "{}", refused.tell());
+    assert!(
+        refused.tell().contains("nothing was changed"),
+        "{}",
+        refused.tell()
+    );
+    server_fault(&stage, server, None);
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
 }

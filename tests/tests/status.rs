@@ -11,7 +11,7 @@ use spore_infra::stack;
 use spore_sandbox::dns::{DnsName, Fault};
 use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, run};
-use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Stage};
+use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Stage, record};
 
 /// What `status --json` said.
 struct Said(Value);
@@ -472,4 +472,122 @@ fn a_monitor_never_takes_a_mistake_for_a_warning() {
     stage.write("stack.toml", other);
     let said = stage.on_world("status", &["--check"]).end().unwrap();
     assert_eq!(said.code, Some(2), "nothing was applied: {}", said.tell());
+}
+
+/// The move of spore.host to another account: its registry still has the DS record of the old key, of which
+/// only that record is published (spore-host/spore-host, docs/DNSSEC_CONFIGURATION.md). The new key's private
+/// half is AWS's, so this zone has a key of its own; that of tag 10831 is judged in `status/report/tests.rs`.
+#[test]
+fn the_move_of_spore_host_is_one_line_and_is_mended_by_its_steps() {
+    const ZONE: &str = "spore.host";
+    let vectors: Value = serde_json::from_str(include_str!("../vectors/ds-vectors.json")).unwrap();
+    let negatives = vectors["negative"].as_array().unwrap().iter();
+    let mut of_zone = negatives.filter(|case| case["owner"] == "spore.host.");
+    let old = of_zone.next().unwrap()["ds"]
+        .as_str()
+        .unwrap()
+        .to_uppercase();
+    assert!(old.starts_with("12735 13 2 0179EFB5"), "{old}");
+
+    let stage = Stage::new();
+    let topic = "[alarms]\nnotify = [\"arn:aws:sns:us-east-1:123456789012:ops\"]\n";
+    stage.write("stack.toml", DOCUMENT.replace(DOMAIN, ZONE) + topic);
+    stage.apply().done("apply").unwrap();
+    registrar(&stage, &["delegate", ZONE]);
+    registrar(&stage, &["ds", ZONE, &old]);
+    let right = ds(&stage);
+    let tag = right.split(' ').next().unwrap();
+    let line = format!(
+        "spore.host: host has DS 12735, but the zone's key is {tag}: no key of the zone has that tag; \
+         validating resolvers refuse every name (bogus)"
+    );
+    let check = stage.on_world("status", &["--check"]).end().unwrap();
+    let first = check.stdout.lines().next().unwrap();
+    assert!(
+        first.starts_with(&format!("SPORE CRITICAL - {line}")),
+        "{first}"
+    );
+    let json = || -> Value {
+        let said = stage.on_world("status", &["--json"]).done("status --json");
+        serde_json::from_str(&said.unwrap().stdout).unwrap()
+    };
+    let said = json();
+    assert_eq!(said["headline"], line.as_str());
+    let next = said["next"].as_array().unwrap().iter();
+    let next: Vec<&str> = next.map(|step| step["what"].as_str().unwrap()).collect();
+    let expected = [
+        format!("add DS {right} and leave DS 12735 for now"),
+        "until every server of host has it".to_owned(),
+        "take out DS 12735".to_owned(),
+        "run `spore-infra status` again".to_owned(),
+    ];
+    assert_eq!(next.len(), expected.len(), "{next:?}");
+    for (what, expected) in next.iter().zip(&expected) {
+        assert!(what.starts_with(expected), "{next:?}");
+    }
+
+    // Whoever follows the steps has a secure zone from the first one on.
+    registrar(&stage, &["ds", ZONE, &old, &right]);
+    assert_eq!(json()["verdict"]["word"], "secure");
+    registrar(&stage, &["ds", ZONE, &right]);
+    let said = json();
+    assert_eq!(
+        (&said["verdict"]["word"], &said["level"]),
+        (&"secure".into(), &"ok".into())
+    );
+    assert_eq!(said["next"].as_array().unwrap().len(), 0);
+}
+
+/// Whoever may not read KMS any more is told that, and nothing is made, moved or called somebody else's.
+#[test]
+fn without_access_to_kms_nothing_is_guessed() {
+    let stage = delegated();
+    let denied = "fail:kms.DescribeKey:AccessDeniedException:99";
+    let said = stage.on_world("status", &["--json"]).fault(denied);
+    let said = Said(serde_json::from_str(&said.done("status").unwrap().stdout).unwrap());
+    // What can be seen from outside is seen.
+    assert_eq!(
+        (said.level(), said.verdict()),
+        ("unknown", "secure"),
+        "{:#}",
+        said.0
+    );
+    assert!(
+        said.told("aws").contains("kms:DescribeKey"),
+        "{:#}",
+        said.0["findings"]
+    );
+    for (_, what) in said.next() {
+        assert!(
+            !what.contains("take out DS") && !what.contains("add DS"),
+            "{what}"
+        );
+    }
+    let keys = stage
+        .run(["ksk", "list"])
+        .arg(stage.document())
+        .fault(denied);
+    let keys = keys.arg(format!("--sandbox={}", stage.world().display()));
+    let keys = keys.done("ksk list").unwrap().stdout;
+    assert!(!keys.contains("not this stack's"), "{keys}");
+    for command in ["ds", "apply"] {
+        let lines = stage.path(command);
+        let more: &[&str] = if command == "apply" { &["--yes"] } else { &[] };
+        let run = stage.on_world(command, more).fault(denied);
+        let refused = run.env("SPORE_RECORD", &lines).end().unwrap();
+        assert_eq!(refused.code, Some(1), "{command}: {}", refused.tell());
+        assert!(
+            refused.tell().contains("kms:DescribeKey"),
+            "{}",
+            refused.tell()
+        );
+        let wrote = record(&lines)
+            .iter()
+            .filter(|line| line["wrote"] == true)
+            .count();
+        assert_eq!(wrote, 0, "{command}: {}", refused.tell());
+    }
+    // It is back, and nothing happened meanwhile.
+    assert_eq!(Said::of(&stage).level(), "ok");
+    stage.is_converged().unwrap();
 }

@@ -1,5 +1,6 @@
 //! `handover`: reads what the text needs, and prints it or why not yet.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -98,6 +99,13 @@ struct Readiness {
     not_yet: Option<NotYet>,
 }
 
+/// Whether no record would stay at the parent, so that nothing depends on what its keys are worth.
+fn takes_all(picks: &BTreeSet<Pick>, snapshot: &Snapshot) -> bool {
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let mut records = answers.iter().flat_map(|answer| answer.records());
+    picks.is_empty() || records.all(|ds| picks.iter().any(|pick| pick.is(&ds)))
+}
+
 /// Steps that take everything away need no key that is ready; where a record stays, its key has to be.
 async fn readiness(
     session: &Session,
@@ -135,7 +143,7 @@ async fn readiness(
                 ..by_status
             })
         }
-        Step::DsRemove(picks) if !picks.is_empty() && is_signed => {
+        Step::DsRemove(picks) if !takes_all(picks, snapshot) && is_signed => {
             let found = find(session, snapshot).await?;
             Ok(Readiness {
                 keys: found.keys,

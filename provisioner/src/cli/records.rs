@@ -9,16 +9,17 @@ use super::session::Session;
 use super::{Digest, DsFormat, Exit, Global, output, stack};
 use crate::ds::check::{self, Verdict};
 use crate::ds::form::{self, EppCommand, EppData, Request};
-use crate::ds::judgement::{Fit, Keys, fit};
+use crate::ds::judgement::{Keys, Published};
 use crate::ds::keys::own_turn;
 use crate::ds::not_yet::{NotYet, not_yet};
 use crate::ds::wanted::{self, Now, Part, State};
 use crate::ds::{DigestType, DnsKey, Ds};
+use crate::handover::pick;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{kms_key, ksk};
 use crate::observe::Purpose;
 use crate::render;
-use crate::snapshot::{Delegated, Observation, ParentView, ServerView, Snapshot};
+use crate::snapshot::{Observation, ParentView, ServerView, Snapshot};
 
 /// The zone's keys and what the parent is to vouch for.
 pub struct Found {
@@ -57,8 +58,8 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
         )
     };
     let mut keys = Keys::of(desired, snapshot);
-    let answers = snapshot.parent.all();
-    let turn = own_turn(desired, snapshot, answers.as_deref().unwrap_or_default());
+    let all = snapshot.parent.all();
+    let turn = own_turn(desired, snapshot, all.as_deref().unwrap_or_default());
     let Some(turn) = turn else {
         let key = state_of(session, snapshot, ksk, &mut keys).await?;
         let now = wanted::one(&key);
@@ -71,13 +72,9 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
     };
     let old = state_of(session, snapshot, turn.old, &mut keys).await?;
     let new = state_of(session, snapshot, turn.new, &mut keys).await?;
-    let now = wanted::in_turn(
-        &desired.domain,
-        (&old, &new),
-        &turn,
-        &answers,
-        snapshot.taken_at,
-    );
+    let published = seen(&desired.domain, &keys, snapshot);
+    let published = all.as_ref().map(|_| &published).map_err(String::as_str);
+    let now = wanted::in_turn((&old, &new), &turn, published, snapshot.taken_at);
     Ok(Found {
         keys,
         key: new,
@@ -188,6 +185,10 @@ pub async fn ds(
                 desired.domain,
                 why.remedy()
             ));
+            let published = seen(&desired.domain, &found.keys, &snapshot);
+            if let Some(at_once) = pick::at_once(&published) {
+                output::error(&at_once);
+            }
             return Ok(Exit::Waiting);
         }
     };
@@ -198,7 +199,8 @@ pub async fn ds(
         (Some(Digest::Both), _) | (None, DsFormat::Json | DsFormat::Bind) => &form::BOTH,
         (None, _) => &[DigestType::Sha256],
     };
-    let remove = useless_ds(&desired.domain, &found.keys, &snapshot);
+    let published = seen(&desired.domain, &found.keys, &snapshot);
+    let remove = wanted::to_take_out(&desired.domain, &published, &now.wanted);
     let parent = match &snapshot.parent {
         ParentView::Seen { zone, .. } => Some(zone.as_str()),
         ParentView::Unknown(_) => None,
@@ -215,19 +217,24 @@ pub async fn ds(
             "the parent zone could not be asked: nsupdate has to find out which zone it is",
         );
     }
-    match format {
-        DsFormat::Text => output::text(&form::text(&desired.domain, &now.wanted)),
-        DsFormat::Bind => output::text(&form::bind(&request)),
-        DsFormat::Dsset => output::text(&form::dsset(&request)),
-        DsFormat::Fields => output::text(&form::fields(&request)),
-        DsFormat::Dnskey => output::text(&form::dnskey(&request)),
-        DsFormat::Nsupdate => output::text(&form::nsupdate(&request)),
-        DsFormat::Epp => epp(&request, EppData::Ds, EppCommand::Update),
-        DsFormat::EppCreate => epp(&request, EppData::Ds, EppCommand::Create),
-        DsFormat::EppKey => epp(&request, EppData::Key, EppCommand::Update),
-        DsFormat::EppKeyCreate => epp(&request, EppData::Key, EppCommand::Create),
-        DsFormat::Route53domains => output::text(&form::route53_domains(&request)),
-        DsFormat::Json => output::line(&serde_json::to_string_pretty(&form::json(&request))?),
+    let epp = |data, command| form::epp(&request, data, command);
+    let text = match format {
+        DsFormat::Text => form::text(&desired.domain, &now.wanted),
+        DsFormat::Bind => form::bind(&request),
+        DsFormat::Dsset => form::dsset(&request),
+        DsFormat::Fields => form::fields(&request),
+        DsFormat::Dnskey => form::dnskey(&request),
+        DsFormat::Nsupdate => form::nsupdate(&request),
+        DsFormat::Epp => epp(EppData::Ds, EppCommand::Update),
+        DsFormat::EppCreate => epp(EppData::Ds, EppCommand::Create),
+        DsFormat::EppKey => epp(EppData::Key, EppCommand::Update),
+        DsFormat::EppKeyCreate => epp(EppData::Key, EppCommand::Create),
+        DsFormat::Route53domains => form::route53_domains(&request),
+        DsFormat::Json => serde_json::to_string_pretty(&form::json(&request))? + "\n",
+    };
+    output::text(&text);
+    if text.is_empty() {
+        output::note("in this form there is nothing to be sent to the parent now");
     }
     if let Some(later) = &now.later {
         output::note(later);
@@ -235,35 +242,16 @@ pub async fn ds(
     Ok(Exit::Done)
 }
 
-fn epp(request: &Request<'_>, data: EppData, command: EppCommand) {
-    output::text(&form::epp(request, data, command));
-}
-
-/// The records of one server's answer.
-///
-/// # Errors
-/// When one of them is no DS record.
-pub fn published(answer: &Delegated) -> anyhow::Result<Vec<Ds>> {
-    let records = answer.ds.iter().map(|ds| Ds::parse(ds));
-    Ok(records.collect::<Result<_, _>>()?)
-}
-
-/// DS records at any parent server that are of no key the zone has, whatever its state. What is of a kind
-/// that nobody knows may be the key's, and harms nobody.
-fn useless_ds(domain: &str, keys: &Keys, snapshot: &Snapshot) -> Vec<Ds> {
-    let ParentView::Seen { servers, .. } = &snapshot.parent else {
-        return Vec::new();
+/// What those servers of the parent have that answered.
+fn seen<'a>(domain: &'a str, keys: &Keys, snapshot: &Snapshot) -> Published<'a> {
+    let servers = match &snapshot.parent {
+        ParentView::Seen { servers, .. } => &servers[..],
+        ParentView::Unknown(_) => &[],
     };
     let answers = servers
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());
-    let mut found: Vec<Ds> = answers
-        .flat_map(|answer| published(answer).unwrap_or_default())
-        .filter(|ds| matches!(fit(domain, keys, ds), Fit::Stale | Fit::WrongDigest))
-        .collect();
-    found.sort();
-    found.dedup();
-    found
+    Published::of(domain, keys, answers.map(|answer| answer.records()))
 }
 
 /// What one server's answer means, with the records it published; or why there is none.
@@ -281,15 +269,16 @@ fn check_parent(
         ParentView::Unknown(why) => bail!("the parent zone of {domain} could not be asked: {why}"),
         ParentView::Seen { zone, servers } => (zone, servers),
     };
-    let key = expected(found);
+    let published = seen(domain, &found.keys, snapshot);
+    let key = expected(found, &published);
     let judged: Vec<(&ServerView, Judged)> = servers
         .iter()
         .map(|server| {
-            let verdict = server.answer.clone().and_then(|answer| {
-                let records = published(&answer).map_err(|error| error.to_string())?;
+            let verdict = server.answer.clone().map(|answer| {
+                let records = answer.records();
                 let is_delegated = !answer.name_servers.is_empty();
                 let verdict = check::verdict(domain, key, &found.keys, is_delegated, &records);
-                Ok((verdict, records))
+                (verdict, records)
             });
             (server, verdict)
         })
@@ -300,9 +289,10 @@ fn check_parent(
             .filter_map(|(_, verdict)| verdict.as_ref().ok())
     };
     let not_yet = found.now.as_ref().err();
-    // Resolvers may hold what a record that came too early makes bogus.
+    // Resolvers may hold what a record that came too early makes bogus. One of no key is no matter of time.
     let is_early = matches!(not_yet, Some(NotYet::Remembered { .. }))
-        && verdicts().any(|(_, records)| !records.is_empty());
+        && found.keys.all().any(|key| published.is_somewhere(key));
+    let at_once = pick::at_once(&published);
     let told = not_yet.map(|why| {
         let early = if is_early {
             "; a DS record is there too early: whoever remembers that takes the zone for bogus"
@@ -349,6 +339,7 @@ fn check_parent(
             "expected": wanted.to_string(),
             "key_tag": wanted.key_tag,
             "keys": keys,
+            "at_once": at_once,
             "not_yet": told,
             "later": later,
             "servers": servers,
@@ -370,7 +361,7 @@ fn check_parent(
                 address.unwrap_or_default()
             ));
         }
-        for line in told.iter().chain(later) {
+        for line in at_once.iter().chain(&told).chain(later) {
             output::line(&format!("  {line}"));
         }
     }
@@ -385,13 +376,15 @@ fn check_parent(
     })
 }
 
-/// The key that the parent has to vouch for today.
-fn expected(found: &Found) -> &DnsKey {
+/// The key that the parent has to vouch for today. Of two that may not be asked for it is the old one, unless
+/// the parent has let go of it.
+fn expected<'a>(found: &'a Found, published: &Published<'_>) -> &'a DnsKey {
     let first = found.now.as_ref().ok().and_then(|now| now.wanted.first());
+    let new = &found.key.key;
     match (first, &found.old) {
         (Some(wanted), _) => &wanted.key,
-        (None, Some(old)) => &old.key,
-        (None, None) => &found.key.key,
+        (None, Some(old)) if !published.is_somewhere(new) => &old.key,
+        (None, Some(_) | None) => new,
     }
 }
 

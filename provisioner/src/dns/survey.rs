@@ -246,12 +246,15 @@ impl Dns {
         )
     }
 
-    /// The NS set of a zone that these servers have beside one above it; none where they have no such
-    /// zone.
+    /// The NS set of a zone between two that these servers have: from the zone itself where they have it as
+    /// well, else as they refer to it. None where there is no such zone.
     async fn apex(&self, servers: &[Server], name: &Name) -> Result<Option<Message>, String> {
         let soa = self.ask_any(servers, name, RecordType::SOA).await?;
         let is_soa =
             |record: &Record| record.name == *name && record.record_type() == RecordType::SOA;
+        if referral(&soa, &Name::root(), name).is_some_and(|cut| cut == *name) {
+            return Ok(Some(soa));
+        }
         if !soa.metadata.authoritative || !soa.answers.iter().any(is_soa) {
             return Ok(None);
         }

@@ -18,11 +18,11 @@ pub const BOTH: [DigestType; 2] = [DigestType::Sha256, DigestType::Sha384];
 pub struct Request<'a> {
     /// The zone, without a trailing dot.
     pub domain: &'a str,
-    /// The keys that the parent is to vouch for, the one that comes first.
+    /// The keys that the parent is to vouch for, the one that comes first, and the one that goes.
     pub keys: &'a [Wanted],
     /// Digest types to publish.
     pub digests: &'a [DigestType],
-    /// DS records at the parent that are of no key of the zone, and must go.
+    /// DS records at the parent that are of no key of the zone, or of one that goes.
     pub remove: &'a [Ds],
     /// The parent zone, where it is known.
     pub parent: Option<&'a str>,
@@ -37,15 +37,26 @@ impl Request<'_> {
 
     /// Keys whose records are not at the parent yet, for all that is known.
     fn coming(&self) -> impl Iterator<Item = &Wanted> {
-        let is_coming = |wanted: &&Wanted| wanted.part != Part::Stays;
-        self.keys.iter().filter(is_coming)
+        self.keys.iter().filter(|wanted| match wanted.part {
+            Part::Only | Part::Comes => true,
+            Part::Stays | Part::Goes => false,
+        })
     }
 
-    /// A line for each record, in a rotation below a comment (RFC 1035, section 5.1) that says whose.
+    /// Keys that the parent is to vouch for.
+    fn standing(&self) -> impl Iterator<Item = &Wanted> {
+        let stands = |wanted: &&Wanted| wanted.part != Part::Goes;
+        self.keys.iter().filter(stands)
+    }
+
+    /// A line for each record that is to stand there, in a rotation below a comment (RFC 1035, section
+    /// 5.1) that says whose.
     fn lines(&self, line: impl Fn(&Ds) -> String) -> String {
         self.keys.iter().fold(String::new(), |mut out, wanted| {
             out.push_str(&comment(wanted));
-            out.extend(self.of(wanted).iter().map(&line));
+            if wanted.part != Part::Goes {
+                out.extend(self.of(wanted).iter().map(&line));
+            }
             out
         })
     }
@@ -58,12 +69,19 @@ fn comment(wanted: &Wanted) -> String {
         Part::Only => String::new(),
         Part::Stays => format!("; {name}: stays at the parent for now\n"),
         Part::Comes => format!("; {name}: to be added at the parent\n"),
+        Part::Goes => format!(
+            "; {name}: key tag {}, to be taken out at the parent\n",
+            wanted.key.key_tag()
+        ),
     }
 }
 
 /// The records, then their fields.
 pub fn text(domain: &str, keys: &[Wanted]) -> String {
     let of = |wanted: &Wanted| {
+        if wanted.part == Part::Goes {
+            return comment(wanted);
+        }
         let key = &wanted.key;
         let [ds, ds4] = BOTH.map(|digest| key.ds(domain, digest));
         format!(
@@ -90,7 +108,8 @@ pub fn text(domain: &str, keys: &[Wanted]) -> String {
     keys.iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON, for programs. `dnskey` is the key that comes; `keys` has each with its records.
+/// JSON, for programs. `ds` is what is to stand at the parent, `dnskey` the key that comes; `keys` has each
+/// with its records, the one that goes as well.
 pub fn json(of: &Request<'_>) -> Value {
     let domain = of.domain;
     let record = |ds: Ds| {
@@ -115,7 +134,7 @@ pub fn json(of: &Request<'_>) -> Value {
     };
     json!({
         "domain": domain,
-        "ds": of.keys.iter().flat_map(records).collect::<Vec<_>>(),
+        "ds": of.standing().flat_map(records).collect::<Vec<_>>(),
         "dnskey": of.keys.first().map(|wanted| dnskey(&wanted.key)),
         "keys": of.keys.iter().map(|wanted| json!({
             "name": wanted.name,
@@ -161,6 +180,11 @@ pub fn fields(of: &Request<'_>) -> String {
             Part::Only => {}
             Part::Stays => field("Key", &format!("{}, stays for now", wanted.name)),
             Part::Comes => field("Key", &format!("{}, to be added", wanted.name)),
+            Part::Goes => {
+                field("Key", &format!("{}, to be taken out", wanted.name));
+                field("Key tag", &wanted.key.key_tag());
+                continue;
+            }
         }
         for ds in of.of(wanted) {
             field("Key tag", &ds.key_tag);
@@ -186,14 +210,17 @@ pub fn dnskey(of: &Request<'_>) -> String {
     let ttl = DNSKEY_TTL.as_secs();
     of.keys.iter().fold(String::new(), |mut out, wanted| {
         out.push_str(&comment(wanted));
-        let _ = writeln!(out, "{}. {ttl} IN DNSKEY {}", of.domain, wanted.key);
+        if wanted.part != Part::Goes {
+            let _ = writeln!(out, "{}. {ttl} IN DNSKEY {}", of.domain, wanted.key);
+        }
         out
     })
 }
 
 /// `--signing-attributes` of `aws route53domains associate-delegation-signer-to-domain`, a line for each
 /// call. That service computes the DS record from the key, and each call adds one (Route 53 Domains API,
-/// DnssecSigningAttributes).
+/// DnssecSigningAttributes). What goes is taken out by an id that only that service knows
+/// (DisassociateDelegationSignerFromDomain), so nothing is printed for it.
 pub fn route53_domains(of: &Request<'_>) -> String {
     of.coming().fold(String::new(), |mut out, wanted| {
         let attributes = json!({
@@ -247,12 +274,14 @@ const EPP: &str = "urn:ietf:params:xml:ns:epp-1.0";
 const EPP_DOMAIN: &str = "urn:ietf:params:xml:ns:domain-1.0";
 const EPP_SECDNS: &str = "urn:ietf:params:xml:ns:secDNS-1.1";
 
-/// EPP with the secDNS-1.1 extension (RFC 5910). An update adds what comes; what stays is not named. Within an update the removals come first (section
-/// 5.2.5). A record that is of none of the zone's keys is removed as a record, which a registry that
-/// takes keys has no name for: there it has to be removed by its key.
+/// EPP with the secDNS-1.1 extension (RFC 5910). An update adds what comes and removes what goes; what stays
+/// is not named. Within an update the removals come first, and one that changes nothing is none: at least
+/// one of both has to be there (section 5.2.5), so nothing is printed then. A record that is of none of the
+/// zone's keys is removed as a record, which a registry that takes keys has no name for: there it has to be
+/// removed by its key.
 pub fn epp(of: &Request<'_>, data: EppData, command: EppCommand) -> String {
     let keys: Vec<&Wanted> = match command {
-        EppCommand::Create => of.keys.iter().collect(),
+        EppCommand::Create => of.standing().collect(),
         EppCommand::Update => of.coming().collect(),
     };
     let mut wanted = String::new();
@@ -265,6 +294,23 @@ pub fn epp(of: &Request<'_>, data: EppData, command: EppCommand) -> String {
             }
             EppData::Key => key_data(&mut wanted, &key.key),
         }
+    }
+    let mut gone = String::new();
+    match data {
+        EppData::Ds => {
+            for ds in of.remove {
+                ds_data(&mut gone, ds);
+            }
+        }
+        EppData::Key => {
+            let going = of.keys.iter().filter(|wanted| wanted.part == Part::Goes);
+            for wanted in going {
+                key_data(&mut gone, &wanted.key);
+            }
+        }
+    }
+    if command == EppCommand::Update && wanted.is_empty() && gone.is_empty() {
+        return String::new();
     }
     let mut body = String::new();
     match command {
@@ -280,11 +326,7 @@ pub fn epp(of: &Request<'_>, data: EppData, command: EppCommand) -> String {
             let _ = writeln!(body, "        <domain:name>{}</domain:name>", of.domain);
             body.push_str("      </domain:update>\n    </update>\n    <extension>\n");
             let _ = writeln!(body, "      <secDNS:update xmlns:secDNS=\"{EPP_SECDNS}\">");
-            if data == EppData::Ds && !of.remove.is_empty() {
-                let mut gone = String::new();
-                for ds in of.remove {
-                    ds_data(&mut gone, ds);
-                }
+            if !gone.is_empty() {
                 body.push_str("        <secDNS:rem>\n");
                 body.push_str(&indented(&gone, 10));
                 body.push_str("        </secDNS:rem>\n");

@@ -12,6 +12,8 @@
 //!
 //! A set is right here only if the strictest of these accepts it.
 
+use std::collections::BTreeSet;
+
 use super::{DnsKey, Ds, SHA1};
 
 /// Key algorithms that validators are told to know (RFC 8624, section 3.1).
@@ -26,7 +28,7 @@ pub struct Keys {
     pub failing: Vec<DnsKey>,
     /// Keys that do not sign, whosever.
     pub resting: Vec<DnsKey>,
-    /// Keys that sign, and are not the stack's.
+    /// Keys that sign, and are not known to be the stack's.
     pub strange: Vec<DnsKey>,
 }
 
@@ -47,7 +49,7 @@ pub enum Fit {
     Failing,
     /// It is of a key that does not sign.
     Resting,
-    /// It is of a key that signs, but is not the stack's.
+    /// It is of a key that signs, but is not known to be the stack's.
     Strange,
     /// A key of the zone has its tag and algorithm, but the digest is of something else.
     WrongDigest,
@@ -63,6 +65,14 @@ impl Fit {
         match self {
             Fit::Good | Fit::Failing | Fit::Strange => true,
             Fit::Resting | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
+        }
+    }
+
+    /// Whether validators heed it and it is of no key that the zone has, in whatever state.
+    pub fn is_wrong(self) -> bool {
+        match self {
+            Fit::WrongDigest | Fit::Stale => true,
+            Fit::Good | Fit::Failing | Fit::Resting | Fit::Strange | Fit::UnknownKind => false,
         }
     }
 }
@@ -135,6 +145,75 @@ impl Judgement {
     pub fn records_that(&self, are: impl Fn(Fit) -> bool) -> Vec<Ds> {
         let records = self.records.iter().filter(|(_, fit)| are(*fit));
         records.map(|(ds, _)| ds.clone()).collect()
+    }
+
+    /// Records of no key of the zone, where validators refuse it, some or all: nothing has to be waited for
+    /// before they go. A key that rests may sign again, so its record is not among them.
+    pub fn wrong(&self) -> Vec<Ds> {
+        if self.trust.is_refused() {
+            self.records_that(Fit::is_wrong)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn has(&self, is_meant: impl Fn(&Ds) -> bool) -> bool {
+        self.records.iter().any(|(ds, _)| is_meant(ds))
+    }
+}
+
+/// The DS sets of all servers of a parent, each judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published<'a> {
+    domain: &'a str,
+    /// Each server's, in their order.
+    pub sets: Vec<Judgement>,
+}
+
+impl<'a> Published<'a> {
+    /// Judges the set of each server.
+    pub fn of(domain: &'a str, keys: &Keys, sets: impl IntoIterator<Item = Vec<Ds>>) -> Self {
+        let sets = sets.into_iter();
+        Self {
+            domain,
+            sets: sets.map(|set| judge(domain, keys, &set)).collect(),
+        }
+    }
+
+    /// Every record that some server has.
+    pub fn records(&self) -> BTreeSet<&Ds> {
+        let records = self.sets.iter().flat_map(|set| &set.records);
+        records.map(|(ds, _)| ds).collect()
+    }
+
+    /// Records that some server has, and that are something.
+    pub fn records_that(&self, are: impl Fn(Fit) -> bool) -> BTreeSet<Ds> {
+        let sets = self.sets.iter();
+        sets.flat_map(|set| set.records_that(&are)).collect()
+    }
+
+    /// Records that have to go at once, whatever else has to wait ([`Judgement::wrong`]).
+    pub fn wrong(&self) -> BTreeSet<Ds> {
+        self.sets.iter().flat_map(Judgement::wrong).collect()
+    }
+
+    /// Whether some server has a record of the key, of whatever digest type: a resolver may hold it.
+    pub fn is_somewhere(&self, key: &DnsKey) -> bool {
+        let mut sets = self.sets.iter();
+        sets.any(|set| set.has(|ds| ds.matches(self.domain, key)))
+    }
+
+    /// Whether there are servers, and each has a record of the key, of whatever digest type.
+    pub fn is_everywhere(&self, key: &DnsKey) -> bool {
+        let is_its = |ds: &Ds| ds.matches(self.domain, key);
+        !self.sets.is_empty() && self.sets.iter().all(|set| set.has(is_its))
+    }
+
+    /// Whether each server has a record of the key that stands without any other: not by SHA-1, which is
+    /// ignored beside a stronger digest (RFC 4509, section 3) and which some validators do not take.
+    pub fn stands_everywhere(&self, key: &DnsKey) -> bool {
+        let is_its = |ds: &Ds| ds.digest_type != SHA1 && ds.matches(self.domain, key);
+        !self.sets.is_empty() && self.sets.iter().all(|set| set.has(is_its))
     }
 }
 
@@ -307,6 +386,64 @@ mod tests {
         };
         let other = key(OTHER).ds(DOMAIN, DigestType::Sha256).to_string();
         assert_eq!(judged(&both, &[TWO, &other]).trust, Trust::Secure);
+    }
+
+    fn published(sets: &[&[&str]]) -> Published<'static> {
+        let keys = Keys {
+            resting: vec![key(OTHER)],
+            ..signing()
+        };
+        let parse = |set: &&[&str]| {
+            set.iter()
+                .map(|ds| Ds::parse_published(ds).unwrap())
+                .collect()
+        };
+        Published::of(DOMAIN, &keys, sets.iter().map(parse).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_is_of_no_key_goes_at_once_where_it_does_harm() {
+        let (two, four) = (stale(2), stale(4));
+        let resting = key(OTHER).ds(DOMAIN, DigestType::Sha256).to_string();
+        // Too short for its type, and heeded all the same.
+        let short = "12735 13 2 ABAB";
+        for (sets, expected) in [
+            (&[&[TWO][..], &[TWO]][..], &[][..]),
+            (&[&[TWO, &two]], &[]),
+            (&[&[&two]], &[&*two]),
+            (&[&[TWO], &[&two]], &[&*two]),
+            (&[&[TWO, &four]], &[&*four]),
+            (&[&[short]], &[short]),
+            // That key may sign again, and is the stack's to cure.
+            (&[&[&resting]], &[]),
+            (&[&[&resting, &two]], &[&*two]),
+        ] {
+            let wrong = published(sets).wrong();
+            let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            assert_eq!(wrong, expected, "{sets:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_by_sha1_is_there_and_does_not_stand_alone() {
+        let reach = |sets: &[&[&str]]| {
+            let (published, key) = (published(sets), key(KEY));
+            [
+                published.is_somewhere(&key),
+                published.is_everywhere(&key),
+                published.stands_everywhere(&key),
+            ]
+        };
+        for (sets, expected) in [
+            (&[][..], [false; 3]),
+            (&[&[][..]], [false; 3]),
+            (&[&[TWO], &[FOUR]], [true; 3]),
+            (&[&[TWO], &[]], [true, false, false]),
+            (&[&[ONE], &[TWO]], [true, true, false]),
+            (&[&[ONE, TWO]], [true; 3]),
+        ] {
+            assert_eq!(reach(sets), expected, "{sets:?}");
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use super::judgement::Keys;
 use crate::desired::Desired;
 use crate::kind::ksk;
 use crate::rotation::{self, Turn};
-use crate::snapshot::{Delegated, Snapshot};
+use crate::snapshot::{Delegated, Observation, Snapshot};
 
 /// To whom a key-signing key belongs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Whose {
     /// It is the stack's, and `apply` keeps it as the document says.
     #[default]
@@ -18,18 +18,40 @@ pub enum Whose {
     Rotation,
     /// Somebody else made it.
     Stranger,
+    /// Nobody can tell, as the stack's KMS key could not be read: why.
+    Unknown(String),
+}
+
+impl Whose {
+    /// Whether it is known to be the stack's.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Whose::Stack | Whose::Rotation => true,
+            Whose::Stranger | Whose::Unknown(_) => false,
+        }
+    }
 }
 
 /// To whom a key-signing key belongs: by its KMS key, of which tags and alias tell, or by its name, which
 /// only this stack would give.
 pub fn whose(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Whose {
-    let live = snapshot.kms_key.present();
-    let is_twin = live.is_some_and(|live| live.twins.iter().any(|(arn, _)| *arn == ksk.kms_arn));
-    match live {
-        Some(live) if live.arn == ksk.kms_arn => Whose::Stack,
-        _ if !is_twin && !desired.is_ksk_name(&ksk.name) => Whose::Stranger,
-        Some(live) if !live.arn.is_empty() => Whose::Rotation,
-        Some(_) | None => Whose::Stack,
+    let is_named = desired.is_ksk_name(&ksk.name);
+    match &snapshot.kms_key {
+        Observation::Present(live) => {
+            let is_twin = live.twins.iter().any(|(arn, _)| *arn == ksk.kms_arn);
+            match live.arn.as_str() {
+                arn if arn == ksk.kms_arn => Whose::Stack,
+                _ if !is_twin && !is_named => Whose::Stranger,
+                "" => Whose::Stack,
+                _ => Whose::Rotation,
+            }
+        }
+        // Which of two is under the alias cannot be told then, but both are the stack's.
+        Observation::Absent | Observation::Foreign(_) | Observation::Unreadable(_) if is_named => {
+            Whose::Stack
+        }
+        Observation::Absent => Whose::Stranger,
+        Observation::Foreign(why) | Observation::Unreadable(why) => Whose::Unknown(why.clone()),
     }
 }
 
@@ -46,13 +68,14 @@ pub fn unusable<'a>(snapshot: &'a Snapshot, ksk: &ksk::Key) -> Option<&'a str> {
     (state != "Enabled").then_some(state.as_str())
 }
 
-/// The rotation under way, if both keys are the stack's: a key that somebody else made is none of it.
+/// The rotation under way, if both keys are known to be the stack's: a key that somebody else made is none
+/// of it.
 pub fn own_turn<'a>(
     desired: &Desired,
     snapshot: &'a Snapshot,
     answers: &[&Delegated],
 ) -> Option<Turn<'a>> {
-    let is_ours = |ksk: &ksk::Key| whose(desired, snapshot, ksk) != Whose::Stranger;
+    let is_ours = |ksk: &ksk::Key| whose(desired, snapshot, ksk).is_ours();
     rotation::turn(snapshot, answers).filter(|turn| is_ours(turn.old) && is_ours(turn.new))
 }
 
@@ -68,10 +91,10 @@ impl Keys {
             let Ok(key) = DnsKey::parse(&ksk.dnskey) else {
                 continue;
             };
-            let is_stranger = whose(desired, snapshot, ksk) == Whose::Stranger;
+            let is_ours = whose(desired, snapshot, ksk).is_ours();
             let group = match ksk.status.as_str() {
                 _ if !is_signing => &mut keys.resting,
-                "ACTIVE" | "ACTION_NEEDED" | "INTERNAL_FAILURE" if is_stranger => &mut keys.strange,
+                "ACTIVE" | "ACTION_NEEDED" | "INTERNAL_FAILURE" if !is_ours => &mut keys.strange,
                 "ACTIVE" if unusable(snapshot, ksk).is_none() => &mut keys.signing,
                 // "There is a problem with the KSK": Route 53 serves what it has signed until that ends
                 // (Developer Guide, "Working with key-signing keys").
@@ -174,8 +197,38 @@ mod tests {
         assert_eq!(whose(&desired, &snapshot, &second), Whose::Rotation);
         assert_eq!(whose(&desired, &snapshot, &strange), Whose::Stranger);
         // Which of two is under the alias cannot be told without the alias.
-        snapshot.kms_key = Observation::Unreadable("denied".into());
+        snapshot.kms_key = Observation::Absent;
         assert_eq!(whose(&desired, &snapshot, &second), Whose::Stack);
         assert_eq!(whose(&desired, &snapshot, &strange), Whose::Stranger);
+    }
+
+    #[test]
+    fn a_key_is_nobodys_while_kms_cannot_be_read() {
+        let desired = fixture::desired();
+        let mut snapshot = fixture::applied();
+        let why = "kms:DescribeKey: AccessDeniedException";
+        snapshot.kms_key = Observation::Unreadable(why.into());
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.keys.push(ksk::Key {
+                name: "named_by_hand".into(),
+                dnskey: OURS.into(),
+                status: "ACTIVE".into(),
+                ..ksk::Key::default()
+            });
+        }
+        let named_by_hand = snapshot.dnssec.present().map(|live| live.keys[1].clone());
+        let found = whose(&desired, &snapshot, &named_by_hand.unwrap_or_default());
+        assert_eq!(found, Whose::Unknown(why.into()));
+        assert!(!found.is_ours());
+        // It is none of a rotation of the stack's, and its record does not stand for a key of the stack's.
+        assert_eq!(own_turn(&desired, &snapshot, &[]), None);
+        assert_eq!(Keys::of(&desired, &snapshot).strange.len(), 1);
+        // The name that only this stack gives says enough.
+        let [first, _] = desired.ksk_names();
+        let named = ksk::Key {
+            name: first,
+            ..ksk::Key::default()
+        };
+        assert_eq!(whose(&desired, &snapshot, &named), Whose::Stack);
     }
 }

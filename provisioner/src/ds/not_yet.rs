@@ -44,7 +44,7 @@ pub fn not_yet(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Option
         let cure = match whose(desired, snapshot, ksk) {
             Whose::Stack => "spore-infra apply",
             Whose::Rotation => "spore-infra ksk rotate",
-            Whose::Stranger => "spore-infra plan",
+            Whose::Stranger | Whose::Unknown(_) => "spore-infra plan",
         };
         let what = format!("{} is {} {}", ksk.name, ksk.status, ksk.message);
         let mut what = what.trim_end().to_owned();

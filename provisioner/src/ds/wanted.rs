@@ -2,15 +2,15 @@
 //! the time and what the parent shows decide.
 //!
 //! ```text
-//! old stays --add_from--> old stays, new comes --remove_from--> new stays
+//! old stays --add_from--> old stays, new comes --remove_from--> new stays, old goes
 //! ```
 
 use jiff::Timestamp;
 
+use super::judgement::{Fit, Published};
 use super::not_yet::NotYet;
 use super::{DnsKey, Ds};
 use crate::rotation::Turn;
-use crate::snapshot::Delegated;
 
 /// What is to become of a key's record at the parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Part {
     Stays,
     /// It is to be added.
     Comes,
+    /// It is there, and is to be taken out.
+    Goes,
 }
 
 impl Part {
@@ -30,11 +32,12 @@ impl Part {
             Part::Only => "only",
             Part::Stays => "stays",
             Part::Comes => "comes",
+            Part::Goes => "goes",
         }
     }
 }
 
-/// A key that the parent is to vouch for.
+/// A key that the parent is to vouch for, or to let go of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Name of the key-signing key.
@@ -79,28 +82,19 @@ pub fn one(state: &State) -> Result<Now, NotYet> {
     }
 }
 
-/// Within a rotation: `old` and `new` are the turn's keys, `answers` what each server of the parent says;
+/// Within a rotation: `old` and `new` are the turn's keys, `published` what each server of the parent has;
 /// an error when not each of them says anything, and then nothing is taken for gone.
 ///
 /// # Errors
 /// Why there is none yet.
 pub fn in_turn(
-    domain: &str,
     (old, new): (&State, &State),
     turn: &Turn<'_>,
-    answers: &Result<Vec<&Delegated>, String>,
+    published: Result<&Published<'_>, &str>,
     at: Timestamp,
 ) -> Result<Now, NotYet> {
-    let shows = |key: &DnsKey| {
-        let key = key.clone();
-        move |answer: &&Delegated| {
-            let mut records = answer.ds.iter().filter_map(|ds| Ds::parse(ds).ok());
-            records.any(|ds| ds.matches(domain, &key))
-        }
-    };
-    let answers = answers.as_deref();
-    let old_is_there = answers.map_or(true, |all| all.iter().any(shows(&old.key)));
-    let new_is_there = answers.is_ok_and(|all| !all.is_empty() && all.iter().all(shows(&new.key)));
+    let old_is_there = published.map_or(true, |all| all.is_somewhere(&old.key));
+    let new_is_there = published.is_ok_and(|all| all.stands_everywhere(&new.key));
     let (add_from, add_why) = &turn.add_from;
     let (remove_from, remove_why) = &turn.remove_from;
     let too_early = match &new.not_yet {
@@ -115,20 +109,25 @@ pub fn in_turn(
         wanted: Vec::new(),
         later: None,
     };
-    if new_is_there {
-        let part = if old_is_there && (at < *remove_from || new.not_yet.is_some()) {
-            Part::Stays
-        } else {
-            Part::Only
-        };
-        now.wanted.push(new.wanted(part));
+    if new_is_there && old_is_there {
+        now.wanted.push(new.wanted(Part::Stays));
+    } else if new_is_there {
+        // As outside of a rotation: a key that is not ready is not asked for.
+        if new.not_yet.is_none() {
+            now.wanted.push(new.wanted(Part::Only));
+        }
     } else if too_early.is_none() {
         now.wanted.push(new.wanted(Part::Comes));
     }
     // What stays alone has to sign, and to be on every server.
-    let ails = new.not_yet.as_ref().filter(|_| new_is_there);
-    if old_is_there && !(new_is_there && at >= *remove_from && ails.is_none()) {
-        now.wanted.push(old.wanted(Part::Stays));
+    let may_stay_alone = new_is_there && at >= *remove_from && new.not_yet.is_none();
+    if old_is_there {
+        let part = if may_stay_alone {
+            Part::Goes
+        } else {
+            Part::Stays
+        };
+        now.wanted.push(old.wanted(part));
     }
     now.later = match &too_early {
         Some(why) if old_is_there && new_is_there => Some(format!(
@@ -157,6 +156,17 @@ pub fn in_turn(
     }
 }
 
+/// The records that somebody who changes the parent takes out: those of no key of the zone, whatever its
+/// state, and those of a key that goes. `published` is what the servers that answered have.
+pub fn to_take_out(domain: &str, published: &Published<'_>, wanted: &[Wanted]) -> Vec<Ds> {
+    let going = wanted.iter().filter(|wanted| wanted.part == Part::Goes);
+    let going: Vec<&DnsKey> = going.map(|wanted| &wanted.key).collect();
+    let of_no_key = published.records_that(Fit::is_wrong);
+    let goes = |ds: &Ds| of_no_key.contains(ds) || going.iter().any(|key| ds.matches(domain, key));
+    let records = published.records().into_iter();
+    records.filter(|ds| goes(ds)).cloned().collect()
+}
+
 impl State {
     fn wanted(&self, part: Part) -> Wanted {
         Wanted {
@@ -171,6 +181,7 @@ impl State {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::DigestType;
+    use super::super::judgement::Keys;
     use super::*;
     use crate::kind::ksk;
 
@@ -197,17 +208,14 @@ mod tests {
         if unserved {
             new.not_yet = Some(NotYet::Unserved("ns-1 lacks it".into()));
         }
-        let answers: Vec<Delegated> = servers
-            .iter()
-            .map(|shown| Delegated {
-                ds: [('o', &old), ('n', &new)]
-                    .iter()
-                    .filter(|(sign, _)| shown.contains(*sign))
-                    .map(|(_, state)| state.key.ds(DOMAIN, DigestType::Sha256).to_string())
-                    .collect(),
-                ..Delegated::default()
-            })
-            .collect();
+        let sets = servers.iter().map(|shown| {
+            let of = [('o', &old), ('n', &new)];
+            let shown = of.iter().filter(|(sign, _)| shown.contains(*sign));
+            shown
+                .map(|(_, state)| state.key.ds(DOMAIN, DigestType::Sha256))
+                .collect()
+        });
+        let published = Published::of(DOMAIN, &Keys::default(), sets);
         let keys = [ksk::Key::default(), ksk::Key::default()];
         let turn = Turn {
             old: &keys[0],
@@ -215,8 +223,7 @@ mod tests {
             add_from: (at(2), "until then it is not known everywhere".into()),
             remove_from: (at(4), "until then it is remembered".into()),
         };
-        let answers = Ok(answers.iter().collect());
-        match in_turn(DOMAIN, (&old, &new), &turn, &answers, at(hour)) {
+        match in_turn((&old, &new), &turn, Ok(&published), at(hour)) {
             Ok(now) => now
                 .wanted
                 .into_iter()
@@ -233,15 +240,19 @@ mod tests {
             let found: Vec<(&str, Part)> = found.iter().map(|(n, part)| (&**n, *part)).collect();
             assert_eq!(found, expected, "{hour} {servers:?}");
         };
-        let (stays, comes) = (Part::Stays, Part::Comes);
+        let unserved = "not every name server is ready: ns-1 lacks it";
+        let (stays, comes, goes) = (Part::Stays, Part::Comes, Part::Goes);
         check(1, &["o", "o"], false, &[("old", stays)]);
         check(3, &["o", "o"], false, &[("new", comes), ("old", stays)]);
         // Servers that lack the new key are as good as its time not having come.
         check(3, &["o", "o"], true, &[("old", stays)]);
         check(3, &["on", "o"], false, &[("new", comes), ("old", stays)]);
         check(3, &["on", "on"], false, &[("new", stays), ("old", stays)]);
-        check(5, &["on", "on"], false, &[("new", Part::Only)]);
+        check(5, &["on", "on"], false, &[("new", stays), ("old", goes)]);
+        check(5, &["on", "on"], true, &[("new", stays), ("old", stays)]);
+        check(5, &["on", "n"], false, &[("new", stays), ("old", goes)]);
         check(3, &["n", "n"], false, &[("new", Part::Only)]);
+        check(3, &["n", "n"], true, &[(unserved, Part::Only)]);
         // Nobody vouches for the zone: the old key is on its way out and must not come back.
         check(3, &["", ""], false, &[("new", comes)]);
         let early = told(1, &["", ""], false);
@@ -261,8 +272,7 @@ mod tests {
             add_from: (at(2), String::new()),
             remove_from: (at(4), String::new()),
         };
-        let unknown = Err("no answer".to_owned());
-        let now = in_turn(DOMAIN, (&old, &new), &turn, &unknown, at(5)).unwrap();
+        let now = in_turn((&old, &new), &turn, Err("no answer"), at(5)).unwrap();
         let parts: Vec<Part> = now.wanted.iter().map(|wanted| wanted.part).collect();
         assert_eq!(parts, [Part::Comes, Part::Stays]);
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::ds::Ds;
+use crate::ds::judgement::Published;
 
 /// Hex digits of a digest that are taken for its beginning: no digest type number is as long.
 const DIGEST_MIN: usize = 8;
@@ -58,6 +59,32 @@ impl Pick {
         .find(|pick| among.iter().all(|other| other == ds || !pick.is(other)))
         .unwrap_or(whole)
     }
+}
+
+/// The command that asks for these to be taken out, and for none else of what the parent has.
+pub fn command<'a>(records: impl IntoIterator<Item = &'a Ds>, published: &Published<'_>) -> String {
+    let among: BTreeSet<Ds> = published.records().into_iter().cloned().collect();
+    let picks = records.into_iter().map(|ds| Pick::of(ds, &among));
+    picks.fold(
+        "spore-infra handover --step ds-remove".to_owned(),
+        |command, pick| format!("{command} --key-tag {pick}"),
+    )
+}
+
+/// What has to be taken out at once, whatever else has to wait, and how that is asked for; nothing where no
+/// validator refuses the zone.
+pub fn at_once(published: &Published<'_>) -> Option<String> {
+    let wrong = published.wrong();
+    if wrong.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    Some(format!(
+        "validating resolvers, some or all, refuse every name because of DS {}, of no key of the zone: have \
+         that taken out now, whatever else has to wait (`{}`)",
+        shown.join("; "),
+        command(&wrong, published)
+    ))
 }
 
 impl fmt::Display for Pick {

@@ -216,6 +216,77 @@ fn the_old_record_stays_until_the_new_one_is_known() {
     ticket(told(&remove(&["12735"]), &snapshot, keys(), &three));
 }
 
+fn not_yet(handover: &Handover) -> &str {
+    match handover {
+        Handover::NotYet(why) => why,
+        Handover::Ticket(_) | Handover::Done(_) | Handover::Unsafe(_) => {
+            panic!("a wait is expected, not: {handover:?}")
+        }
+    }
+}
+
+#[test]
+fn a_wrong_record_waits_for_nothing() {
+    let mut snapshot = snapshot(true);
+    let two = stale(2, 32);
+    let keys = || signing(&[OLD, NEW]);
+    // Both records have been there for no time, and the new key for none.
+    if let Observation::Present(journal) = &mut snapshot.journal_group {
+        journal.tags.remove("spore:ds-both-since");
+        journal.tags.remove("spore:ksk-next-since");
+    }
+    // Alone it makes the zone bogus: the text says so, and asks nobody to come back.
+    for step in [remove(&["12735"]), remove(&[])] {
+        let text = ticket(told(&step, &snapshot, keys(), &[&two])).text();
+        assert!(
+            text.contains("validating resolvers, some or all, refuse"),
+            "{text}"
+        );
+        assert!(text.contains("At once"), "{text}");
+        for wait in ["may be turned off", "spore-infra ksk rotate", "taken down"] {
+            assert!(!text.contains(wait), "{wait}: {text}");
+        }
+    }
+    // The right one has to wait, and says what has not.
+    let early = told(&Step::DsAdd, &snapshot, keys(), &[&two]);
+    let why = not_yet(&early);
+    assert!(why.contains("not before 2026-11-21T13:00:00Z"), "{why}");
+    assert!(
+        why.contains("taken out now") && why.contains("--step ds-remove --key-tag 12735"),
+        "{why}"
+    );
+    // Beside a right one it may go at any time, and it is told apart where both are meant.
+    let three = [&*ds(OLD), &*ds(NEW), &*two];
+    ticket(told(&remove(&["12735"]), &snapshot, keys(), &three));
+    let both = remove(&["12735", &tag(OLD)]);
+    let early = told(&both, &snapshot, keys(), &three);
+    let why = not_yet(&early);
+    assert!(
+        why.contains("not before") && why.contains("--key-tag 12735"),
+        "{why}"
+    );
+    let early = told(&Step::DsAdd, &snapshot, keys(), &[&ds(OLD), &two]);
+    assert!(!not_yet(&early).contains("taken out now"), "{early:?}");
+}
+
+#[test]
+fn what_is_of_no_key_goes_from_beside_whatever_there_is() {
+    let snapshot = snapshot(false);
+    let (two, four) = (stale(2, 32), stale(4, 48));
+    let failing = || Keys {
+        failing: vec![key(OLD)],
+        ..Keys::default()
+    };
+    // The key's signatures last for some days, and the zone is no worse without the other record.
+    for wrong in [&two, &four] {
+        let step = remove(&["12735"]);
+        let text = ticket(told(&step, &snapshot, failing(), &[&ds(OLD), wrong])).text();
+        assert!(text.contains("of none of the zone's keys"), "{text}");
+    }
+    let step = remove(&[&tag(OLD)]);
+    refused(&told(&step, &snapshot, failing(), &[&ds(OLD), &two]));
+}
+
 #[test]
 fn a_new_key_is_asked_for_in_its_time_and_beside_the_old_one() {
     let mut snapshot = snapshot(true);

@@ -367,20 +367,23 @@ impl Op {
 
 /// Reads signing status and keys of a zone.
 pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
-    let answer = read
-        .route53
-        .get_dnssec()
-        .hosted_zone_id(zone_id)
-        .send()
-        .await;
-    let answer = match answer.unless_gone("route53:GetDNSSEC") {
-        Ok(Some(answer)) => answer,
-        Ok(None) => return Observation::Absent,
-        Err(failure) => return Observation::Unreadable(failure.to_string()),
+    match look(read, zone_id).await {
+        Ok(Some(live)) => Observation::Present(live),
+        Ok(None) => Observation::Absent,
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
+}
+
+/// What Route 53 shows of a zone; none when there is no such zone.
+async fn look(read: &Clients, zone_id: &str) -> Result<Option<Live>, Failure> {
+    let call = read.route53.get_dnssec().hosted_zone_id(zone_id);
+    let answer = call.send().await.unless_gone("route53:GetDNSSEC")?;
+    let Some(answer) = answer else {
+        return Ok(None);
     };
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let status = answer.status();
-    Observation::Present(Live {
+    Ok(Some(Live {
         signing: text(status.and_then(|status| status.serve_signature())),
         signing_message: text(status.and_then(|status| status.status_message())),
         keys: answer
@@ -399,7 +402,7 @@ pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
                     .and_then(|date| Timestamp::new(date.secs(), 0).ok()),
             })
             .collect(),
-    })
+    }))
 }
 
 /// Carries one mutation out.
@@ -424,10 +427,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .status("ACTIVE");
             match call.send().await.or_fail(action) {
                 Ok(answer) => answer.change_info,
-                // An earlier run made it, in a zone that no list showed when this run was planned.
+                // An earlier run made it, in a zone that no list showed when this run was planned. Whether
+                // it did is not known while nobody may look.
                 Err(failure) if failure.class == Class::AlreadyThere => {
-                    let live = observe(write, zone.value()).await;
-                    let keys = live.present().map_or(&[][..], |live| &live.keys);
+                    let live = look(write, zone.value()).await?;
+                    let keys = live.map_or_else(Vec::new, |live| live.keys);
                     let ours = |key: &&Key| key.name == *name && key.kms_arn == kms_arn.value();
                     match keys.iter().find(ours).map(|key| key.status.as_str()) {
                         None => return Err(failure),

@@ -387,3 +387,46 @@ fn every_time_counts_from_what_the_journal_remembers() {
         assert!(is_there, "{lasting:?}: {waits:?}");
     }
 }
+
+#[test]
+fn what_the_parent_publishes_is_judged_as_everywhere_else() {
+    let desired = fixture::desired();
+    let (old, new) = (key(1, OLD_ARN, "ACTIVE"), key(2, NEW_ARN, "ACTIVE"));
+    let of = |records: &[&str]| {
+        let mut snapshot = snapshot(WHOLE);
+        if let ParentView::Seen { servers, .. } = &mut snapshot.parent {
+            for server in servers {
+                server.answer = Ok(Delegated {
+                    ds: records.iter().map(|ds| (*ds).to_owned()).collect(),
+                    ds_ttl_secs: 7_200,
+                    ..Delegated::default()
+                });
+            }
+        }
+        snapshot
+    };
+    let refusal = |records: &[&str]| fit(&desired, &of(records)).map(|refusal| refusal.message);
+    let stale = |digest_type, len| format!("12735 13 {digest_type} {}", "AB".repeat(len));
+    let (two, four) = (stale(2, 32), stale(4, 48));
+    assert_eq!(refusal(&[&ds(&old), &two]), None);
+    // One of no key that some validators heed alone, or that stands alone, is named and goes now.
+    for records in [&[&*ds(&old), &*four][..], &[&*two]] {
+        let message = refusal(records).unwrap();
+        assert!(
+            message.contains("taken out now") && message.contains("--key-tag 12735"),
+            "{message}"
+        );
+    }
+    // A record by SHA-1 does not stand beside one by SHA-256, so the old one's is not asked out for it.
+    let domain = &desired.domain;
+    let sha1 = DnsKey::parse(&new.dnskey)
+        .unwrap()
+        .sha1_ds(domain)
+        .to_string();
+    let lowered = rotate(&desired, &of(&[&ds(&old), &sha1]));
+    let asked = externals(&lowered).join("\n");
+    assert!(
+        asked.contains("publish") && asked.contains(&ds(&new)),
+        "{asked}"
+    );
+}

@@ -113,7 +113,7 @@ impl<'a> State<'a> {
             is_failing: facts
                 .aws
                 .as_ref()
-                .is_ok_and(|aws| aws.keys.iter().any(is_ours_and_failing)),
+                .is_ok_and(|aws| aws.keys.iter().any(is_needed_and_failing)),
             ends: ends(zone),
         })
     }
@@ -123,11 +123,21 @@ impl<'a> State<'a> {
         self.ds.iter().any(|(_, fit)| *fit == Fit::Good)
     }
 
-    /// Whether validators refuse the zone because of a server's set, although the right record is in it.
+    /// Whether validators refuse the zone because of a server's set, although the right record is in it or
+    /// others are of no key.
     pub fn is_disputed(&self) -> bool {
         self.sets.iter().any(|set| {
-            set.trust.is_refused() && set.records.iter().any(|(_, fit)| *fit == Fit::Good)
+            set.trust.is_refused()
+                && (set.records.iter().any(|(_, fit)| *fit == Fit::Good) || !set.wrong().is_empty())
         })
+    }
+
+    /// Records of no key because of which validators refuse the zone: nothing has to be waited for before
+    /// they go.
+    pub fn wrong(&self) -> Vec<&Ds> {
+        let wrong: BTreeSet<Ds> = self.sets.iter().flat_map(Judgement::wrong).collect();
+        let records = self.ds.iter().map(|(ds, _)| ds);
+        records.filter(|ds| wrong.contains(ds)).collect()
     }
 
     /// The worst that validators do with a set that this record is in.
@@ -167,7 +177,7 @@ fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
         let active = aws
             .keys
             .iter()
-            .filter(|ksk| ksk.whose != Whose::Stranger)
+            .filter(|ksk| ksk.whose.is_ours())
             .filter(|ksk| ksk.status != "INACTIVE" && ksk.status != "DELETING");
         return active.filter_map(|ksk| ksk.key.clone()).collect();
     }
@@ -241,8 +251,8 @@ fn ends(zone: &Zone) -> Option<Timestamp> {
         .min()
 }
 
-/// Whether Route 53 cannot use a key that it needs.
-pub(super) fn is_ours_and_failing(ksk: &Ksk) -> bool {
+/// Whether Route 53 cannot use a key that it needs, or may need: one that nobody can tell whose it is.
+pub(super) fn is_needed_and_failing(ksk: &Ksk) -> bool {
     ksk.whose != Whose::Stranger && failing(ksk).is_some()
 }
 

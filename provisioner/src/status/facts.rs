@@ -321,12 +321,16 @@ pub struct Planned {
 }
 
 /// A rotation of the key-signing key that is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Turning {
     /// Both keys, and what it waits for.
     pub words: String,
     /// Who moves it next; nobody while only time does.
     pub next: Option<Mover>,
+    /// The key that comes, whose DS record is the one to be added.
+    pub new: Option<DnsKey>,
+    /// Why not yet, while resolvers may remember a DNSKEY set without it.
+    pub too_early: Option<String>,
 }
 
 /// Who moves a rotation on.

@@ -6,6 +6,7 @@ use super::facts::{
     Aws, Delegation, Facts, Heard, ParentServer, Resolver, Role, Serving, Verdict, Zone, ZoneServer,
 };
 use super::report::{Report, Who};
+use crate::ds::keys::Whose;
 
 /// Version of the form.
 pub const FORMAT: u32 = 1;
@@ -147,7 +148,11 @@ fn aws(aws: &Aws, facts: &Facts) -> Value {
             "name": ksk.name,
             "status": ksk.status,
             "message": ksk.message,
-            "is_ours": ksk.whose != crate::ds::keys::Whose::Stranger,
+            "is_ours": match &ksk.whose {
+                Whose::Stack | Whose::Rotation => Some(true),
+                Whose::Stranger => Some(false),
+                Whose::Unknown(_) => None,
+            },
             "tag": ksk.key.as_ref().map(crate::ds::DnsKey::key_tag),
             "ds": ksk.key.as_ref().map(|key| super::diagnosis::ds_of(key, &facts.domain).to_string()),
             "kms_key": ksk.kms_arn,

@@ -84,9 +84,17 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
         "a rotation is under way, from {} (key {}) to {} (key {})",
         turn.old.name, turn.old.key_tag, turn.new.name, turn.new.key_tag
     );
+    let (add_from, why) = &turn.add_from;
     let told = |what: &str, next| {
-        let words = format!("{both}: {what}");
-        Some(Turning { words, next })
+        Some(Turning {
+            words: format!("{both}: {what}"),
+            next,
+            new: DnsKey::parse(&turn.new.dnskey).ok(),
+            too_early: (snapshot.taken_at < *add_from).then(|| {
+                let name = &turn.new.name;
+                format!("no DS record of {name} before {add_from:.0}: {why}")
+            }),
+        })
     };
     let plan = plan::rotate(desired, snapshot);
     if let Some(refusal) = plan.refusals.first() {

@@ -10,7 +10,7 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{Delegated, State, ds_of, is_ours_and_failing, left};
+use super::diagnosis::{Delegated, State, ds_of, is_needed_and_failing, left};
 use super::facts::{Facts, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
@@ -86,15 +86,22 @@ impl Steps<'_> {
     /// The cure of keys that Route 53 cannot use: the second key of a rotation is not apply's.
     fn cure(&mut self, facts: &Facts, why: &str) {
         let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
-        let fails = |of: Whose| {
-            let mut keys = keys.unwrap_or_default().iter();
-            keys.any(|ksk| ksk.whose == of && is_ours_and_failing(ksk))
-        };
-        if fails(Whose::Stack) {
+        let keys = keys.unwrap_or_default().iter();
+        let failing: Vec<_> = keys.filter(|ksk| is_needed_and_failing(ksk)).collect();
+        if failing.iter().any(|ksk| ksk.whose == Whose::Stack) {
             self.apply(facts, why);
         }
-        if fails(Whose::Rotation) {
+        if failing.iter().any(|ksk| ksk.whose == Whose::Rotation) {
             self.us(format!("run `spore-infra ksk rotate`{why}"));
+        }
+        for ksk in failing {
+            if let Whose::Unknown(unread) = &ksk.whose {
+                self.us(format!(
+                    "find out whose {} is, and have it cured{why}; nobody can tell while KMS does not \
+                     answer: {unread}",
+                    ksk.name
+                ));
+            }
         }
     }
 
@@ -165,13 +172,6 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     });
     if state.has_good_ds() {
         let useless: Vec<&Ds> = state.useless().collect();
-        if differs {
-            steps.wait(format!(
-                "until every server of {} has the same DS records; if that takes more than a day, \
-                 its people have to look",
-                state.parent
-            ));
-        }
         if !useless.is_empty() {
             let when = if state.is_disputed() {
                 "At once: with it the zone is bogus to some resolvers"
@@ -184,8 +184,19 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
                 tags(state, &good(state))
             ));
         }
+        if differs {
+            steps.wait(format!(
+                "until every server of {} has the same DS records; if that takes more than a day, \
+                 its people have to look",
+                state.parent
+            ));
+        }
         let is_weak = state.sets.iter().any(|set| set.trust == Trust::Weak);
-        if let Some(key) = state.ready.first().filter(|_| is_weak) {
+        let is_of_one = |key: &&DnsKey| {
+            let mut records = state.ds.iter();
+            records.any(|(ds, _)| ds.matches(&facts.domain, key))
+        };
+        if let Some(key) = state.ready.iter().filter(|_| is_weak).find(is_of_one) {
             let ds = ds_of(key, &facts.domain);
             steps.parent(format!(
                 "add DS {ds}; the one with SHA-1 can go once it is there"
@@ -205,7 +216,9 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             }
             publish(facts, state, steps, "");
         }
-    } else if let ([key, ..], None) = (state.ready.as_slice(), unsigned(facts)) {
+    } else if let (Some(key), None, true) =
+        (to_add(facts, state), too_early(facts), facts.wants_dnssec)
+    {
         // Nothing fits, and ours would: it goes in first.
         let wrong: Vec<&Ds> = state.useless().collect();
         steps.parent(format!(
@@ -223,15 +236,20 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
-        let why = state.not_ready.as_deref().or(unsigned(facts));
-        let why = why.unwrap_or_default();
+        let why = match (state.not_ready.as_deref(), too_early(facts)) {
+            _ if !facts.wants_dnssec => "the document says `[dnssec] enabled = false`",
+            (Some(why), _) | (None, Some(why)) => why,
+            (None, None) => "the key that comes is not on every name server",
+        };
         steps.parent(format!(
             "take out DS {} now, before anything else: {why}, so that no DS record can be right, and \
              without one names resolve again",
             tags(state, &wrong)
         ));
         steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
-        steps.apply(facts, "");
+        if facts.wants_dnssec && state.not_ready.is_some() {
+            steps.apply(facts, "");
+        }
         publish(facts, state, steps, "then");
     }
 }
@@ -239,6 +257,15 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
 /// Route 53 cannot use a key: that comes first, and has an end date.
 fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     let (_, ds_ttl) = state.ttls();
+    // What is of no key makes the zone bogus today; the signatures of the key that fails last for days.
+    let wrong = state.wrong();
+    if !wrong.is_empty() {
+        steps.parent(format!(
+            "take out DS {} now, before anything else: it is of no key of the zone, and without it names \
+             resolve again",
+            tags(state, &wrong)
+        ));
+    }
     let by = state.ends.filter(|ends| *ends > facts.at).map(|ends| {
         format!(
             ", before {ends:.0} ({} left): then the last signature that servers show ends",
@@ -246,7 +273,8 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         )
     });
     steps.cure(facts, &by.unwrap_or_default());
-    let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
+    let records = state.ds.iter().map(|(ds, _)| ds);
+    let all: Vec<&Ds> = records.filter(|ds| !wrong.contains(ds)).collect();
     if all.is_empty() || is_held_by_another(facts, state) {
         return;
     }
@@ -284,7 +312,7 @@ fn is_held_by_another(facts: &Facts, state: &State<'_>) -> bool {
     let sound = keys
         .unwrap_or_default()
         .iter()
-        .filter(|ksk| ksk.whose != Whose::Stranger && !is_ours_and_failing(ksk));
+        .filter(|ksk| ksk.whose.is_ours() && !is_needed_and_failing(ksk));
     let sound: Vec<&DnsKey> = sound
         .filter_map(|ksk| ksk.key.as_ref())
         .filter(|key| state.ready.contains(key))
@@ -316,7 +344,7 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
         }
         // Nobody can resolve it now, so there is nothing to break on the way.
         (_, false) => {
-            let ds = match state.ready.first() {
+            let ds = match to_add(facts, state) {
                 Some(key) => format!("to {}", ds_of(key, &facts.domain)),
                 None => "to none".to_owned(),
             };
@@ -365,10 +393,10 @@ fn publish(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, when: &str) 
     } else {
         format!("{when}: ")
     };
-    if let Some(why) = unsigned(facts) {
+    if let Some(why) = too_early(facts) {
         steps.wait(why.to_owned());
     }
-    match state.ready.first() {
+    match to_add(facts, state) {
         Some(key) => steps.parent(format!("{when}add DS {}", ds_of(key, &facts.domain))),
         None => steps.parent(format!(
             "{when}add the DS record that `spore-infra ds` prints, not before it prints one"
@@ -376,9 +404,25 @@ fn publish(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, when: &str) 
     }
 }
 
+/// The key whose DS record the parent is to have where it has none that is right: of a rotation the one that
+/// comes, as the other one is on its way out.
+fn to_add<'a>(facts: &Facts, state: &'a State<'_>) -> Option<&'a DnsKey> {
+    let aws = facts.aws.as_ref().ok();
+    let new = aws
+        .and_then(|aws| aws.turning.as_ref())
+        .and_then(|turning| turning.new.as_ref());
+    match new {
+        Some(new) => state.ready.iter().find(|key| *key == new),
+        None => state.ready.first(),
+    }
+}
+
 /// Why a DS record would be too early, by the journal.
-fn unsigned(facts: &Facts) -> Option<&str> {
-    facts.aws.as_ref().ok()?.unsigned.as_deref()
+fn too_early(facts: &Facts) -> Option<&str> {
+    let aws = facts.aws.as_ref().ok()?;
+    let turning = aws.turning.as_ref();
+    let turning = turning.and_then(|turning| turning.too_early.as_deref());
+    aws.unsigned.as_deref().or(turning)
 }
 
 /// What is left to do on our side.

@@ -392,10 +392,11 @@ impl Page {
             } else {
                 format!(" ({})", ksk.message)
             };
-            let whose = match ksk.whose {
-                Whose::Stack => "",
-                Whose::Rotation => ", the other key of a rotation",
-                Whose::Stranger => ", not this stack's",
+            let whose = match &ksk.whose {
+                Whose::Stack => String::new(),
+                Whose::Rotation => ", the other key of a rotation".to_owned(),
+                Whose::Stranger => ", not this stack's".to_owned(),
+                Whose::Unknown(why) => format!(", nobody can tell whose: {why}"),
             };
             let line = format!(
                 "key {tag}: {} {}{message}{whose}{kms}",

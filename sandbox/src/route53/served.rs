@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use p256::ecdsa::SigningKey;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{HostedZone, Ksk, RecordSet, RecordType, State, Window, signatures};
 use crate::dns::{DnsName, Dnskey};
@@ -29,7 +29,19 @@ pub(super) struct Before {
     /// Each record set it touched.
     pub sets: Vec<BeforeSet>,
     /// The keys, if it touched them: none means the zone was not signed.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "touched"
+    )]
     pub keys: Option<Option<ServedKeys>>,
+}
+
+/// What is stored was touched: JSON has one null for both, so untouched keys are left out.
+fn touched<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<ServedKeys>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// One record set as it was; none if there was none.
@@ -277,5 +289,28 @@ impl HostedZone {
             })
             .collect();
         Some(ServedKeys { ksks, zsk })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_that_was_not_signed_is_that_after_it_was_stored() {
+        let signed = ServedKeys {
+            ksks: Vec::new(),
+            zsk: Zsk("01".repeat(32)),
+        };
+        for keys in [None, Some(None), Some(Some(signed))] {
+            let before = Before {
+                keys: keys.clone(),
+                ..Before::default()
+            };
+            let text = serde_json::to_string(&before).unwrap();
+            let read: Before = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.keys, keys, "{text}");
+        }
     }
 }

@@ -2,9 +2,12 @@
 //! key-signing key of the zone names is found whatever became of its alias and tags.
 
 use aws_sdk_kms::types::{KeySpec, KeyUsageType, Tag};
+use spore_infra::arg::Arg;
 use spore_infra::desired::{TAG_MANAGED_BY, TAG_STACK};
 use spore_infra::kind::hosted_zone::Records;
+use spore_infra::kind::ksk;
 use spore_infra::plan::{DestroyOptions, Goal, Plan};
+use spore_infra::retry::Class;
 use spore_infra::snapshot::Observation;
 use spore_tests::bench::{Bench, run};
 
@@ -148,5 +151,40 @@ fn a_key_that_signs_is_saved_from_its_deletion() {
             assert_eq!(bench.left_to_do().await, "");
             assert_eq!(bench.key_arn().await, arn);
         }
+    });
+}
+
+/// Making a key-signing key that is there looks whose it is. Where that cannot be read, the reason is what
+/// people have to mend, and not that there is one.
+#[test]
+fn a_key_signing_key_that_is_there_and_cannot_be_read_says_why() {
+    run(async {
+        let bench = bench().await;
+        bench.converge().await;
+        let zone = bench.zone_id().await;
+        let create = |name: &str, kms_arn: &str| ksk::Op::Create {
+            zone: Arg::Known(zone.clone()),
+            name: name.to_owned(),
+            kms_arn: Arg::Known(kms_arn.to_owned()),
+        };
+        let arn = bench.key_arn().await;
+        let again = create(&bench.desired.ksk_name, &arn);
+        // It is there as wanted, which is as good as having made it.
+        ksk::perform(&again, &bench.write).await.unwrap();
+        // Another name for the same KMS key is not, and AWS's refusal stands.
+        let other = create("another_name", &arn);
+        let failure = ksk::perform(&other, &bench.write).await.unwrap_err();
+        assert_eq!(failure.code, "KeySigningKeyAlreadyExists");
+
+        let denied = "fail:route53.GetDNSSEC:AccessDeniedException:99";
+        bench.sandbox.set_faults(denied.parse().unwrap());
+        let failure = ksk::perform(&again, &bench.write).await.unwrap_err();
+        assert_eq!(failure.operation, "route53:GetDNSSEC", "{failure}");
+        assert_eq!(failure.code, "AccessDeniedException");
+        // A read that is throttled is asked again, and so is the whole step.
+        let throttled = "fail:route53.GetDNSSEC:Throttling:99";
+        bench.sandbox.set_faults(throttled.parse().unwrap());
+        let failure = ksk::perform(&again, &bench.write).await.unwrap_err();
+        assert_eq!(failure.class, Class::Throttled, "{failure}");
     });
 }

@@ -908,6 +908,7 @@ fn a_rotation_is_told_with_who_moves_it() {
     facts.aws().turning = Some(Turning {
         words: "a rotation is under way: it waits".into(),
         next: Some(Mover::Parent("have it publish the DS record".into())),
+        ..Turning::default()
     });
     let report = of(&facts);
     assert_eq!(told(&report, "rotation").level, Level::Note);
@@ -916,6 +917,7 @@ fn a_rotation_is_told_with_who_moves_it() {
     facts.aws().turning = Some(Turning {
         words: "a rotation is under way".into(),
         next: Some(Mover::Us),
+        ..Turning::default()
     });
     follows(&of(&facts), &[("us", "spore-infra ksk rotate")]);
     facts.aws().keys[1].status = "ACTION_NEEDED".into();
@@ -952,4 +954,99 @@ fn a_failing_key_of_two_takes_no_ds_record_with_it() {
     let report = of(&strange);
     assert_ne!(report.level, Level::Critical, "{report:#?}");
     assert!(report.next.iter().all(|step| !step.what.contains("apply")));
+}
+
+/// A rotation whose new key has been on every server for no time.
+fn early() -> Facts {
+    let mut facts = with_second(Whose::Rotation);
+    facts.aws().turning = Some(Turning {
+        words: "a rotation is under way".into(),
+        new: Some(key(OTHER_KEY)),
+        too_early: Some("no DS record of second before 13:00".into()),
+        ..Turning::default()
+    });
+    facts
+}
+
+#[test]
+fn a_wrong_ds_goes_at_once_whatever_else_is_waited_for() {
+    let alone = |facts: Facts| {
+        facts
+            .parents(&delegation(&OURS, &[OLD_DS]))
+            .judged(&bogus())
+    };
+    let second = key(OTHER_KEY)
+        .ds("spore.host", DigestType::Sha256)
+        .to_string();
+    // The key that goes is not asked for again, and the one that comes not yet.
+    follows(
+        &of(&alone(early())),
+        &[
+            ("others", "take out DS 12735 now"),
+            ("wait", "1 h"),
+            ("wait", "no DS record of second before"),
+            ("others", &format!("then: add DS {second}")),
+        ],
+    );
+    // In its time it is.
+    let mut due = alone(early());
+    due.aws().turning.as_mut().unwrap().too_early = None;
+    assert!(
+        steps(&of(&due))[0]
+            .1
+            .starts_with(&format!("add DS {second} and leave DS 12735"))
+    );
+    // The signatures of a key that fails last for days; the wrong record does harm today.
+    let mut failing = alone(facts());
+    failing.aws().keys[0].status = "ACTION_NEEDED".into();
+    follows(
+        &of(&failing),
+        &[
+            ("others", "take out DS 12735 now"),
+            ("us", "spore-infra apply"),
+        ],
+    );
+    // Who wants no signing is not told to publish anything.
+    let mut unwanted = alone(facts());
+    unwanted.wants_dnssec = false;
+    let report = of(&unwanted);
+    assert!(
+        steps(&report)[0].1.contains("take out DS 12735 now"),
+        "{report:#?}"
+    );
+    assert!(report.next.iter().all(|step| !step.what.contains("add DS")));
+    // On one server only, it makes the zone bogus to whoever asks that one.
+    let mut differs = facts().judged(&bogus());
+    differs.own().parents[1].answer = Ok(delegation(&OURS, &[OLD_DS]));
+    let report = of(&differs);
+    let (who, what) = steps(&report)[0];
+    assert_eq!(who, "others", "{report:#?}");
+    assert!(
+        what.contains("take out DS 12735") && what.contains("At once"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_key_of_which_nobody_can_tell_whose_is_called_nobodys() {
+    let why = "kms:DescribeKey: AccessDeniedException";
+    let mut facts = with_second(Whose::Unknown(why.into()));
+    facts.aws().unread = vec![format!("the KMS key: {why}")];
+    facts.aws().keys[1].status = "ACTION_NEEDED".into();
+    let report = of(&facts);
+    // It may be the one that signs.
+    assert_eq!(told(&report, "key-unusable").level, Level::Critical);
+    let (who, what) = steps(&report)[0];
+    assert!(
+        who == "us" && what.contains("find out whose second is") && what.contains(why),
+        "{what}"
+    );
+    let page = text::render(&facts, &report, 100, Paint::Plain);
+    assert!(page.contains("nobody can tell whose"), "{page}");
+    assert!(!page.contains("not this stack's"), "{page}");
+    let is_ours = |ksk: usize| json::render(&facts, &report)["aws"]["keys"][ksk]["is_ours"].clone();
+    assert_eq!(
+        (is_ours(0), is_ours(1)),
+        (true.into(), serde_json::Value::Null)
+    );
 }
