@@ -262,6 +262,7 @@ impl Driver<'_> {
 async fn perform_look(look: &Look, read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
     match look {
         Look::Change(id) => hosted_zone::look_change(read, id).await,
+        Look::ParentChange(id) => hosted_zone::look_change(&read.of_parent(), id).await,
         Look::Zone { domain } => hosted_zone::look(read, domain).await,
         Look::Key => kms_key::look(read, desired).await,
         Look::LogsKey => logs_key::look(read, desired).await,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::addr::{Addr, Kind};
 use crate::kind::{alarm, log_group, metric_filter};
 use crate::name::{self, Charset};
-use crate::stack::{AcceptedKind, Stack};
+use crate::stack::{AcceptedKind, Delegation, Stack};
 
 /// The settings that planning needs. Made from a valid stack document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,7 @@ impl Desired {
             .into_iter()
             .flat_map(|kind| match kind {
                 Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning if !self.dnssec => Vec::new(),
+                Kind::Delegation if self.stack.delegation == Delegation::External => Vec::new(),
                 Kind::LogsKey if !self.stack.logs.encrypt => Vec::new(),
                 Kind::LogsPolicy | Kind::QueryLogging if !self.stack.logs.queries => Vec::new(),
                 Kind::LogGroup => log_group::addrs(self),
@@ -113,6 +114,7 @@ impl Desired {
                 | Kind::KmsKey
                 | Kind::Ksk
                 | Kind::ZoneSigning
+                | Kind::Delegation
                 | Kind::LogsKey
                 | Kind::LogsPolicy
                 | Kind::QueryLogging
@@ -133,6 +135,7 @@ impl Desired {
             | Kind::KmsKey
             | Kind::Ksk
             | Kind::ZoneSigning
+            | Kind::Delegation
             | Kind::LogsKey
             | Kind::LogsPolicy
             | Kind::QueryLogging
@@ -155,9 +158,11 @@ impl Desired {
     /// For kinds of which a stack has several.
     pub fn addr(&self, kind: Kind) -> Addr {
         match kind {
-            Kind::JournalGroup | Kind::HostedZone | Kind::ZoneSigning | Kind::QueryLogging => {
-                Addr::new(kind, &self.domain)
-            }
+            Kind::JournalGroup
+            | Kind::HostedZone
+            | Kind::ZoneSigning
+            | Kind::Delegation
+            | Kind::QueryLogging => Addr::new(kind, &self.domain),
             Kind::KmsKey => Addr::new(kind, "ksk"),
             Kind::Ksk => Addr::new(kind, "active"),
             Kind::LogsKey => Addr::new(kind, "logs"),

@@ -14,8 +14,8 @@ use crate::ds::DnsKey;
 use crate::journal;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{
-    alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
-    logs_policy, metric_filter, query_logging, rest_api, role,
+    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
 use crate::retry::Failure;
 use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
@@ -198,7 +198,18 @@ pub async fn snapshot(
         Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
     };
     let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
-    let served = served(dns, desired, &hosted_zone, &dnssec, taken_at).await;
+    let shows_all = records == Records::FirstPage
+        && delegation::is_settled(
+            desired,
+            &hosted_zone
+                .present()
+                .map(|zone| zone.name_servers(&desired.domain))
+                .unwrap_or_default(),
+            dnssec.present().map(|dnssec| &dnssec.keys[..]),
+            &parent,
+        );
+    let parent_zone = delegation::observe(read, desired, &parent, shows_all).await;
+    let served = served(dns, desired, &hosted_zone, &dnssec, &parent_zone, taken_at).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -220,24 +231,44 @@ pub async fn snapshot(
         metric_filters,
         alarms,
         parent,
+        parent_zone,
         served,
         lock,
     })
 }
 
-/// Asks the zone's own name servers, but only in a rotation: an unchanged plan needs no answer.
+/// Asks the zone's own name servers, but only in a rotation, or when their answer decides whether the
+/// parent zone may get a record: an unchanged plan needs none.
 async fn served(
     dns: &Dns,
     desired: &Desired,
     zone: &Observation<hosted_zone::Live>,
     dnssec: &Observation<ksk::Live>,
+    parent: &delegation::Parent,
     now: Timestamp,
 ) -> Result<(), String> {
-    let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
-    let (Some(zone), Some(keys @ [_, _, ..])) = (zone.present(), keys) else {
+    let Some(zone) = zone.present() else {
         return Ok(());
     };
+    let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let keys = keys.unwrap_or_default();
+    let lacks = parent
+        .zone()
+        .is_some_and(|parent| parent.ns().is_none() || desired.dnssec && parent.ds().is_none());
+    if keys.len() < 2 && !lacks {
+        return Ok(());
+    }
     let servers = zone.name_servers(&desired.domain);
+    let is_signed = dnssec
+        .present()
+        .is_some_and(|dnssec| dnssec.signing == "SIGNING");
+    if lacks && !is_signed {
+        dns.speaks_for(&desired.domain, &servers).await?;
+    }
+    // A key that does not sign yet is served by nobody.
+    if keys.len() < 2 && !is_signed {
+        return Ok(());
+    }
     for key in keys.iter().filter(|key| key.status == "ACTIVE") {
         let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
         dns.serves_key(&desired.domain, &servers, &key, now).await?;

@@ -18,7 +18,7 @@ use crate::desired::Desired;
 use crate::ds::{DnsKey, Ds};
 use crate::graph;
 use crate::kind::zone_signing::Unsigned;
-use crate::kind::{self, Op};
+use crate::kind::{self, Op, delegation};
 use crate::policy::{Policy, Statement};
 use crate::rotation;
 use crate::safety;
@@ -439,7 +439,37 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
             (addr, lowered)
         })
         .collect();
-    link(desired, snapshot, goal, lowered)
+    link(
+        desired,
+        snapshot,
+        goal,
+        ds_first(desired, snapshot, lowered),
+    )
+}
+
+/// Where the parent zone vouches for the zone and we can write it, that goes first, and alone; of
+/// everything else only what stands against it is told.
+fn ds_first(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    mut lowered: Vec<(Addr, Lowered)>,
+) -> Vec<(Addr, Lowered)> {
+    let Some(first) = delegation::ds_first(desired, snapshot) else {
+        return lowered;
+    };
+    let own = desired.addr(Kind::Delegation);
+    for (addr, lowered) in &mut lowered {
+        *lowered = Lowered {
+            report: std::mem::take(&mut lowered.report)
+                .into_iter()
+                .filter(|report| *addr != own && matches!(report, Report::Blocked { .. }))
+                .collect(),
+            known: std::mem::take(&mut lowered.known),
+            ..Lowered::default()
+        };
+    }
+    lowered.extend(first);
+    lowered
 }
 
 /// The DS set of a parent server that vouches for none of the zone's keys. Without a key-signing key
@@ -502,6 +532,7 @@ pub fn unsign(desired: &Desired, snapshot: &Snapshot) -> Plan {
             ..Lowered::default()
         },
     ));
+    let lowered = ds_first(desired, snapshot, lowered);
     link(desired, snapshot, Goal::Unsign, lowered)
 }
 
@@ -544,7 +575,10 @@ pub(crate) fn link(
         plan.rights.extend(lowered.rights);
         plan.report.extend(lowered.report);
         plan.notices.extend(lowered.notices);
-        plan.known.insert(addr.clone(), lowered.known);
+        plan.known
+            .entry(addr.clone())
+            .or_default()
+            .extend(lowered.known);
         drafts.extend(
             lowered
                 .drafts
@@ -580,6 +614,9 @@ pub(crate) fn link(
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;
+    if snapshot.parent_zone.zone().is_some() {
+        return None;
+    }
     let (parent, answers) = match (&snapshot.parent, snapshot.parent.all()) {
         (ParentView::Seen { zone, .. }, Ok(answers)) => (zone, answers),
         (_, Err(why)) => {
@@ -640,6 +677,9 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let ParentView::Seen { zone, servers } = &snapshot.parent else {
         return None;
     };
+    if delegation::is_withdrawn_by_us(desired, snapshot) {
+        return None;
+    }
     let answers = servers
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());
@@ -766,6 +806,7 @@ fn teardown_order(desired: &Desired, drafts: &mut [(Addr, Draft)]) {
             | Kind::KmsKey
             | Kind::Ksk
             | Kind::ZoneSigning
+            | Kind::Delegation
             | Kind::LogsPolicy
             | Kind::QueryLogging
             | Kind::Role

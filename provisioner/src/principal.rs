@@ -15,6 +15,7 @@ use crate::aws::GLOBAL_REGION;
 use crate::desired::Desired;
 use crate::kind::{api_account, log_group};
 use crate::policy::fill;
+use crate::stack::Delegation;
 
 /// What reading needs, with placeholders.
 const READER: &str = include_str!("../../policies/reader.json");
@@ -172,6 +173,21 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ("region", json!(region)),
         ("domain", json!(domain)),
         ("zone_arn", zone_arn.clone()),
+        (
+            // Which zone that is shows only in DNS; the conditions leave two record sets of it.
+            "parent_zone_arns",
+            match &desired.stack.delegation {
+                Delegation::Auto => json!("arn:aws:route53:::hostedzone/*"),
+                Delegation::Through(_) | Delegation::External => json!([]),
+            },
+        ),
+        (
+            "parent_roles",
+            match &desired.stack.delegation {
+                Delegation::Through(role) => json!(role.as_str()),
+                Delegation::Auto | Delegation::External => json!([]),
+            },
+        ),
         ("zone_arn_for_queries", only(queries, zone_arn)),
         ("any_for_queries", only(queries, json!("*"))),
         (
@@ -252,6 +268,13 @@ fn why(sid: &str) -> &'static str {
         "ReadZoneQuota" => "see that one more zone fits, before the first write",
         "ReadQueryLogPolicies" => "see whether Route 53 may write query logs in this account",
         "ReadZone" => "compare the zone, its signing, its records and its tags",
+        "ReadParentZone" => {
+            "compare the delegation, where the parent zone is in this account; which one that is shows in DNS"
+        }
+        "ReachParentZone" => "read and change the delegation in the parent zone's account",
+        "ChangeDelegation" => {
+            "delegate the zone and vouch for its key: only the NS and DS records of exactly its name"
+        }
         "ReadKeys" => {
             "compare the keys; all keys, since one that lost its tag or alias must be found as well"
         }
@@ -393,7 +416,12 @@ mod tests {
     fn a_zone_id_narrows_every_statement_on_zones() {
         let desired = fixture::desired();
         let narrow = grants(Principal::Operator, &desired, Some("Z1"));
-        let zones = narrow.iter().flat_map(Grant::resources);
+        // The parent's id is not known; there the records are narrowed.
+        let on_parent = ["ReadParentZone", "ChangeDelegation"];
+        let own = narrow
+            .iter()
+            .filter(|grant| !on_parent.contains(&grant.sid()));
+        let zones = own.flat_map(Grant::resources);
         let zones: BTreeSet<_> = zones.filter(|arn| arn.contains(":hostedzone/")).collect();
         assert_eq!(zones, BTreeSet::from(["arn:aws:route53:::hostedzone/Z1"]));
     }

@@ -24,10 +24,11 @@ use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::{DigestType, DnsKey, Ds};
+use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
-use crate::kind::{Op, hosted_zone, kms_key};
+use crate::kind::{Op, delegation, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::safety::Refusal;
 use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
@@ -54,6 +55,9 @@ pub const EVIDENCE: [(&str, &str); 5] = [
 
 /// TTL of the DNSKEY set that Route 53 serves (ASSUMPTIONS.md, A-33).
 pub const DNSKEY_TTL: Duration = Duration::from_secs(3_600);
+
+/// Why the new key is waited for.
+const NEXT_SOURCE: &str = "resolvers may remember a DNSKEY set without the new key for its TTL";
 
 /// Where a rotation stands, by the zone's keys.
 enum Stage<'a> {
@@ -340,7 +344,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             "not every parent server has the DS record of {}; go on with `spore-infra ksk rotate`",
             old.name
         )
-    } else if seen.new_somewhere {
+    } else if seen.new_somewhere && !can_take_back(desired, snapshot, old, new) {
         format!(
             "a parent server has the DS record of {}: have it removed there first: {}",
             new.name,
@@ -368,6 +372,15 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     })
 }
 
+/// Whether the new key's DS record is ours to take out of the parent zone beside the old one's.
+fn can_take_back(desired: &Desired, snapshot: &Snapshot, old: &Key, new: &Key) -> bool {
+    delegation::held(desired, snapshot).is_some_and(|set| {
+        [old, new]
+            .iter()
+            .all(|key| delegation::is_published(desired, set, key))
+    })
+}
+
 /// The record of a key for the parent zone, with the digest every validator knows (RFC 8624).
 fn ds_line(desired: &Desired, key: &Key) -> String {
     let ds =
@@ -385,6 +398,8 @@ struct Drafts<'a> {
     ksk: Lowered,
     journal: Lowered,
     signing: Lowered,
+    /// The parent's records, where we can write them.
+    parent: Lowered,
     /// Evidence that this plan writes down.
     remembered: BTreeSet<&'static str>,
 }
@@ -427,6 +442,7 @@ impl<'a> Drafts<'a> {
             ksk: Lowered::default(),
             journal: Lowered::default(),
             signing: Lowered::default(),
+            parent: Lowered::default(),
             remembered: BTreeSet::new(),
         })
     }
@@ -438,6 +454,7 @@ impl<'a> Drafts<'a> {
             (addr(Kind::KmsKey), self.key),
             (addr(Kind::Ksk), self.ksk),
             (addr(Kind::ZoneSigning), self.signing),
+            (addr(Kind::Delegation), self.parent),
             (addr(Kind::JournalGroup), self.journal),
         ]
     }
@@ -518,6 +535,10 @@ impl<'a> Drafts<'a> {
             risk: Risk::Safe,
         });
         self.remember("remember-next", EVIDENCE_NEXT, Some("create-next"));
+        // Whoever can write the parent zone goes on by itself.
+        if delegation::held(desired, self.snapshot).is_some() {
+            return;
+        }
         self.external(format!(
             "once {name} is there, it adds the new key's DS record beside the old one, not before its \
              DNSKEY set has run out everywhere ({} s after this run); `spore-infra ksk rotate` then \
@@ -529,6 +550,12 @@ impl<'a> Drafts<'a> {
     /// The new key goes again. Whether a resolver remembers a DS set with its record alone, nobody
     /// knows: the parent may have been asked, and have taken it back, between two runs.
     fn give_up(&mut self, old: &Key, new: &Key) {
+        if let Some(set) = delegation::held(self.desired, self.snapshot)
+            && delegation::is_published(self.desired, set, new)
+        {
+            let why = format!("{} alone is vouched for again", old.name);
+            return self.publish("take-back-ds", (set, &[old]), Vec::new(), &why);
+        }
         let answers = self.snapshot.parent.all().unwrap_or_default();
         let ready = if vouched(self.desired, &answers, old, new).any {
             let ds_ttl = ds_ttl(self.snapshot, &answers);
@@ -617,8 +644,14 @@ impl<'a> Drafts<'a> {
             return;
         }
         let times = times(self.snapshot, &answers);
+        let held = delegation::held(desired, self.snapshot);
         if !seen.new_everywhere {
             self.forget(&EVIDENCE[1..3]);
+            if let Some(set) = held {
+                let ready = vec![self.next_hold_down(next_since)];
+                let why = format!("{} is vouched for beside {}", new.name, old.name);
+                return self.publish("add-ds", (set, &[old, new]), ready, &why);
+            }
             let some = if seen.new_somewhere {
                 "on every server, not only on some"
             } else {
@@ -636,6 +669,11 @@ impl<'a> Drafts<'a> {
             if evidence(self.snapshot, EVIDENCE_BOTH).is_none() {
                 self.remember("remember-both", EVIDENCE_BOTH, None);
             }
+            if let Some(set) = held {
+                let ready = self.before_replacing(next_since, &answers);
+                let why = format!("{} alone is vouched for, and {} can go", new.name, old.name);
+                return self.publish("replace-ds", (set, &[new]), ready, &why);
+            }
             let (from, why) = times.remove_from;
             return self.external(format!(
                 "have it remove the DS record of {}, not before {from:.0} ({why}): {}",
@@ -650,11 +688,79 @@ impl<'a> Drafts<'a> {
             Condition::HoldDown {
                 since: Since::At(next_since.unwrap_or(self.snapshot.taken_at)),
                 lasts: DNSKEY_TTL,
-                source: "resolvers may remember a DNSKEY set without the new key for its TTL"
-                    .into(),
+                source: NEXT_SOURCE.into(),
             },
         ];
         self.retire(old, new, &hold_downs);
+    }
+
+    /// The wait until no resolver remembers a DNSKEY set without the new key, by evidence, or from when
+    /// this plan writes that down.
+    fn next_hold_down(&self, next_since: Option<Timestamp>) -> Condition {
+        let journal = self.desired.addr(Kind::JournalGroup);
+        let noted = Since::Answered(StepId::new(&journal, "remember-next"));
+        Condition::HoldDown {
+            since: next_since.map_or(noted, Since::At),
+            lasts: DNSKEY_TTL,
+            source: NEXT_SOURCE.into(),
+        }
+    }
+
+    /// The waits until the new key's DS record may stand alone.
+    fn before_replacing(
+        &self,
+        next_since: Option<Timestamp>,
+        answers: &[&Delegated],
+    ) -> Vec<Condition> {
+        let journal = self.desired.addr(Kind::JournalGroup);
+        let noted = Since::Answered(StepId::new(&journal, "remember-both"));
+        let lasts = ds_ttl(self.snapshot, answers);
+        let both = Condition::HoldDown {
+            since: evidence(self.snapshot, EVIDENCE_BOTH).map_or(noted, Since::At),
+            lasts,
+            source: format!(
+                "resolvers may remember the DS set without the new key for its TTL, of which {} s was the \
+                 largest seen; at least one hour",
+                lasts.as_secs()
+            ),
+        };
+        vec![self.next_hold_down(next_since), both]
+    }
+
+    /// The parent's DS set becomes that of these keys; if it is that already, the change is on its way.
+    fn publish(
+        &mut self,
+        step: &'static str,
+        (set, keys): (&RecordSet, &[&Key]),
+        ready: Vec<Condition>,
+        why: &str,
+    ) {
+        let stays = |key: &&Key| delegation::is_published(self.desired, set, key);
+        let all = self
+            .snapshot
+            .dnssec
+            .present()
+            .map(|dnssec| &dnssec.keys[..]);
+        let is_there = keys.iter().copied().all(|key| stays(&key))
+            && all
+                .unwrap_or_default()
+                .iter()
+                .all(|key| keys.iter().any(|wanted| wanted.name == key.name) || !stays(&key));
+        let wanted = (set, keys);
+        let lowered = if is_there {
+            None
+        } else {
+            delegation::publish(self.desired, self.snapshot, step, wanted, ready, why)
+        };
+        match lowered {
+            Some(lowered) => self.parent = lowered,
+            None => self.parent.report.push(Report::Warning {
+                addr: self.desired.addr(Kind::Delegation),
+                what: "the parent zone has the DS set that comes next, and not each of its servers shows it; \
+                       run this again in a minute"
+                    .into(),
+            }),
+        }
     }
 
     fn is_aliased(&self, key: &Key) -> bool {

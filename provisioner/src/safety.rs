@@ -4,6 +4,7 @@
 
 use crate::addr::{Addr, Kind};
 use crate::desired::{Desired, TAG_VERSION};
+use crate::kind::delegation;
 use crate::plan::{Goal, Plan};
 use crate::rotation;
 use crate::snapshot::{Observation, Snapshot};
@@ -33,7 +34,7 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
         Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
         Goal::Unsign => {
             refusals.extend(signing_on_by_document(desired));
-            refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(ds_at_parent(desired, snapshot, plan));
             refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
@@ -46,7 +47,7 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::Destroy(options) => {
-            refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(ds_at_parent(desired, snapshot, plan));
             refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(foreign_records(desired, snapshot, options.include_records));
             refusals.extend(nothing_unreadable(plan));
@@ -110,7 +111,11 @@ fn signing_on_by_document(desired: &Desired) -> Option<Refusal> {
 /// While any parent server has a DS record, resolvers insist on signatures: taking the zone or its
 /// keys away makes every name in it fail (RFC 4035, section 5). Terraform had deleted 21 of 25
 /// resources before it noticed (peers' lessons, report 2).
-fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<Refusal> {
+    // Taking that very record out, and nothing else, is what has to come first.
+    if delegation::only_unvouches(plan) {
+        return None;
+    }
     if matches!(
         snapshot.hosted_zone,
         Observation::Absent | Observation::Foreign(_)
@@ -145,12 +150,17 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         .iter()
         .map(|ds| format!("{}. IN DS {ds}", desired.domain))
         .collect();
+    let parent = snapshot.parent_zone.zone();
+    let next = if parent.is_some_and(|parent| parent.ds().is_none()) {
+        "its removal is on its way to every server; run this again in a minute"
+    } else {
+        "have it removed there first, then run this again"
+    };
     Some(Refusal {
         rule: DS_AT_PARENT,
         addr,
         message: format!(
-            "the parent zone still has: {}; have it removed there first, then run this again \
-             (nothing was deleted)",
+            "the parent zone still has: {}; {next} (nothing was deleted)",
             lines.join("; ")
         ),
     })

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::addr::Addr;
 use crate::kind::{
-    alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
-    logs_policy, metric_filter, query_logging, rest_api, role,
+    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
 
 use crate::updater::Bootstrap;
@@ -110,8 +110,11 @@ pub struct Snapshot {
     pub code: Code,
     /// What the parent zone's servers say about the zone.
     pub parent: ParentView,
-    /// Whether every name server of the zone serves each of its active key-signing keys, signed by it;
-    /// the error says which does not. Only asked while there are two.
+    /// The parent zone, where this tool can write it.
+    pub parent_zone: delegation::Parent,
+    /// Whether every name server of the zone answers for it and serves each of its active key-signing
+    /// keys, signed by it; the error says which does not. Only asked while there are two, or while the
+    /// parent zone, which this tool can write, lacks a record.
     pub served: Result<(), String>,
     /// A lock that somebody holds or left behind.
     pub lock: Option<LockSeen>,

@@ -91,7 +91,9 @@ impl Bench {
     pub async fn on(sandbox: Sandbox, desired: Desired) -> Self {
         let target = Target::Local(sandbox.clone());
         let connect = async |access| {
-            Clients::connect(&target, &desired.region, &desired.account, &access).await
+            let clients =
+                Clients::connect(&target, &desired.region, &desired.account, &access).await;
+            clients.with_parent(&target, &desired, &access).await
         };
         let write = Access::Write {
             digest: "0".repeat(64),

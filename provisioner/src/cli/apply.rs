@@ -20,6 +20,7 @@ use crate::aws::Clients;
 use crate::condition::later;
 use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
+use crate::kind::delegation;
 use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group::{self, DsSeen};
 use crate::master_file;
@@ -36,6 +37,10 @@ use progress::Teller;
 
 /// How often a lock that somebody holds is looked at again.
 const LOCK_POLL: Duration = Duration::from_secs(10);
+
+/// Most plans that one command carries out after each other: a rotation has four, and each is followed by
+/// another only if it wrote.
+const PLANS_MAX: usize = 8;
 
 /// `plan`.
 pub async fn plan(
@@ -228,8 +233,28 @@ struct Job<'a> {
     file: Option<PlanFile>,
 }
 
+/// How a plan of a run ended.
+enum Ended {
+    /// That was all.
+    With(Exit),
+    /// What DNS shows by now lets the next plan be made.
+    More,
+}
+
 impl Job<'_> {
+    /// Where the parent zone is ours to write, what comes after a change of it depends on what DNS shows
+    /// then: that is another plan, shown and approved as the first.
     async fn run(&self) -> anyhow::Result<Exit> {
+        for _ in 0..PLANS_MAX {
+            if let Ended::With(exit) = self.run_plan().await? {
+                return Ok(exit);
+            }
+        }
+        output::note("more is left to do; run the same command again");
+        Ok(Exit::Waiting)
+    }
+
+    async fn run_plan(&self) -> anyhow::Result<Ended> {
         let (snapshot, plan) = self.plan(Purpose::Apply).await?;
         self.show(&plan)?;
         // What moved says more than what is blocked by it.
@@ -238,21 +263,21 @@ impl Job<'_> {
         }
         if let Some(exit) = judge(&plan) {
             self.keep_evidence(&snapshot, &plan).await;
-            return Ok(exit);
+            return Ok(Ended::With(exit));
         }
         if plan.is_empty() {
-            return self.finish(&plan).await;
+            return self.finish(&plan).await.map(Ended::With);
         }
         if !self.approved(&plan)? {
             output::note("nothing was done");
-            return Ok(Exit::Error);
+            return Ok(Ended::With(Exit::Error));
         }
         let digest = plan.digest();
         let write = self.session.writers(&digest).await;
         let clock = &self.session.clock;
         let mut lock = match self.lock(&write, &digest).await? {
             Ok(lock) => lock,
-            Err(exit) => return Ok(exit),
+            Err(exit) => return Ok(Ended::With(exit)),
         };
         // Live AWS may have moved since it was read; only what was approved is done.
         let planned = self.plan(Purpose::Run(lock.seen.clone())).await;
@@ -265,17 +290,17 @@ impl Job<'_> {
         };
         if let Some(exit) = self.moved(&plan, &again) {
             release(lock, &write, clock.now()).await;
-            return exit;
+            return exit.map(Ended::With);
         }
         if let Some(exit) = judge(&again) {
             release(lock, &write, clock.now()).await;
-            return Ok(exit);
+            return Ok(Ended::With(exit));
         }
         if again.steps.is_empty() {
             // Whatever an earlier run intended to create is there, or the plan would have steps.
             lock.forget_intents();
             release(lock, &write, clock.now()).await;
-            return self.finish(&again).await;
+            return self.finish(&again).await.map(Ended::With);
         }
         if let Err(error) = self.save_records(&snapshot) {
             release(lock, &write, clock.now()).await;
@@ -454,7 +479,7 @@ impl Job<'_> {
         seen: Option<DsSeen>,
         mut lock: Lock,
         write: &Clients,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<Ended> {
         let session = self.session;
         let mut teller = Teller::new(self.go.json);
         let mut tell = |progress| teller.tell(progress, session.clock.now());
@@ -492,25 +517,46 @@ impl Job<'_> {
         if !failures.is_empty() {
             output::note(failures.trim_end());
         }
-        match outcome {
-            Outcome::Converged => self.finish(plan).await,
+        Ok(Ended::With(match outcome {
+            Outcome::Converged if self.goes_on(plan).await? => return Ok(Ended::More),
+            Outcome::Converged => self.finish(plan).await?,
             Outcome::Waiting { until, why } => {
                 output::note(&format!(
                     "waiting: {why}; run the same command again after {until:.0}"
                 ));
-                Ok(Exit::Waiting)
+                Exit::Waiting
             }
             Outcome::Failed => {
                 output::note(
                     "some steps failed; what was done stays done, and the next apply continues",
                 );
-                Ok(Exit::Error)
+                Exit::Error
             }
             Outcome::Interrupted => {
                 output::note("interrupted; what was done stays done, and the next apply continues");
-                Ok(Exit::Interrupted)
+                Exit::Interrupted
             }
+        }))
+    }
+
+    /// Whether the same command has more to do, now that DNS shows what this plan wrote into the parent
+    /// zone. A plan file covers one plan.
+    async fn goes_on(&self, plan: &Plan) -> anyhow::Result<bool> {
+        let wrote = delegation::is_written_by(plan);
+        if self.file.is_some() || !wrote && !matches!(self.goal, Goal::Rotate | Goal::AbortRotation)
+        {
+            return Ok(false);
         }
+        let (snapshot, next) = self.plan(Purpose::Apply).await?;
+        let writes = delegation::is_written_by(&next);
+        Ok(!next.steps.is_empty()
+            && match &self.goal {
+                Goal::Converge => writes,
+                Goal::Rotate | Goal::AbortRotation => {
+                    rotation::is_under_way(&snapshot) && (wrote || writes)
+                }
+                Goal::Unsign | Goal::Destroy(_) => delegation::only_unvouches(plan),
+            })
     }
 
     /// The last words: the DS record, or that everything is gone.

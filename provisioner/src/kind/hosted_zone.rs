@@ -16,14 +16,17 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::kind::delegation;
 use crate::plan::{
     After, Change, DestroyOptions, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of,
 };
 use crate::snapshot::{Observation, Snapshot};
 
-pub use observe::{Left, Records, detail, left, list, look, look_change, pick};
+pub use observe::{
+    Left, Records, detail, left, list, look, look_change, pick, record_set, servers,
+};
 pub use op::{Edit, Op};
-pub use perform::perform;
+pub use perform::{change, perform};
 
 /// TTL of the SOA record: Route 53's own default (Developer Guide, "NS and SOA records").
 pub const SOA_TTL_SECS: i64 = 900;
@@ -353,7 +356,11 @@ pub fn destroy(
         super::Op::HostedZone(Op::Delete { zone: zone.clone() }),
     )
     .after(After::AllOf(ksk.clone()))
-    .after(After::AllOf(signing.clone()));
+    .after(After::AllOf(signing.clone()))
+    .after(After::AllOf(desired.addr(Kind::Delegation)));
+    delete
+        .ready_when
+        .extend(delegation::zone_hold_down(desired, snapshot));
     if options.include_records && !foreign.is_empty() {
         for set in &foreign {
             fields.push(Field::gone(

@@ -32,6 +32,11 @@ pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
 pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 
+/// Evidence: TTL in seconds of the delegation that this tool takes out of the parent zone.
+pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
+/// Evidence: since when it is out.
+pub const EVIDENCE_NS_GONE: &str = "spore:ns-gone-since";
+
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
@@ -204,7 +209,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("forget-ds-gone", super::Op::JournalGroup(op)));
             }
-            for (key, step) in rotation::leftover_evidence(snapshot) {
+            // Nor does who applies withdraw the delegation.
+            let withdrawal = [
+                (EVIDENCE_NS_GONE, "forget-ns-gone"),
+                (EVIDENCE_NS_TTL, "forget-ns-ttl"),
+            ];
+            let leftover = rotation::leftover_evidence(snapshot).into_iter();
+            for (key, step) in leftover.chain(withdrawal) {
                 if let Some(value) = live.evidence(key) {
                     fields.push(Field::gone(format!("tags.{key}"), value));
                     let arn = desired.log_group_arn(&desired.journal_group());

@@ -226,8 +226,8 @@ impl Unsigned {
 /// Whether resolvers may hold unsigned answers (Route 53 Developer Guide, "Enabling DNSSEC signing and
 /// establishing a chain of trust", has the zone's largest TTL waited out).
 pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
-    let journal = match &snapshot.journal_group {
-        Observation::Present(live) => live,
+    match &snapshot.journal_group {
+        Observation::Present(_) => {}
         Observation::Unreadable(why) | Observation::Foreign(why) => {
             return Unsigned::Unknown(why.clone());
         }
@@ -236,11 +236,8 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
             return Unsigned::Unknown(why.into());
         }
         Observation::Absent => return Unsigned::No,
-    };
-    let (Some(since), Some(zone)) = (
-        journal.evidence(journal_group::EVIDENCE_SIGNED),
-        snapshot.hosted_zone.present(),
-    ) else {
+    }
+    let Some((since, lasts)) = signed_since(snapshot) else {
         return Unsigned::No;
     };
     let Ok(since) = since.parse::<Timestamp>() else {
@@ -248,6 +245,32 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
             "the run that turned signing on did not come to note when; `spore-infra apply` does";
         return Unsigned::Unknown(why.into());
     };
+    let until = later(since, lasts);
+    if snapshot.taken_at < until {
+        Unsigned::Until(until)
+    } else {
+        Unsigned::No
+    }
+}
+
+/// The same wait as a condition of a step.
+pub fn unsigned_hold_down(snapshot: &Snapshot) -> Option<Condition> {
+    let (since, lasts) = signed_since(snapshot)?;
+    Some(Condition::HoldDown {
+        since: Since::At(since.parse().ok()?),
+        lasts,
+        source: "the zone was delegated before it was signed, and resolvers may remember unsigned \
+                 answers for the largest TTL of the zone"
+            .into(),
+    })
+}
+
+/// What the journal notes of when a delegated zone was signed, and how long resolvers may remember answers
+/// of before.
+fn signed_since(snapshot: &Snapshot) -> Option<(&str, Duration)> {
+    let journal = snapshot.journal_group.present()?;
+    let since = journal.evidence(journal_group::EVIDENCE_SIGNED)?;
+    let zone = snapshot.hosted_zone.present()?;
     let ttls = zone.records.iter().filter_map(|set| set.ttl_secs);
     let largest = ttls.max().unwrap_or_default();
     let secs = if zone.complete {
@@ -255,12 +278,7 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
     } else {
         TTL_MAX_SECS
     };
-    let until = later(since, Duration::from_secs(secs));
-    if snapshot.taken_at < until {
-        Unsigned::Until(until)
-    } else {
-        Unsigned::No
-    }
+    Some((since, Duration::from_secs(secs)))
 }
 
 /// Route 53 does not sign a zone that its parent delegates to other servers

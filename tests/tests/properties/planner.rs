@@ -263,6 +263,7 @@ proptest! {
                     Kind::JournalGroup
                     | Kind::KmsKey
                     | Kind::ZoneSigning
+                    | Kind::Delegation
                     | Kind::LogsKey
                     | Kind::LogGroup
                     | Kind::LogsPolicy

@@ -216,7 +216,8 @@ pub(super) async fn record_sets(
     }
 }
 
-fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
+/// A record set as an API answer shows it.
+pub fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
     let policy = [
         ("set identifier", set.set_identifier().map(str::to_owned)),
         ("health check", set.health_check_id().map(str::to_owned)),
@@ -253,10 +254,12 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
 pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
     let prefix = reference_prefix(domain);
     for zone in list(read, domain).await? {
-        if zone.reference.starts_with(&prefix) && exists(read, &zone.id).await? {
+        if zone.reference.starts_with(&prefix)
+            && let Some(servers) = servers(read, &zone.id).await?
+        {
             return Ok(Seen::Found(Outputs::from([
                 (Output::ZoneId, zone.id),
-                (Output::NameServers, String::new()),
+                (Output::NameServers, servers.join(" ")),
             ])));
         }
     }
@@ -265,9 +268,17 @@ pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
 
 /// Whether a direct read finds a zone.
 async fn exists(read: &Clients, id: &str) -> Result<bool, Failure> {
+    Ok(servers(read, id).await?.is_some())
+}
+
+/// The name servers of a zone's delegation set; none when a direct read finds no such zone.
+pub async fn servers(read: &Clients, id: &str) -> Result<Option<Vec<String>>, Failure> {
     let answer = read.route53.get_hosted_zone().id(id).send().await;
     let answer = answer.unless_gone("route53:GetHostedZone")?;
-    Ok(answer.is_some())
+    Ok(answer.map(|answer| {
+        let set = answer.delegation_set.map(|set| set.name_servers);
+        set.unwrap_or_default()
+    }))
 }
 
 /// Asks for the state of a change.

@@ -1,0 +1,727 @@
+//! The delegation: the zone's NS and DS records in its parent zone, where the parent is a hosted zone
+//! that this tool may write. Everywhere else the parent's people act, and nothing here does.
+//!
+//! Natural key: the record sets of the zone's name in the parent zone. AWS has no tags on records, so
+//! nothing shows who made them: what differs from what this stack needs is somebody else's, and is
+//! never overwritten. Sets are made by CREATE and taken out by a DELETE that names them exactly, so that
+//! AWS itself refuses when they are no longer what they were. AWS: ListHostedZonesByName, GetHostedZone,
+//! ListResourceRecordSets, ChangeResourceRecordSets.
+//!
+//! ```text
+//! (nothing) --zone signed, served--> NS --every server shows NS and signs--> NS, DS
+//!     ^                              | ^                                       |
+//!     +--signing off, keys gone------+ +--first step of destroy and disable----+
+//! ```
+//!
+//! The DS record needs what DNS shows after the NS set is there, and a teardown what it shows after the
+//! DS record is gone: these are plans of their own, which one command carries out one after the other.
+
+mod observe;
+mod perform;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::addr::{Addr, Kind};
+use crate::arg::{Arg, Output, Outputs};
+use crate::condition::{Condition, Since};
+use crate::desired::Desired;
+use crate::ds::{DigestType, DnsKey, Ds};
+use crate::kind::hosted_zone::RecordSet;
+use crate::kind::journal_group;
+use crate::kind::ksk::Key;
+use crate::kind::zone_signing::{self, SYNC_MAX, Unsigned};
+use crate::plan::{
+    After, Change, Draft, Field, Lowered, Plan, Report, Risk, Step, StepId, Symbol, of,
+};
+use crate::snapshot::{Observation, ParentView, Snapshot};
+
+pub use observe::observe;
+pub use perform::perform;
+pub use turn::{held, is_published, publish};
+
+/// TTL of the NS set that this tool makes: resolvers hold it as long after it is withdrawn. Route 53's
+/// own NS set in the zone has two days, which is more than a first delegation needs.
+pub const NS_TTL_SECS: i64 = 3_600;
+/// TTL of the DS set that this tool makes, so that a mistake is soon over (Route 53 Developer Guide,
+/// "Enabling DNSSEC signing and establishing a chain of trust", step 8).
+pub const DS_TTL_SECS: i64 = 300;
+
+/// The step that takes the DS records out before anything else is taken down.
+pub const REMOVE_DS: &str = "remove-ds";
+/// The step that takes the NS set out.
+const WITHDRAW: &str = "withdraw";
+/// The step that notes when it was out.
+const NOTE_GONE: &str = "remember-ns-gone";
+
+/// What there is of a parent zone to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parent {
+    /// None: somebody outside has the parent zone.
+    External,
+    /// Every server of the parent shows what it should, so that nobody asked whose it is.
+    Settled,
+    /// A zone of the parent's name that is not the one the world uses; the text says how that shows.
+    Unused(String),
+    /// It could not be told; the text says why.
+    Unknown(String),
+    /// The zone that the world uses.
+    Zone(Live),
+}
+
+/// The parent zone as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Its id, without `/hostedzone/`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The stack's name as Route 53 writes it, with a dot at its end.
+    pub child: String,
+    /// Whose role writes it, when it is in another account.
+    pub role: Option<String>,
+    /// Its record sets at and below the stack's name: the first page, which begins with the name's own.
+    pub sets: Vec<RecordSet>,
+}
+
+impl Parent {
+    /// Attributes by name, for plan files.
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        match self {
+            Parent::External | Parent::Settled | Parent::Unused(_) => BTreeMap::new(),
+            Parent::Unknown(_) => BTreeMap::from([("unreadable".to_owned(), String::new())]),
+            Parent::Zone(live) => {
+                let mut attributes = BTreeMap::from([("zone".to_owned(), live.id.clone())]);
+                for set in [live.ns(), live.ds()].into_iter().flatten() {
+                    attributes.insert(set.rtype.clone(), shown(set));
+                }
+                attributes
+            }
+        }
+    }
+
+    /// The zone, when it can be written.
+    pub fn zone(&self) -> Option<&Live> {
+        match self {
+            Parent::Zone(live) => Some(live),
+            Parent::External | Parent::Settled | Parent::Unused(_) | Parent::Unknown(_) => None,
+        }
+    }
+}
+
+impl Live {
+    /// The NS set of the stack's name.
+    pub fn ns(&self) -> Option<&RecordSet> {
+        self.own("NS")
+    }
+
+    /// The DS set of the stack's name.
+    pub fn ds(&self) -> Option<&RecordSet> {
+        self.own("DS")
+    }
+
+    fn own(&self, rtype: &str) -> Option<&RecordSet> {
+        self.sets
+            .iter()
+            .find(|set| set.rtype == rtype && set.name == self.child)
+    }
+
+    /// What a delegation would hide: everything at and below the name but its NS and DS sets.
+    fn hidden(&self) -> Vec<String> {
+        let is_delegation =
+            |set: &RecordSet| set.name == self.child && matches!(set.rtype.as_str(), "NS" | "DS");
+        let hidden = self.sets.iter().filter(|set| !is_delegation(set));
+        hidden
+            .map(|set| format!("{} {}", set.name, set.rtype))
+            .collect()
+    }
+
+    /// The zone in words.
+    fn words(&self) -> String {
+        match &self.role {
+            None => format!("zone {} ({}) of this account", self.name, self.id),
+            Some(role) => format!("zone {} ({}) by role {role}", self.name, self.id),
+        }
+    }
+}
+
+fn shown(set: &RecordSet) -> String {
+    let mut values = set.values.clone();
+    values.sort();
+    values.join("; ")
+}
+
+/// Whether the parent's servers show everything as it should be, so that there is nothing to write.
+pub fn is_settled(
+    desired: &Desired,
+    servers: &[String],
+    dnssec: Option<&[Key]>,
+    parent: &ParentView,
+) -> bool {
+    let Ok(answers) = parent.all() else {
+        return false;
+    };
+    let ours: BTreeSet<&String> = servers.iter().collect();
+    let keys = dnssec.unwrap_or_default();
+    let dnskeys: Vec<DnsKey> = keys
+        .iter()
+        .filter_map(|key| DnsKey::parse(&key.dnskey).ok())
+        .collect();
+    let is_of_key = |text: &String| {
+        let ds = Ds::parse(text);
+        ds.is_ok_and(|ds| dnskeys.iter().any(|key| ds.matches(&desired.domain, key)))
+    };
+    let wanted = usize::from(desired.dnssec);
+    !ours.is_empty()
+        && keys.len() == wanted
+        && !answers.is_empty()
+        && answers.iter().all(|answer| {
+            answer.name_servers.iter().collect::<BTreeSet<_>>() == ours
+                && answer.ds.is_empty() != desired.dnssec
+                && answer.ds.iter().all(is_of_key)
+        })
+}
+
+/// Whether an NS set of the parent names exactly the servers of the stack's zone.
+fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> bool {
+    let Some(zone) = snapshot.hosted_zone.present() else {
+        return false;
+    };
+    let servers: BTreeSet<String> = zone.name_servers(&desired.domain).into_iter().collect();
+    let plain = |value: &String| value.trim_end_matches('.').to_lowercase();
+    set.policy.is_none()
+        && set.alias.is_none()
+        && !servers.is_empty()
+        && set.values.iter().map(plain).collect::<BTreeSet<_>>() == servers
+}
+
+/// The records of a DS set that are of none of the zone's keys.
+fn strange(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> Vec<String> {
+    let keys = snapshot.dnssec.present().map(|live| &live.keys[..]);
+    let dnskeys: Vec<DnsKey> = keys
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|key| DnsKey::parse(&key.dnskey).ok())
+        .collect();
+    let is_ours = |value: &&String| {
+        let ds = Ds::parse(value);
+        ds.is_ok_and(|ds| dnskeys.iter().any(|key| ds.matches(&desired.domain, key)))
+    };
+    let values = set.values.iter();
+    values.filter(|value| !is_ours(value)).cloned().collect()
+}
+
+/// The DS record of a key, with the digest that every validator knows (RFC 8624, section 3.3).
+fn ds_of(desired: &Desired, key: &Key) -> Option<String> {
+    let dnskey = DnsKey::parse(&key.dnskey).ok()?;
+    Some(dnskey.ds(&desired.domain, DigestType::Sha256).to_string())
+}
+
+/// What the delegation needs.
+pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let live = match &snapshot.parent_zone {
+        Parent::External | Parent::Settled => return Lowered::default(),
+        Parent::Unused(what) => return warning(addr, what.clone()),
+        Parent::Unknown(why) => return super::blocked(addr, why),
+        Parent::Zone(live) => live,
+    };
+    match live.ns() {
+        None => delegate(addr, desired, snapshot, live),
+        Some(set) if delegates_to_us(desired, snapshot, set) => {
+            vouch(addr, desired, snapshot, live)
+        }
+        Some(set) => {
+            let ours = match snapshot.hosted_zone.present() {
+                Some(zone) => format!(
+                    "the zone's are {}",
+                    zone.name_servers(&desired.domain).join(", ")
+                ),
+                None => "the zone is not made yet and will have others".to_owned(),
+            };
+            super::blocked(
+                addr,
+                format!(
+                    "{} delegates {} to {}, but {ours}; nothing shows who made that, so it is not \
+                     overwritten: delete that NS set, or correct it, and apply again",
+                    live.words(),
+                    desired.domain,
+                    shown(set)
+                ),
+            )
+        }
+    }
+}
+
+fn warning(addr: &Addr, what: String) -> Lowered {
+    Lowered {
+        report: vec![Report::Warning {
+            addr: addr.clone(),
+            what,
+        }],
+        ..Lowered::default()
+    }
+}
+
+/// The NS set, once the zone is there, signed if it is to be, and answered for.
+fn delegate(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
+    let domain = &desired.domain;
+    if let Some(set) = live.ds() {
+        let why = format!(
+            "{} has a DS record of {domain} without a delegation: {}; delete it and apply again",
+            live.words(),
+            shown(set)
+        );
+        return super::blocked(addr, why);
+    }
+    let hidden = live.hidden();
+    if !hidden.is_empty() {
+        let why = format!(
+            "{} has records that a delegation of {domain} would hide: {}; move them into the zone {domain} \
+             or delete them, and apply again",
+            live.words(),
+            hidden.join(", ")
+        );
+        return super::blocked(addr, why);
+    }
+    let answers = snapshot.parent.all().unwrap_or_default();
+    if let Some(other) = answers
+        .iter()
+        .find(|answer| !answer.name_servers.is_empty())
+    {
+        let why = format!(
+            "{} has no NS set of {domain}, but a server of it still answers with one: {}; apply again \
+             when that change has arrived, usually within a minute",
+            live.words(),
+            other.name_servers.join(", ")
+        );
+        return super::blocked(addr, why);
+    }
+    let zone = desired.addr(Kind::HostedZone);
+    let servers = of(&zone, Output::NameServers);
+    let told = match snapshot.hosted_zone.present() {
+        Some(zone) => zone.name_servers(domain).join("; "),
+        None => servers.to_string(),
+    };
+    let op = super::Op::Delegation(Op::Delegate {
+        parent: live.id.clone(),
+        domain: domain.clone(),
+        name_servers: servers,
+        ttl_secs: NS_TTL_SECS,
+    });
+    // Who resolves the name the moment it is delegated gets signed answers, so that the DS record has
+    // nothing to wait for.
+    let mut draft = Draft::new("delegate", op)
+        .after(After::Settled(StepId::new(&zone, "create")))
+        .after(After::AllOf(desired.addr(Kind::Ksk)))
+        .after(After::AllOf(desired.addr(Kind::ZoneSigning)))
+        .done(Condition::ChangeInSync);
+    if let Err(why) = &snapshot.served {
+        draft = draft.ready(Condition::HoldDown {
+            since: Since::At(snapshot.taken_at),
+            lasts: SYNC_MAX,
+            source: format!("{why}; Route 53's changes are on every name server by then"),
+        });
+    }
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Create,
+            fields: vec![
+                Field::new("zone", format!("{} ({})", live.name, live.id)),
+                Field::new("NS", told),
+                Field::new("NS.ttl", NS_TTL_SECS.to_string()),
+            ],
+            why: format!(
+                "it writes into another zone, {}: without its NS set nobody finds {domain}{}",
+                live.words(),
+                if desired.dnssec {
+                    "; the DS record follows when every name server shows it"
+                } else {
+                    ""
+                }
+            ),
+            risk: Risk::Brief,
+        }),
+        drafts: vec![draft],
+        ..Lowered::default()
+    }
+}
+
+/// The DS set, once nobody can take the zone for bogus by it.
+fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
+    let up_to_date = || super::up_to_date(addr, Outputs::new());
+    let dnssec = match &snapshot.dnssec {
+        Observation::Unreadable(why) | Observation::Foreign(why) => {
+            return super::blocked(addr, why);
+        }
+        Observation::Absent => None,
+        Observation::Present(dnssec) => Some(dnssec),
+    };
+    if let Some(set) = live.ds() {
+        let strange = strange(desired, snapshot, set);
+        return if strange.is_empty() && set.policy.is_none() {
+            up_to_date()
+        } else {
+            let why = format!(
+                "{} has DS records of {} that are of none of its keys: {}; validating resolvers take \
+                 every name in it for bogus when none is. Nothing shows who made them, so they are not \
+                 overwritten: delete them, and apply again",
+                live.words(),
+                desired.domain,
+                strange.join("; ")
+            );
+            super::blocked(addr, why)
+        };
+    }
+    // Keys that are being made, cured or turned are vouched for by a later plan.
+    let key = match dnssec.map(|dnssec| (dnssec.signing.as_str(), &dnssec.keys[..])) {
+        Some(("SIGNING", [key])) if desired.dnssec && key.status == "ACTIVE" => key,
+        Some(_) | None => return up_to_date(),
+    };
+    let not_yet = |why: &str| {
+        let what = format!(
+            "the DS record of {} is not published yet: {why}",
+            desired.domain
+        );
+        warning(addr, what)
+    };
+    let answers = match snapshot.parent.all() {
+        Ok(answers) => answers,
+        Err(why) => return not_yet(&why),
+    };
+    let Some(zone) = snapshot.hosted_zone.present() else {
+        return up_to_date();
+    };
+    let servers: BTreeSet<String> = zone.name_servers(&desired.domain).into_iter().collect();
+    let is_delegated = answers
+        .iter()
+        .all(|answer| answer.name_servers.iter().cloned().collect::<BTreeSet<_>>() == servers);
+    if !is_delegated || answers.iter().any(|answer| !answer.ds.is_empty()) {
+        return not_yet(
+            "a change of the parent zone is not on each of its servers; apply again in a minute",
+        );
+    }
+    if let Err(why) = &snapshot.served {
+        return not_yet(&format!("{why}; apply again in some minutes"));
+    }
+    let Some(record) = ds_of(desired, key) else {
+        return not_yet("Route 53 shows no DNSKEY record of the key-signing key");
+    };
+    let hold_down = match zone_signing::unsigned(snapshot) {
+        Unsigned::No => None,
+        Unsigned::Until(_) => zone_signing::unsigned_hold_down(snapshot),
+        unknown @ Unsigned::Unknown(_) => return not_yet(&unknown.why().unwrap_or_default()),
+    };
+    let set = RecordSet {
+        name: format!("{}.", desired.domain),
+        rtype: "DS".into(),
+        ttl_secs: Some(DS_TTL_SECS),
+        values: vec![record.clone()],
+        ..RecordSet::default()
+    };
+    let op = super::Op::Delegation(Op::Edit {
+        parent: live.id.clone(),
+        before: None,
+        after: Some(set),
+    });
+    let mut draft = Draft::new("publish-ds", op)
+        .after(After::AllOf(desired.addr(Kind::Ksk)))
+        .after(After::AllOf(desired.addr(Kind::ZoneSigning)))
+        .done(Condition::ChangeInSync);
+    draft.ready_when.extend(hold_down);
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Update,
+            fields: vec![
+                Field::new("DS", record),
+                Field::new("DS.ttl", DS_TTL_SECS.to_string()),
+            ],
+            why: format!(
+                "it writes into another zone, {}: from then on validating resolvers insist on signatures \
+                 of {}, which every name server of the zone has",
+                live.words(),
+                key.name
+            ),
+            risk: Risk::Outage,
+        }),
+        drafts: vec![draft],
+        ..Lowered::default()
+    }
+}
+
+/// What goes first when the zone is to be unsigned or taken down: the DS records, alone, as the waits of
+/// everything else count from when no parent server has one. None when there are none, or they are not
+/// of this zone's keys: then the guard against DS records says so.
+pub fn ds_first(desired: &Desired, snapshot: &Snapshot) -> Option<Vec<(Addr, Lowered)>> {
+    let live = snapshot.parent_zone.zone()?;
+    let set = live.ds()?;
+    let is_ours = live
+        .ns()
+        .is_some_and(|ns| delegates_to_us(desired, snapshot, ns))
+        && set.policy.is_none()
+        && strange(desired, snapshot, set).is_empty();
+    let journal = snapshot.journal_group.present();
+    if !is_ours || journal.is_none() {
+        return None;
+    }
+    let addr = desired.addr(Kind::Delegation);
+    let journal_addr = desired.addr(Kind::JournalGroup);
+    // What the hold-down counts by is written down while it can still be seen.
+    let mut notes = Lowered::default();
+    let ttl = set.ttl_secs.and_then(|ttl| u32::try_from(ttl).ok());
+    let known = journal.and_then(journal_group::Live::ds_ttl_secs);
+    if let Some(ttl) = ttl.filter(|ttl| known.is_none_or(|known| known < *ttl)) {
+        let key = journal_group::EVIDENCE_DS_TTL;
+        let op = journal_group::Op::remember(desired, key, Arg::Known(ttl.to_string()));
+        notes.drafts.push(Draft::new("remember-ds-ttl", op));
+    }
+    if journal.is_some_and(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE).is_some()) {
+        notes
+            .drafts
+            .extend(journal_group::forget_ds_gone(desired, snapshot));
+    }
+    let op = super::Op::Delegation(Op::Edit {
+        parent: live.id.clone(),
+        before: Some(set.clone()),
+        after: None,
+    });
+    let own = Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Update,
+            fields: vec![Field::gone("DS", shown(set))],
+            why: format!(
+                "it writes into another zone, {}: nobody may vouch for keys that go; the rest follows, by the \
+                 same command, when no resolver can remember the record",
+                live.words()
+            ),
+            risk: Risk::Safe,
+        }),
+        drafts: vec![
+            Draft::new(REMOVE_DS, op)
+                .after(After::AllOf(journal_addr.clone()))
+                .done(Condition::ChangeInSync),
+        ],
+        ..Lowered::default()
+    };
+    Some(vec![(journal_addr, notes), (addr, own)])
+}
+
+/// What the delegation needs to be gone, once its DS record is.
+pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let live = match &snapshot.parent_zone {
+        Parent::External | Parent::Settled | Parent::Unused(_) => return Lowered::default(),
+        Parent::Unknown(why) => return super::blocked(addr, why),
+        Parent::Zone(live) => live,
+    };
+    if let Some(set) = live.ds() {
+        let why = format!(
+            "{} still has DS records of {}: {}; delete them there first",
+            live.words(),
+            desired.domain,
+            shown(set)
+        );
+        return super::blocked(addr, why);
+    }
+    let Some(set) = live.ns() else {
+        // The run that took it out died before it noted when.
+        let mut lowered = Lowered::default();
+        if announced(snapshot).is_some() && gone_since(snapshot).is_none() {
+            lowered.drafts.push(remember_gone(desired));
+        }
+        return lowered;
+    };
+    if !delegates_to_us(desired, snapshot, set) {
+        return Lowered {
+            report: vec![Report::Left {
+                what: format!("the NS set of {} in {}", desired.domain, live.words()),
+                why: format!("it names other servers than the zone's: {}", shown(set)),
+            }],
+            ..Lowered::default()
+        };
+    }
+    let op = super::Op::Delegation(Op::Edit {
+        parent: live.id.clone(),
+        before: Some(set.clone()),
+        after: None,
+    });
+    // Its TTL is in the journal before it goes, so that a run that dies in the wait leaves it to the next.
+    let ttl = u32::try_from(set.ttl_secs.unwrap_or_default()).unwrap_or(u32::MAX);
+    let key = journal_group::EVIDENCE_NS_TTL;
+    let announce = journal_group::Op::remember(desired, key, Arg::Known(ttl.to_string()));
+    let mut drafts = Vec::new();
+    if snapshot.journal_group.present().is_some() {
+        drafts.push(Draft::new("announce-withdrawal", announce));
+    }
+    drafts.push(
+        Draft::new(WITHDRAW, op)
+            .after(After::Answered(StepId::new(addr, "announce-withdrawal")))
+            .after(After::AllOf(desired.addr(Kind::ZoneSigning)))
+            .after(After::AllOf(desired.addr(Kind::Ksk)))
+            .done(Condition::ChangeInSync),
+    );
+    if snapshot.journal_group.present().is_some() {
+        drafts.push(remember_gone(desired).after(After::Settled(StepId::new(addr, WITHDRAW))));
+    }
+    Lowered {
+        change: Some(Change {
+            addr: addr.clone(),
+            symbol: Symbol::Destroy,
+            fields: vec![
+                Field::gone("zone", format!("{} ({})", live.name, live.id)),
+                Field::gone("NS", shown(set)),
+            ],
+            why: format!(
+                "it writes into another zone, {}: a delegation that outlives its zone is whoever's gets those \
+                 name servers next",
+                live.words()
+            ),
+            risk: Risk::Outage,
+        }),
+        drafts,
+        ..Lowered::default()
+    }
+}
+
+fn remember_gone(desired: &Desired) -> Draft {
+    let key = journal_group::EVIDENCE_NS_GONE;
+    Draft::new(
+        NOTE_GONE,
+        journal_group::Op::remember(desired, key, Arg::Now),
+    )
+}
+
+/// The TTL of a delegation that this tool took out, or was about to.
+fn announced(snapshot: &Snapshot) -> Option<u32> {
+    let journal = snapshot.journal_group.present()?;
+    journal
+        .evidence(journal_group::EVIDENCE_NS_TTL)?
+        .parse()
+        .ok()
+}
+
+/// Since when it is out.
+fn gone_since(snapshot: &Snapshot) -> Option<Timestamp> {
+    let journal = snapshot.journal_group.present()?;
+    let since = journal.evidence(journal_group::EVIDENCE_NS_GONE)?;
+    since
+        .parse()
+        .ok()
+        .filter(|since| *since <= snapshot.taken_at)
+}
+
+/// What the zone's own removal waits for: resolvers that remember the delegation which this plan takes
+/// out, or an earlier one did.
+pub fn zone_hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<Condition> {
+    let live = snapshot.parent_zone.zone()?;
+    let addr = desired.addr(Kind::Delegation);
+    let (since, secs) = match live.ns() {
+        Some(set) if delegates_to_us(desired, snapshot, set) => {
+            let ttl = set.ttl_secs.and_then(|ttl| u32::try_from(ttl).ok())?;
+            let step = match snapshot.journal_group.present() {
+                Some(_) => NOTE_GONE,
+                None => WITHDRAW,
+            };
+            (Since::Answered(StepId::new(&addr, step)), ttl)
+        }
+        Some(_) => return None,
+        None => {
+            let since = gone_since(snapshot).map(Since::At);
+            let noted = Since::Answered(StepId::new(&addr, NOTE_GONE));
+            (since.unwrap_or(noted), announced(snapshot)?)
+        }
+    };
+    Some(Condition::HoldDown {
+        since,
+        lasts: Duration::from_secs(u64::from(secs)),
+        source: format!("resolvers may remember the delegation for its TTL of {secs} s"),
+    })
+}
+
+/// Whether a plan takes nothing down but what the parent zone vouches for.
+pub fn only_unvouches(plan: &Plan) -> bool {
+    let is_removal =
+        |step: &Step| step.id.addr.kind() == Kind::Delegation && step.id.name == REMOVE_DS;
+    plan.steps.iter().any(is_removal)
+        && plan
+            .steps
+            .iter()
+            .all(|step| is_removal(step) || step.id.addr.kind() == Kind::JournalGroup)
+}
+
+/// Whether a teardown takes the delegation out, or has.
+pub fn is_withdrawn_by_us(desired: &Desired, snapshot: &Snapshot) -> bool {
+    snapshot.parent_zone.zone().is_some_and(|live| {
+        live.ns()
+            .is_none_or(|set| delegates_to_us(desired, snapshot, set))
+    })
+}
+
+/// Whether a plan writes into the parent zone.
+pub fn is_written_by(plan: &Plan) -> bool {
+    let mut steps = plan.steps.iter();
+    steps.any(|step| matches!(step.op, super::Op::Delegation(_)))
+}
+
+/// Mutations of the parent zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// ChangeResourceRecordSets: CREATE of the NS set.
+    Delegate {
+        /// Id of the parent zone.
+        parent: String,
+        /// The delegated name.
+        domain: String,
+        /// Its name servers, separated by blanks.
+        name_servers: Arg,
+        /// TTL of the set.
+        ttl_secs: i64,
+    },
+    /// ChangeResourceRecordSets: one set becomes another, if it still is what it was.
+    Edit {
+        /// Id of the parent zone.
+        parent: String,
+        /// As it was when this was decided; none if there was none.
+        before: Option<RecordSet>,
+        /// As it is to be; none if it is to go.
+        after: Option<RecordSet>,
+    },
+}
+
+impl Op {
+    pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
+        match self {
+            Op::Delegate {
+                parent,
+                domain,
+                name_servers,
+                ttl_secs,
+            } => Op::Delegate {
+                parent: parent.clone(),
+                domain: domain.clone(),
+                name_servers: f(name_servers),
+                ttl_secs: *ttl_secs,
+            },
+            Op::Edit { .. } => self.clone(),
+        }
+    }
+
+    pub(super) fn action(&self) -> &'static str {
+        match self {
+            Op::Delegate { .. } | Op::Edit { .. } => "route53:ChangeResourceRecordSets",
+        }
+    }
+
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Op::Delegate { .. } => "delegating",
+            Op::Edit { before: None, .. } => "publishing",
+            Op::Edit { after: None, .. } => "withdrawing",
+            Op::Edit { .. } => "replacing",
+        }
+    }
+}
