@@ -233,25 +233,43 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Some(set) if delegates_to_us(desired, snapshot, set) => {
             vouch(addr, desired, snapshot, live)
         }
-        Some(set) => {
-            let ours = match snapshot.hosted_zone.present() {
-                Some(zone) => format!(
-                    "the zone's are {}",
-                    zone.name_servers(&desired.domain).join(", ")
-                ),
-                None => "the zone is not made yet and will have others".to_owned(),
-            };
-            super::blocked(
-                addr,
-                format!(
-                    "{} delegates {} to {}, but {ours}; nothing shows who made that, so it is not \
-                     overwritten: delete that NS set, or correct it, and apply again",
-                    live.words(),
-                    desired.domain,
-                    shown(set)
-                ),
-            )
-        }
+        Some(set) => foreign(addr, desired, snapshot, (live, set)),
+    }
+}
+
+/// An NS set of somebody's that leads elsewhere.
+fn foreign(
+    addr: &Addr,
+    desired: &Desired,
+    snapshot: &Snapshot,
+    (live, set): (&Live, &RecordSet),
+) -> Lowered {
+    let domain = &desired.domain;
+    let theirs = format!("{} delegates {domain} to {}", live.words(), shown(set));
+    match &snapshot.hosted_zone {
+        Observation::Present(zone) => super::blocked(
+            addr,
+            format!(
+                "{theirs}, but the zone's name servers are {}; nothing shows who made that, so it is not \
+                 overwritten: delete that NS set, or correct it, and apply again",
+                zone.name_servers(domain).join("; ")
+            ),
+        ),
+        // What to write there is known when the zone is.
+        Observation::Absent => warning(
+            addr,
+            format!(
+                "{theirs}, and the new zone will have others; nothing shows who made that, so it is not \
+                 overwritten"
+            ),
+        ),
+        Observation::Foreign(_) | Observation::Unreadable(_) => Lowered {
+            report: vec![Report::HeldBack {
+                addr: addr.clone(),
+                by: desired.addr(Kind::HostedZone),
+            }],
+            ..Lowered::default()
+        },
     }
 }
 
