@@ -20,14 +20,14 @@ use crate::owner::{Owner, Principal};
 use crate::ports::{Failure, Instance, Ports, Question, State};
 use crate::proof::{Proven, Who};
 use crate::protocol::Region;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, ask};
 use crate::request::{Asked, Data, Wish};
 use crate::retry::Budget;
 use crate::zone::{RecordSet, txt_value};
 
 /// The shortest TTL that may be asked for, as for the stack's own (`[updater] ttl`): a change takes up
 /// to a minute to be everywhere (Route 53 API Reference, GetChange), so less gains nothing.
-const TTL_SECS_MIN: u32 = 30;
+pub(crate) const TTL_SECS_MIN: u32 = 30;
 
 /// Somebody who may have what was asked for, if the name is free or its own.
 #[derive(Debug, Clone)]
@@ -195,10 +195,10 @@ pub async fn allow<P: Ports>(
                 Rights::As(role) => {
                     known(context, proven, asked, reach, question(Some(role))).await?;
                 }
-                Rights::Nowhere => unknown(context, asked, reach)?,
+                Rights::Nowhere => unknown(context, proven, asked, reach)?,
             }
         }
-        Who::Role { .. } => unknown(context, asked, reach)?,
+        Who::Role { .. } => unknown(context, proven, asked, reach)?,
     }
     Ok(Allowed {
         task: task(&asked.wish, &name, ttl_secs),
@@ -264,7 +264,9 @@ fn principal(config: &Config, proven: &Proven) -> Result<Principal, Refusal> {
 }
 
 fn unreserved(config: &Config, asked: &Asked) -> Result<(), Refusal> {
-    if !config.reserved.contains(asked.record.as_str()) {
+    // Whoever held a name before its label was reserved can still remove it.
+    let is_removal = matches!(asked.wish, Wish::Remove { .. });
+    if is_removal || !config.reserved.contains(asked.record.as_str()) {
         return Ok(());
     }
     let text = format!("{} is in the list `reserved`", asked.record);
@@ -278,11 +280,11 @@ fn ttl(config: &Config, wish: &Wish) -> Result<u32, Refusal> {
         Wish::Set { ttl_secs, .. } => ttl_secs.unwrap_or(longest),
         Wish::Remove { .. } => return Ok(longest),
     };
-    let shortest = TTL_SECS_MIN.min(longest);
-    if (shortest..=longest).contains(&asked) {
+    if (TTL_SECS_MIN..=longest).contains(&asked) {
         return Ok(asked);
     }
-    let text = format!("ttl is {asked}; from {shortest} to {longest} seconds are possible here");
+    let text =
+        format!("ttl is {asked}; from {TTL_SECS_MIN} to {longest} seconds are possible here");
     Err(Refusal::new(Code::BadRequest, text))
 }
 
@@ -345,11 +347,14 @@ async fn known<P: Ports>(
     let id = &question.instance;
     let instance = match describe(context, &question).await? {
         Some(instance) => instance,
+        // EC2's lists may not show yet what has just started (EC2 API Reference, "Eventual consistency").
         None => {
-            return refuse(&format!(
-                "EC2 knows no instance {id} in {}",
-                question.region
-            ));
+            let region = question.region;
+            return Err(Refusal::not_yet(format!(
+                "EC2 lists no instance {id} in {region}; right after a start that is so for a moment, \
+                 try again; if it stays so, {region} is not the region of the instance{}",
+                ask(config)
+            )));
         }
     };
     if !may_ask(instance.state, &asked.wish) {
@@ -393,19 +398,26 @@ async fn known<P: Ports>(
 const SOURCE_ONLY: &str = "ip_address has to be the global address that the request comes from, since nothing else about \
      the caller's addresses can be asked";
 
+const DOCUMENT_ONLY: &str = "where EC2 cannot be asked about the instance, an identity document counts \
+     for an A or AAAA record of the very address that the request comes from and for nothing else, since \
+     a copy of it could come from anywhere; use the proof `instance-role`";
+
 /// The rules for a caller of whom nothing is known but what it proved.
 fn unknown<P>(
     context: &Context<'_, P>,
+    proven: &Proven,
     asked: &Asked,
     reach: Option<Reach>,
 ) -> Result<(), Refusal> {
-    let (Some(address), Some(reach)) = (asked.wish.address(), reach) else {
-        return Ok(());
-    };
-    if reach == Reach::Global && address == context.source {
-        return Ok(());
+    let is_source = asked.wish.address() == Some(context.source);
+    let refuse = |text| Err(Refusal::not_allowed(context.config, text));
+    match reach {
+        Some(Reach::Global) if is_source => Ok(()),
+        _ if proven.must_match_source() => refuse(DOCUMENT_ONLY),
+        Some(Reach::Global | Reach::Private) => refuse(SOURCE_ONLY),
+        // Nothing but the caller's own name is touched, and the caller signed that it wants this.
+        None => Ok(()),
     }
-    Err(Refusal::not_allowed(context.config, SOURCE_ONLY))
 }
 
 async fn describe<P: Ports>(

@@ -43,9 +43,10 @@ pub enum Code {
     UnsupportedMediaType,
     /// Too many requests of this address, caller or account.
     RateLimited,
-    /// AWS could not be asked in time: tried again for seconds before this is said.
+    /// AWS could not be asked in time, which was tried for seconds before this is said; or it does not
+    /// list yet what has just started.
     Busy,
-    /// The updater itself is set up wrongly; only who runs it can help.
+    /// The updater itself is set up wrongly, or the zone takes no more; only who runs it can help.
     Unavailable,
 }
 

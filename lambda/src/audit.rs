@@ -1,8 +1,9 @@
 //! The audit line: one JSON object for each request, with the members of spawn's example and
-//! `principal`, `proof`, `recordType`, `code`, `success` and `durationMs`.
+//! `principal`, `proof`, `nonce`, `recordType`, `code`, `success`, `evictedName`, `evictedOwner` and
+//! `durationMs`.
 //!
-//! It names what was decided and about whom. It never holds a request's body, a proof or a token, and
-//! of what a stranger sent only what was found to be well-formed, since whoever reads logs trusts them.
+//! It names what was decided and about whom. It never holds a request's body, a proof or a token (of a
+//! proof that held, the nonce, which the owner mark has too), and of what a stranger sent only what was found to be well-formed, since whoever reads logs trusts them.
 //! Every member is always there, so that metric filters and queries need not tell "null" from "absent".
 
 use std::net::IpAddr;
@@ -26,6 +27,8 @@ pub struct Audit {
     pub principal: Option<String>,
     /// How: `instance-role`, `identity-document` or `iam-role`.
     pub proof: Option<&'static str>,
+    /// The nonce that it signed, for the proofs that have one: the same as in the mark that it wrote.
+    pub nonce: Option<String>,
     /// Its instance.
     pub instance_id: Option<String>,
     /// Its role and session, where it is no instance.
@@ -52,8 +55,14 @@ pub struct Audit {
     pub success: bool,
     /// Route 53's id of the change.
     pub change_id: Option<String>,
-    /// Whose the name was, if it was somebody else's.
+    /// Whose the name was, if it was taken over. Without `success`: it may have been, since Route 53's
+    /// answer did not come.
     pub former_owner: Option<String>,
+    /// The name that was removed to make place in the account's quota, its lease having ended. Without
+    /// `success` as above.
+    pub evicted_name: Option<String>,
+    /// Whose that name was.
+    pub evicted_owner: Option<String>,
     /// The sentence that the caller was told.
     pub message: String,
     /// How long it took.
@@ -81,6 +90,7 @@ impl Audit {
             source_ip: None,
             principal: None,
             proof: None,
+            nonce: None,
             instance_id: None,
             role: None,
             account_id: None,
@@ -95,6 +105,8 @@ impl Audit {
             success: false,
             change_id: None,
             former_owner: None,
+            evicted_name: None,
+            evicted_owner: None,
             message: String::new(),
             duration_ms: 0,
         }

@@ -6,10 +6,11 @@
 //! is no other store, and two requests that meet are told apart by Route 53.
 
 use crate::allowed::{Allowed, Task};
-use crate::config::RecordType;
+use crate::config::{Config, RecordType};
 use crate::name::owner_name;
 use crate::owner::{self, Owner};
 use crate::ownership::Vacant;
+use crate::survey::Expired;
 use crate::zone::{Live, Mark, RecordSet};
 
 /// A batch of changes.
@@ -61,15 +62,33 @@ impl Batch {
         self.mark.as_ref()
     }
 
+    /// The batch in the parts that the updater's role may send: one, unless the stack document was narrowed
+    /// and this removes what it let instances have before. Of such types and names the role may only
+    /// DELETE, in batches that do nothing else (`policies/updater.json`); those go first. Nobody can have
+    /// made the like again since they were seen, so that the mark does not guard them does no harm.
+    pub(crate) fn parts(self, config: &Config) -> Vec<Self> {
+        let makes_any = self.changes.iter().any(|it| it.action != Action::Delete);
+        let goes_first = |it: &Change| it.action == Action::Delete && is_past(config, &it.set);
+        let (past, rest): (Vec<Change>, Vec<Change>) = match makes_any {
+            true => self.changes.into_iter().partition(goes_first),
+            false => (Vec::new(), self.changes),
+        };
+        let part = |changes, mark| Self { changes, mark };
+        [part(past, None), part(rest, self.mark)]
+            .into_iter()
+            .filter(|part| !part.changes.is_empty())
+            .collect()
+    }
+
     /// A free name becomes the caller's. In place of one whose lease has ended, if the account has no
     /// other left.
-    pub(crate) fn claim(allowed: &Allowed, expired: Option<(&Live, &Vacant)>) -> Option<Self> {
+    pub(crate) fn claim(allowed: &Allowed, expired: Option<&Expired>) -> Option<Self> {
         let Task::Set(record, _) = allowed.task() else {
             return None;
         };
         let mark = allowed.mark_after(None)?;
         let mut changes = match expired {
-            Some((live, _)) => emptied(live, None),
+            Some(expired) => emptied(&expired.live, None),
             None => Vec::new(),
         };
         changes.push(change(Action::Create, mark_set(allowed, &mark)));
@@ -138,7 +157,9 @@ impl Batch {
             change(Action::Delete, set.clone()),
             change(Action::Create, mark_set(allowed, &mark)),
         ];
-        let dropped = live.sets.iter().filter(|set| set.is_of(record_type));
+        // What was made by hand beside them stays.
+        let is_dropped = |set: &&RecordSet| set.is_ours() && set.is_of(record_type);
+        let dropped = live.sets.iter().filter(is_dropped);
         changes.extend(dropped.map(|set| change(Action::Delete, set.clone())));
         Some(Self {
             changes,
@@ -149,6 +170,15 @@ impl Batch {
 
 fn change(action: Action, set: RecordSet) -> Change {
     Change { action, set }
+}
+
+/// Whether the stack let instances have such a record once and does not any more. Marks are TXT records,
+/// which the role may always make, at names that are never reserved.
+fn is_past(config: &Config, set: &RecordSet) -> bool {
+    let label = set.name.split('.').next().unwrap_or_default();
+    let is_type = |known: &RecordType| set.is_of(*known);
+    config.reserved.contains(label)
+        || !(set.is_of(RecordType::Txt) || config.record_types.iter().any(is_type))
 }
 
 fn mark_set(allowed: &Allowed, mark: &Owner) -> RecordSet {

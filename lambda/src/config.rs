@@ -88,6 +88,17 @@ pub enum Proof {
     IamRole,
 }
 
+impl Proof {
+    /// As requests and stack documents write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InstanceRole => "instance-role",
+            Self::IdentityDocument => "identity-document",
+            Self::IamRole => "iam-role",
+        }
+    }
+}
+
 /// Whether names have an account's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -303,6 +314,37 @@ pub(crate) mod tests {
         );
         refused(|v| v["rate"]["per_secs"] = json!(0), "rate");
         refused(|v| v["quota"] = json!(-1), "-1");
+        refused(|v| v["quota"] = json!(0), "quota \"0\"");
+        refused(|v| v["quota"] = json!(101), "quota \"101\"");
+        refused(|v| v["lease_secs"] = json!(0), "lease_secs");
+        refused(|v| v["lease_secs"] = json!(3_599), "lease_secs");
+        refused(|v| v["lease_secs"] = json!(366 * 86_400), "lease_secs");
+        refused(|v| v["ttl_secs"] = json!(29), "ttl_secs");
+        refused(|v| v["ttl_secs"] = json!(86_401), "ttl_secs");
+        refused(|v| v["reserved"] = json!(["VPN"]), "reserved \"VPN\"");
+        refused(|v| v["reserved"] = json!(["a.b"]), "reserved \"a.b\"");
+        refused(
+            |v| {
+                v["naming"] = json!("flat");
+                v["accounts"] = json!("any");
+            },
+            "naming \"flat\"",
+        );
+        refused(
+            |v| {
+                v["naming"] = json!("flat");
+                let other = json!({ "id": "210987654321", "label": null, "describe_role": null });
+                v["accounts"]["these"].as_array_mut().unwrap().push(other);
+            },
+            "naming \"flat\"",
+        );
+        for role in ["describe", "arn:aws:iam::210987654321:role/describe"] {
+            let error = with(|v| v["accounts"]["these"][0]["describe_role"] = json!(role));
+            assert!(
+                error.unwrap_err().contains("role in that account"),
+                "{role}"
+            );
+        }
     }
 
     #[test]

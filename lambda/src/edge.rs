@@ -7,6 +7,7 @@
 mod ec2;
 mod endpoint;
 mod http;
+mod identity_keys;
 mod route53;
 mod sts;
 mod xml;
@@ -25,6 +26,7 @@ use crate::protocol::{Call, Region, StsAnswer};
 use crate::zone::{Page, Start};
 
 pub use endpoint::{BadEndpoint, Endpoints};
+pub use identity_keys::{IdentityKeys, NoKeys};
 
 use http::Http;
 use sts::Roles;

@@ -12,8 +12,9 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The longest body that is looked at: an identity document and a signature of 16 KiB each, a proof of
-/// 5 KiB and a text fit. API Gateway itself would let 10 MB pass.
+/// The longest body that is looked at: more than the longest of each member together, an identity document
+/// of 8 KiB, its signature of 512 bytes or a message of 12 KiB, a proof with a token of 4 KiB, a text of
+/// 1,000 characters, and what JSON may write them with. API Gateway itself would let 10 MB pass.
 pub const BODY_BYTES_MAX: usize = 48 * 1024;
 
 /// The only content type.

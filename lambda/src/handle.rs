@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::allowed::{self, Allowed, Context};
 use crate::answer::{Answer, Code, Told};
 use crate::audit::{Audit, Validation};
-use crate::config::{Config, Proof, Wrong};
+use crate::config::{Config, Wrong};
 use crate::event::{Event, NoBody};
 use crate::limits::Limits;
 use crate::ports::{Failure, Ports};
@@ -18,7 +18,7 @@ use crate::protocol::{AnswerProof, Audience, Call, Outcome, Region, StsAnswer};
 use crate::refusal::Refusal;
 use crate::request::{self, Asked, BadRequest};
 use crate::retry::Budget;
-use crate::update::{Done, update};
+use crate::update::{Done, Losses, update};
 
 /// The updater of one stack, as long as its environment lives.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ impl Updater {
             verifier,
             limits: Limits::new(),
         })
+    }
+
+    /// Takes these keys for those that EC2 signs with from now on. For a simulated AWS, which makes the
+    /// keys of a region when its first instance starts.
+    pub fn trust(&mut self, keys: Keys) {
+        self.verifier.trust(keys);
     }
 
     /// Answers a request. `invocation` is Lambda's id of it, used where no gateway gave one.
@@ -126,7 +132,7 @@ impl Updater {
         self.limits.source(source, now)?;
         let claim =
             Claim::read(update, members).map_err(|unproven| self.disproved(&unproven, audit))?;
-        audit.proof = Some(word(claim.proof()));
+        audit.proof = Some(claim.proof().word());
         Ok((claim, source))
     }
 
@@ -173,12 +179,16 @@ async fn made<P: Ports>(
     audit: &mut Audit,
 ) -> Result<Done, Refusal> {
     audit.fqdn = Some(allowed.name().to_owned());
-    let done = update(context, allowed).await?;
+    let mut losses = Losses::default();
+    let outcome = update(context, allowed, &mut losses).await;
+    // Whatever it came to: of a change whose answer is missing nobody knows whether it was made.
+    audit.former_owner = losses.former.as_ref().map(ToString::to_string);
+    if let Some((name, owner)) = losses.evicted {
+        audit.evicted_name = Some(name);
+        audit.evicted_owner = Some(owner.to_string());
+    }
+    let done = outcome?;
     audit.change_id.clone_from(&done.change_id);
-    audit.former_owner = done
-        .former
-        .as_ref()
-        .map(|owner| owner.principal.to_string());
     Ok(done)
 }
 
@@ -219,6 +229,7 @@ fn proved(proven: &Proven, audit: &mut Audit) {
     audit.validation = Validation::Success;
     audit.account_id = Some(proven.account().to_owned());
     audit.region = Some(proven.region().name().to_owned());
+    audit.nonce = proven.nonce().map(|nonce| nonce.text().to_owned());
     let account = proven.account();
     match proven.who() {
         Who::Instance { id } => {
@@ -245,14 +256,6 @@ fn malformed(bad: BadRequest) -> Refusal {
     Refusal::new(Code::BadRequest, bad.to_string())
 }
 
-fn word(proof: Proof) -> &'static str {
-    match proof {
-        Proof::InstanceRole => "instance-role",
-        Proof::IdentityDocument => "identity-document",
-        Proof::IamRole => "iam-role",
-    }
-}
-
 /// STS, asked again while it is busy.
 struct Persistent<'a, P> {
     ports: &'a P,
@@ -262,8 +265,8 @@ struct Persistent<'a, P> {
 impl<P: Ports> Sts for Persistent<'_, P> {
     async fn ask(&self, call: &Call) -> Result<StsAnswer, Unreachable> {
         let once = async || match self.ports.sts(call).await? {
-            answer if answer.status == 429 => Err(Failure::Throttled),
-            answer if answer.status >= 500 => Err(Failure::Unanswered),
+            // Throttling has the status 400 too, with a code of its own.
+            answer if answer.is_unavailable() => Err(Failure::Throttled),
             answer => Ok(answer),
         };
         let answer = self.budget.persist(self.ports, once).await;

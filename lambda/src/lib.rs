@@ -42,6 +42,8 @@ pub mod ports;
 pub mod proof;
 pub mod protocol;
 pub mod refusal;
+#[cfg(feature = "register")]
+pub mod register;
 pub mod request;
 pub mod retry;
 mod survey;

@@ -32,8 +32,11 @@ const ACCOUNT: Rate = Rate {
 /// Entries of a table, about 100 bytes each.
 const ENTRIES_MAX: usize = 2_048;
 
-/// Prefix of the network that one customer gets (RFC 6177): all its addresses share a bucket.
-const SITE_BITS: u8 = 64;
+/// Prefix of an IPv6 network whose addresses share a bucket. A site gets many networks of /64 and not one:
+/// RFC 6177, section 2, leaves it between /48 and /64 and names /56 for homes, and what Amazon gives a VPC
+/// is a /56 (VPC User Guide, "VPC CIDR blocks"). Whoever has a /48 has 256 buckets; with /48 for all, the
+/// VPCs of 256 customers would share one.
+const SITE_BITS: u8 = 56;
 
 /// The buckets of one environment.
 #[derive(Debug, Default)]
@@ -258,12 +261,13 @@ mod tests {
         let limits = Limits::new();
         let mut refused = 0;
         for host in 0..100_u16 {
-            let address = format!("2600:1f18:0:1::{host:x}").parse().unwrap();
+            // Another network of the same site each time.
+            let address = format!("2600:1f18:0:1{host:02x}::1").parse().unwrap();
             refused += u16::from(limits.source(address, at(0)).is_err());
         }
         assert_eq!(refused, 40);
         limits
-            .source("2600:1f18:0:2::1".parse().unwrap(), at(0))
+            .source("2600:1f18:0:200::1".parse().unwrap(), at(0))
             .unwrap();
     }
 

@@ -9,6 +9,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::protocol::is_account_id;
+
 /// RFC 1035, section 2.3.4.
 const LABEL_CHARS_MAX: usize = 63;
 
@@ -183,7 +185,7 @@ pub fn account_label(account: &str) -> Option<String> {
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h',
         'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
     ];
-    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !is_account_id(account) {
         return None;
     }
     let number: u64 = account.parse().ok()?;

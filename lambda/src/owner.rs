@@ -20,6 +20,8 @@ use std::str::FromStr;
 
 use jiff::civil::DateTime;
 
+use crate::protocol::{is_account_id, is_instance_id, is_lower_hex, is_role_id};
+
 /// TTL of an owner mark in seconds (design, section 6).
 pub const TTL_SECS: u32 = 60;
 
@@ -97,9 +99,7 @@ impl Principal {
         if !is_region(region) {
             return Err(Malformed::Region);
         }
-        // Ids made before 2016 have 8 digits (EC2 User Guide, "Resource IDs").
-        let digits = instance.strip_prefix("i-").ok_or(Malformed::Instance)?;
-        if !matches!(digits.len(), 8 | 17) || !is_lower_hex(digits) {
+        if !is_instance_id(instance) {
             return Err(Malformed::Instance);
         }
         let holder = Holder::Instance {
@@ -114,16 +114,14 @@ impl Principal {
     /// # Errors
     /// When one of the two is not as AWS writes it (IAM User Guide, "IAM identifiers").
     pub fn role_of(account: &str, id: &str) -> Result<Self, Malformed> {
-        let is_char = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-        let is_id = id.starts_with("AROA") && (16..=128).contains(&id.len());
-        if !is_id || !id.bytes().all(is_char) {
+        if !is_role_id(id) {
             return Err(Malformed::Role);
         }
         Self::of(account, Holder::Role { id: id.to_owned() })
     }
 
     fn of(account: &str, holder: Holder) -> Result<Self, Malformed> {
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(account) {
             return Err(Malformed::Account);
         }
         Ok(Self {
@@ -161,11 +159,6 @@ fn is_region(text: &str) -> bool {
             .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
-fn is_lower_hex(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 impl Owner {
     /// A mark for a name that `principal` has just proven to hold.
     ///
@@ -194,12 +187,6 @@ impl Owner {
     /// escape.
     pub fn quoted(&self) -> String {
         format!("\"{self}\"")
-    }
-
-    /// Whether this mark may take the place of `before`: the same holder, at a later time. A request
-    /// that is sent twice fails here.
-    pub fn renews(&self, before: &Owner) -> bool {
-        self.principal == before.principal && self.time > before.time
     }
 }
 
@@ -382,27 +369,5 @@ mod tests {
         let owner = Owner::new(principal, time, &"f".repeat(32)).unwrap();
         assert!(owner.to_string().len() <= VALUE_CHARS_MAX);
         assert_eq!(owner.to_string().parse(), Ok(owner));
-    }
-
-    #[test]
-    fn only_a_later_proof_of_the_same_instance_renews() {
-        let before: Owner = MARK.parse().unwrap();
-        let with = |from: &str, to: &str| MARK.replacen(from, to, 1).parse::<Owner>().unwrap();
-        assert!(with("235948", "235949").renews(&before));
-        assert!(!before.renews(&before));
-        assert!(
-            !with("5f1d", "0000").renews(&before),
-            "same time, other nonce"
-        );
-        assert!(!with("235948", "235947").renews(&before));
-        for (from, to) in [
-            ("i-01", "i-02"),
-            ("us-east-1", "us-east-2"),
-            ("p=123", "p=923"),
-        ] {
-            let text = MARK.replacen("235948", "235949", 1).replacen(from, to, 1);
-            let somebody_else: Owner = text.parse().unwrap();
-            assert!(!somebody_else.renews(&before), "{text}");
-        }
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn judge<'a>(config: &Config, allowed: &Allowed, live: &'a Live) -> V
             )),
         },
         Mark::Of { owner, set } if owner.principal == *allowed.principal() => {
-            own(allowed, live, owner, set)
+            own(config, allowed, live, owner, set)
         }
         Mark::Of { owner, .. } => Verdict::Held(owner),
     }
@@ -116,9 +116,21 @@ fn nothing_there(allowed: &Allowed) -> Verdict<'static> {
 }
 
 /// The name is the caller's own.
-fn own<'a>(allowed: &Allowed, live: &Live, owner: &Owner, mark: &RecordSet) -> Verdict<'a> {
+fn own<'a>(
+    config: &Config,
+    allowed: &Allowed,
+    live: &Live,
+    owner: &Owner,
+    mark: &RecordSet,
+) -> Verdict<'a> {
     if is_done(allowed, live, owner) {
         return Verdict::Done(Some(owner.clone()));
+    }
+    if let Task::Set(_, record_type) = allowed.task()
+        && let Some(set) = live.in_the_way(*record_type)
+    {
+        let what = format!("has {} records beside its own", kind(set));
+        return Verdict::Refused(by_hand(config, allowed, &what));
     }
     let batch = match allowed.task() {
         Task::Set(..) => Batch::renew(allowed, owner, Some(mark)),
@@ -140,7 +152,8 @@ fn is_done(allowed: &Allowed, live: &Live, owner: &Owner) -> bool {
     match allowed.task() {
         Task::Set(record, _) => allowed.wrote(owner) && live.sets.contains(record),
         Task::Remove(Some(only)) => {
-            has_others(live, *only) && !live.sets.iter().any(|set| set.is_of(*only))
+            let is_left = |set: &RecordSet| set.is_ours() && set.is_of(*only);
+            has_others(live, *only) && !live.sets.iter().any(is_left)
         }
         Task::Remove(None) => false,
     }

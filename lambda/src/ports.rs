@@ -14,8 +14,8 @@ use crate::protocol::sigv4::Credentials;
 use crate::protocol::{Call, Region, StsAnswer};
 use crate::zone::{Page, Start};
 
-/// The world outside. Nothing here repeats itself: how often is decided in one place, by the library
-/// (`retry`).
+/// The world outside. Nothing here repeats itself or gives up after a time: how often and how long is
+/// decided in one place, by the library (`retry`), which drops the future of a call that takes too long.
 pub trait Ports: Sync {
     /// The time.
     fn now(&self) -> Timestamp;

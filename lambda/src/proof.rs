@@ -5,7 +5,8 @@
 //!   updater rebuilds that request, sends it and believes what STS answers.
 //! - `identity-document`: the caller sends the document that EC2 signed when the instance started.
 //!   Whoever ever saw it can send it too, so it must be young, and whoever takes it must also demand
-//!   that the request comes from the address that is registered ([`Proven::must_match_source`]).
+//!   that the request comes from the instance, as far as that can be known
+//!   ([`Proven::must_match_source`]).
 //!
 //! A [`Proven`] holds the update that was proven. For the signed proofs the signature is over it; taking
 //! the update from anywhere else would make the proof one of something else.
@@ -17,7 +18,6 @@ mod signed;
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 
 use jiff::Timestamp;
 
@@ -137,9 +137,7 @@ enum Via {
         time: Timestamp,
         nonce: Nonce,
     },
-    Document {
-        private_ip: Option<IpAddr>,
-    },
+    Document,
 }
 
 /// Why nothing is proven. The texts go to callers and to the log; none repeats what was sent.
@@ -167,7 +165,7 @@ pub enum Unproven {
     #[error("proof: {0}")]
     Malformed(#[from] Malformed),
     /// This stack does not take it.
-    #[error("this updater does not accept the proof `{}`", name(*.0))]
+    #[error("this updater does not accept the proof `{}`", .0.word())]
     NotAccepted(Proof),
     /// Too old, or from the future.
     #[error("the proof's date is {}; is the caller's clock right?", apart(*.secs))]
@@ -182,7 +180,7 @@ pub enum Unproven {
     #[error("AWS STS could not be asked just now")]
     Unreachable,
     /// `instance-role` was said and something else signed, or the other way round.
-    #[error("the proof says `{}`, but that is not who signed it", name(*.0))]
+    #[error("the proof says `{}`, but that is not who signed it", .0.word())]
     OtherType(Proof),
     /// Accounts of one partition mean nothing in another, not even if their ids are equal.
     #[error("the caller is not in the AWS partition of this updater")]
@@ -275,6 +273,10 @@ impl Verifier {
         })
     }
 
+    pub(crate) fn trust(&mut self, keys: Keys) {
+        self.keys = keys;
+    }
+
     /// Judges a claim. Asks STS at most once, and only for a proof that is otherwise good.
     ///
     /// # Errors
@@ -331,7 +333,7 @@ impl Proven {
     pub fn proof(&self) -> Proof {
         match &self.via {
             Via::Signed { proof, .. } => *proof,
-            Via::Document { .. } => Proof::IdentityDocument,
+            Via::Document => Proof::IdentityDocument,
         }
     }
 
@@ -340,7 +342,7 @@ impl Proven {
     pub fn signed_at(&self) -> Option<Timestamp> {
         match &self.via {
             Via::Signed { time, .. } => Some(*time),
-            Via::Document { .. } => None,
+            Via::Document => None,
         }
     }
 
@@ -348,24 +350,17 @@ impl Proven {
     pub fn nonce(&self) -> Option<&Nonce> {
         match &self.via {
             Via::Signed { nonce, .. } => Some(nonce),
-            Via::Document { .. } => None,
+            Via::Document => None,
         }
     }
 
-    /// Whether the request must come from the very address it registers. A document is no secret of
-    /// the instance and has no public address in it.
+    /// Whether who proved this is known to ask only by where the request comes from: a document is no
+    /// secret of the instance and has no public address in it. Then an address is registered only if it
+    /// is the source's, and anything else is done only from an address that EC2 lists as the instance's.
     pub fn must_match_source(&self) -> bool {
         match &self.via {
             Via::Signed { .. } => false,
-            Via::Document { .. } => true,
-        }
-    }
-
-    /// The instance's primary private address as the document has it, for that proof.
-    pub fn private_ip(&self) -> Option<IpAddr> {
-        match &self.via {
-            Via::Signed { .. } => None,
-            Via::Document { private_ip } => *private_ip,
+            Via::Document => true,
         }
     }
 }
@@ -386,15 +381,6 @@ impl Unproven {
             | Self::OtherType(_)
             | Self::Document(_) => Sort::Invalid,
         }
-    }
-}
-
-/// As requests and documents write it.
-fn name(proof: Proof) -> &'static str {
-    match proof {
-        Proof::InstanceRole => "instance-role",
-        Proof::IdentityDocument => "identity-document",
-        Proof::IamRole => "iam-role",
     }
 }
 

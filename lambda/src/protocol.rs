@@ -48,8 +48,8 @@
 //! owner
 //! ```
 //!
-//! A line is the member's name alone when the request has no such member or null, else the name, `=`
-//! and the value with every byte of its UTF-8 but `A-Z a-z 0-9 - . _ ~` written as `%` and two hex
+//! A line is the member's name alone when the request has no such member (or the answer has null), else
+//! the name, `=` and the value with every byte of its UTF-8 but `A-Z a-z 0-9 - . _ ~` written as `%` and two hex
 //! digits in upper case (RFC 3986, section 2; Python's `quote(value, safe="")`). So an empty text
 //! (`text=`) differs from none, and no value can end its line. Values are those that were sent, before
 //! anything is lowered or filled in; `ttl` is written in decimal.
@@ -81,6 +81,7 @@ mod answer;
 mod call;
 mod canonical;
 mod identity;
+mod ids;
 mod region;
 pub mod sigv4;
 
@@ -90,6 +91,6 @@ pub use call::{
     ACTION, Audience, CONTENT_TYPE, Call, Malformed, Nonce, SIGNED_HEADERS, SignedProof, SignedType,
 };
 pub use canonical::{Sha256, Update};
-pub(crate) use identity::is_instance_id;
 pub use identity::{Caller, Identity, NoIdentity, RoleArn, StsAnswer};
+pub(crate) use ids::{is_account_id, is_instance_id, is_lower_hex, is_role_id};
 pub use region::{Partition, REGIONS, Region};

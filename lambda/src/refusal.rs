@@ -39,23 +39,25 @@ impl Refusal {
         Self::new(Code::NotAllowed, format!("{text}{}", ask(config)))
     }
 
+    /// What is missing will be there in a moment.
+    pub fn not_yet(text: impl Into<String>) -> Self {
+        Self {
+            retry_after: Some(BUSY),
+            ..Self::new(Code::Busy, text)
+        }
+    }
+
     /// AWS could not do what was needed for an answer.
     pub fn failed(config: &Config, what: &str, failure: Failure) -> Self {
-        let busy = |text: String| Self {
-            code: Code::Busy,
-            text,
-            retry_after: Some(BUSY),
-        };
         match failure {
             Failure::Throttled | Failure::Pending => {
-                busy(format!("{what} is asked by too many at once; try again"))
+                Self::not_yet(format!("{what} is asked by too many at once; try again"))
             }
-            Failure::Unanswered => busy(format!(
+            Failure::Unanswered => Self::not_yet(format!(
                 "{what} did not answer in time; the change may have been made, try again"
             )),
-            Failure::Conflict => busy(
-                "the records were being changed by another request at the same time; try again"
-                    .to_owned(),
+            Failure::Conflict => Self::not_yet(
+                "the records were being changed by another request at the same time; try again",
             ),
             Failure::Denied => Self::new(
                 Code::Unavailable,

@@ -3,14 +3,15 @@
 //! member that is there twice has no second reading.
 //!
 //! Nothing here is believed: an [`Asked`] is well-formed, not allowed. Its texts are safe to show, since
-//! each was judged character by character; what was not is never repeated, neither to the caller nor in
-//! the log.
+//! each was judged character by character. Of what is refused only two things are repeated, to the caller
+//! and in the log: the name of an unknown member, if it is a short name of letters, digits, hyphens and
+//! underscores, and a single character of a label, escaped.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::config::RecordType;
 use crate::name::{self, RecordLabel};
@@ -79,8 +80,8 @@ pub enum Data {
     Text(String),
 }
 
-/// Why a body is no request. The texts go to callers and to the log: they repeat nothing that was not
-/// judged.
+/// Why a body is no request. The texts go to callers and to the log; what they repeat is at the head of
+/// this file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
     /// No JSON.
@@ -359,38 +360,52 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         let Self { body, found } = self;
         while let Some(name) = map.next_key::<String>()? {
-            let Some(member) = MEMBERS.iter().find(|member| **member == name) else {
-                *found = Some(BadRequest::Unknown(shown(&name)));
-                return Err(M::Error::custom("unknown"));
-            };
-            let member = *member;
             let Body { update, members } = &mut *body;
-            let mut at = At { member, found };
-            match member {
-                "record_name" => at.text(&mut map, &mut update.record_name)?,
-                "ip_address" => at.text(&mut map, &mut update.ip_address)?,
-                "action" => at.text(&mut map, &mut update.action)?,
-                "record_type" => at.text(&mut map, &mut update.record_type)?,
-                "ttl" => at.read(&mut map, &mut update.ttl, "a whole number of seconds")?,
-                "text" => at.text(&mut map, &mut update.text)?,
-                "owner" => at.text(&mut map, &mut update.owner)?,
+            let mut at = At { found };
+            match name.as_str() {
+                "record_name" => at.text("record_name", &mut map, &mut update.record_name)?,
+                "ip_address" => at.text("ip_address", &mut map, &mut update.ip_address)?,
+                "action" => at.text("action", &mut map, &mut update.action)?,
+                "record_type" => at.text("record_type", &mut map, &mut update.record_type)?,
+                "ttl" => at.read(
+                    "ttl",
+                    &mut map,
+                    &mut update.ttl,
+                    "a whole number of seconds",
+                )?,
+                "text" => at.text("text", &mut map, &mut update.text)?,
+                "owner" => at.text("owner", &mut map, &mut update.owner)?,
                 "instance_identity_document" => {
-                    at.text(&mut map, &mut members.instance_identity_document)?;
+                    at.text(
+                        "instance_identity_document",
+                        &mut map,
+                        &mut members.instance_identity_document,
+                    )?;
                 }
                 "instance_identity_signature" => {
-                    at.text(&mut map, &mut members.instance_identity_signature)?;
+                    at.text(
+                        "instance_identity_signature",
+                        &mut map,
+                        &mut members.instance_identity_signature,
+                    )?;
                 }
                 "instance_identity_rsa2048" => {
-                    at.text(&mut map, &mut members.instance_identity_rsa2048)?;
+                    at.text(
+                        "instance_identity_rsa2048",
+                        &mut map,
+                        &mut members.instance_identity_rsa2048,
+                    )?;
                 }
                 "proof" => at.read(
+                    "proof",
                     &mut map,
                     &mut members.proof,
                     "an object of exactly type (instance-role or iam-role), region, access_key_id, \
                      date, token, signature and nonce, all texts",
                 )?,
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    *at.found = Some(BadRequest::Unknown(shown(&name)));
+                    return Err(M::Error::custom("unknown"));
                 }
             }
         }
@@ -400,26 +415,26 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
 /// Where a body is being read.
 struct At<'a> {
-    member: &'static str,
     found: &'a mut Option<BadRequest>,
 }
 
 impl At<'_> {
     fn text<'de, M: MapAccess<'de>>(
         &mut self,
+        member: &'static str,
         map: &mut M,
         slot: &mut Option<String>,
     ) -> Result<(), M::Error> {
-        self.read(map, slot, "a text")
+        self.read(member, map, slot, "a text")
     }
 
     fn read<'de, T: Deserialize<'de>, M: MapAccess<'de>>(
         &mut self,
+        member: &'static str,
         map: &mut M,
         slot: &mut Option<T>,
         what: &'static str,
     ) -> Result<(), M::Error> {
-        let member = self.member;
         if slot.is_some() {
             *self.found = Some(BadRequest::Twice(member));
             return Err(M::Error::custom("twice"));

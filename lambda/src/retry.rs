@@ -1,18 +1,25 @@
-//! How often AWS is asked again, for how long in all: the only place of the updater that repeats a call.
+//! How often AWS is asked again, for how long in all: the only place of the updater that repeats a call,
+//! and the only one that gives one up.
 //!
 //! Route 53 works on one change of a zone at a time and gives an account a few calls a second, so under
-//! load most calls are refused at first. All calls of one request share one budget of time, so that the
-//! answer always comes before the gateway gives up.
+//! load most calls are refused at first. All calls of one request share one budget of time, first tries
+//! included, so that an answer and an audit line always come before Lambda ends the function.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::ports::{Failure, Ports};
 
-/// Design, section 6: tried again for up to this long.
+/// All calls of a request together (design, section 6). The shortest time limit that a stack document may
+/// give the function is 10 seconds, so two are left to sign and write the answer.
 const IN_ALL: Duration = Duration::from_secs(8);
+
+/// One call. Route 53 answers in about a tenth of a second, STS and EC2 in less.
+const ONCE: Duration = Duration::from_secs(4);
 
 /// The longest first wait.
 const FIRST: Duration = Duration::from_millis(100);
@@ -20,7 +27,7 @@ const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_millis(1_600);
 
-/// Until when a request's calls are tried again.
+/// Until when a request's calls are made.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     until: Timestamp,
@@ -34,10 +41,12 @@ impl Budget {
         }
     }
 
-    /// Makes a call until it succeeds, fails for good, or time is up.
+    /// Makes a call until it succeeds, fails for good, or time is up: no call is begun after that, and
+    /// none goes on.
     ///
     /// # Errors
-    /// What the last try met.
+    /// What the last try met; [`Failure::Unanswered`] when there was time for none, or when any try that
+    /// went before had no answer, since what it asked for may have been done.
     pub async fn persist<P, T, F>(
         &self,
         ports: &P,
@@ -48,26 +57,50 @@ impl Budget {
         F: Future<Output = Result<T, Failure>>,
     {
         let mut ceiling = FIRST;
-        loop {
-            let failure = match call().await {
+        let mut met = None;
+        while let Some(left) = self.left(ports.now()) {
+            let failure = match within(ports, left.min(ONCE), call()).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
             if !is_passing(failure) {
                 return Err(failure);
             }
+            if met != Some(Failure::Unanswered) {
+                met = Some(failure);
+            }
             let wait = jittered(ceiling, ports.random());
-            if ports
-                .now()
-                .checked_add(wait)
-                .is_ok_and(|end| end > self.until)
-            {
-                return Err(failure);
+            if self.left(ports.now()).is_none_or(|left| left <= wait) {
+                break;
             }
             ports.sleep(wait).await;
             ceiling = (ceiling * 2).min(LONGEST);
         }
+        Err(met.unwrap_or(Failure::Unanswered))
     }
+
+    /// What is left of it; none when it is over.
+    fn left(&self, now: Timestamp) -> Option<Duration> {
+        let left = Duration::try_from(self.until.duration_since(now)).ok()?;
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// A call, given up after this long.
+async fn within<P: Ports, T>(
+    ports: &P,
+    limit: Duration,
+    call: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let (mut call, mut end) = (pin!(call), pin!(ports.sleep(limit)));
+    poll_fn(|context| match call.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(answer),
+        Poll::Pending => end
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(Failure::Unanswered)),
+    })
+    .await
 }
 
 /// Whether asking again can help. After [`Failure::Unanswered`] a change may be made twice; the second

@@ -1,18 +1,22 @@
 //! Carries out what is allowed: reads what is at the name where that is not known, changes it, and when
 //! Route 53 says that something was otherwise than expected, looks once and decides once more.
 //!
-//! Calls of Route 53: a renewal with the right `owner` is one; everything else is one list and one change;
-//! what has to be repaired is two of each at most.
+//! Calls of Route 53, each tried again while it is busy: a renewal with the right `owner` is one change,
+//! everything else one look and one change. After a change that does not fit what is there, a second look
+//! and a second change; after a second such, a look that says why. A look is one list, or two where records
+//! that were made by hand stand between a name and its mark; that of a claim is a survey of the account's
+//! names, three lists at most, and after a first conflict comes beside the look at the name. A change is
+//! two where the stack document was narrowed (see `Batch::parts`).
 
 use crate::allowed::{Allowed, Context, Task, about_holder};
 use crate::answer::Code;
 use crate::batch::Batch;
 use crate::name::owner_name;
-use crate::owner::Owner;
+use crate::owner::{Owner, Principal};
 use crate::ownership::{Vacant, Verdict, judge, taken};
 use crate::ports::{Failure, Ports};
 use crate::refusal::{Refusal, ask};
-use crate::survey::{Room, Survey};
+use crate::survey::{Room, SETS_MAX, Survey};
 use crate::zone::{Live, Mark, PAGE_SETS_MAX, Page, Start};
 
 /// Records asked for when one name is looked at: it has four at most, and names below it, made by hand,
@@ -26,8 +30,16 @@ pub struct Done {
     pub change_id: Option<String>,
     /// The mark that is at the name now, if the caller holds it.
     pub owner: Option<Owner>,
-    /// Whose the name was before, if it was somebody else's.
-    pub former: Option<Owner>,
+}
+
+/// Who lost something by a request. Noted before the change is sent, so that it is known whatever becomes
+/// of the answer; empty again once it is certain that nothing was changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Whose the name was, if it is taken over.
+    pub former: Option<Principal>,
+    /// The name that makes place in the account's quota, and whose it was.
+    pub evicted: Option<(String, Principal)>,
 }
 
 /// Why something was not done.
@@ -43,48 +55,72 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// Makes it so.
+/// Makes it so. `losses` says afterwards who lost something by it, or may have, whatever it came to.
 ///
 /// # Errors
 /// Why it is not so.
 pub async fn update<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
+    losses: &mut Losses,
 ) -> Result<Done, Refusal> {
-    let first = match (allowed.task(), allowed.sent()) {
-        (Task::Set(..), Some(sent)) => renew(context, allowed, sent).await,
+    match first(context, allowed, losses).await {
+        Ok(done) => return Ok(done),
+        Err(Stopped::Refused(refusal)) => return Err(refusal),
+        Err(Stopped::Conflict) => {}
+    }
+    let live = look(context, allowed).await?;
+    match settle(context, allowed, &live, None, losses).await {
+        Ok(done) => Ok(done),
+        Err(Stopped::Refused(refusal)) => Err(refusal),
+        Err(Stopped::Conflict) => last(context, allowed, &live, losses).await,
+    }
+}
+
+async fn first<P: Ports>(
+    context: &Context<'_, P>,
+    allowed: &Allowed,
+    losses: &mut Losses,
+) -> Result<Done, Stopped> {
+    match (allowed.task(), allowed.sent()) {
+        (Task::Set(..), Some(sent)) => renew(context, allowed, sent, losses).await,
         (Task::Set(..), None) => {
             let mut survey = Survey::below(allowed.parent());
             read(context, &mut survey).await?;
-            match survey.at(allowed.name()) {
-                Some(live) => settle(context, allowed, &live, Some(survey)).await,
-                None => {
-                    settle(
-                        context,
-                        allowed,
-                        &look(context, allowed).await?,
-                        Some(survey),
-                    )
-                    .await
-                }
-            }
+            let live = match survey.at(allowed.name()) {
+                Some(live) => live,
+                None => look(context, allowed).await?,
+            };
+            settle(context, allowed, &live, Some(survey), losses).await
         }
         (Task::Remove(_), _) => {
             let live = look(context, allowed).await?;
-            settle(context, allowed, &live, None).await
+            settle(context, allowed, &live, None, losses).await
         }
-    };
-    let second = match first {
-        Err(Stopped::Conflict) => {
-            let live = look(context, allowed).await?;
-            settle(context, allowed, &live, None).await
-        }
-        Ok(_) | Err(Stopped::Refused(_)) => first,
-    };
-    second.map_err(|stopped| match stopped {
-        Stopped::Refused(refusal) => refusal,
-        Stopped::Conflict => Refusal::failed(context.config, ROUTE_53, Failure::Conflict),
-    })
+    }
+}
+
+/// Nothing is tried a third time: a look at the name says what to tell.
+async fn last<P: Ports>(
+    context: &Context<'_, P>,
+    allowed: &Allowed,
+    before: &Live,
+    losses: &mut Losses,
+) -> Result<Done, Refusal> {
+    let live = look(context, allowed).await?;
+    if let Verdict::Done(owner) = judge(context.config, allowed, &live) {
+        return Ok(Done {
+            change_id: None,
+            owner,
+        });
+    }
+    // What a name that should make place met is its own affair, and passes.
+    let is_stuck = live == *before && losses.evicted.is_none();
+    *losses = Losses::default();
+    if is_stuck {
+        return Err(stuck(context, allowed));
+    }
+    Err(Refusal::failed(context.config, ROUTE_53, Failure::Conflict))
 }
 
 const ROUTE_53: &str = "Route 53";
@@ -94,9 +130,10 @@ async fn renew<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
     sent: &Owner,
+    losses: &mut Losses,
 ) -> Result<Done, Stopped> {
     match Batch::renew(allowed, sent, None) {
-        Some(batch) => change(context, batch, None).await,
+        Some(batch) => change(context, batch, Losses::default(), losses).await,
         // Older than what it says is there: perhaps an answer was lost, which a look tells.
         None => Err(Stopped::Conflict),
     }
@@ -108,18 +145,25 @@ async fn settle<P: Ports>(
     allowed: &Allowed,
     live: &Live,
     survey: Option<Survey>,
+    losses: &mut Losses,
 ) -> Result<Done, Stopped> {
-    match judge(context.config, allowed, live) {
+    let verdict = judge(context.config, allowed, live);
+    let is_done = matches!(verdict, Verdict::Done(_));
+    // Done can be by a change whose answer was lost. Anything else shows that none of this request's was
+    // made.
+    if !is_done {
+        *losses = Losses::default();
+    }
+    match verdict {
         Verdict::Done(owner) => Ok(Done {
             change_id: None,
             owner,
-            former: None,
         }),
         Verdict::Refused(refusal) => Err(refusal.into()),
-        Verdict::Change(batch) => change(context, batch, None).await,
-        Verdict::Free => claim(context, allowed, survey).await,
+        Verdict::Change(batch) => change(context, batch, Losses::default(), losses).await,
+        Verdict::Free => claim(context, allowed, survey, losses).await,
         Verdict::Held(owner) => match allowed.task() {
-            Task::Set(..) => take_over(context, allowed, live, owner).await,
+            Task::Set(..) => take_over(context, allowed, live, owner, losses).await,
             Task::Remove(_) => Err(taken(context.config, allowed, owner, false).into()),
         },
     }
@@ -129,6 +173,7 @@ async fn claim<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
     survey: Option<Survey>,
+    losses: &mut Losses,
 ) -> Result<Done, Stopped> {
     let config = context.config;
     let survey = match survey {
@@ -139,9 +184,24 @@ async fn claim<P: Ports>(
             survey
         }
     };
-    let batch = match survey.room(config, context.ports.now()) {
-        Room::Yes => Batch::claim(allowed, None),
-        Room::InPlaceOf(live, vacant) => Batch::claim(allowed, Some((&live, &vacant))),
+    let (batch, lost) = match survey.room(config, context.ports.now()) {
+        Room::Yes => (Batch::claim(allowed, None), Losses::default()),
+        Room::InPlaceOf(expired) => {
+            let lost = Losses {
+                evicted: Some((expired.name.clone(), expired.owner.principal.clone())),
+                ..Losses::default()
+            };
+            (Batch::claim(allowed, Some(&expired)), lost)
+        }
+        Room::Unknown => {
+            let text = format!(
+                "there are more than {SETS_MAX} records below {}, so the account's names cannot be \
+                 counted and none can be added{}",
+                allowed.parent(),
+                ask(config)
+            );
+            return Err(Refusal::new(Code::Unavailable, text).into());
+        }
         Room::No => {
             let text = format!(
                 "the account has {} names, its `quota`; DELETE one that is not needed",
@@ -151,7 +211,7 @@ async fn claim<P: Ports>(
         }
     };
     match batch {
-        Some(batch) => change(context, batch, None).await,
+        Some(batch) => change(context, batch, lost, losses).await,
         None => Err(unwritable(context).into()),
     }
 }
@@ -161,6 +221,7 @@ async fn take_over<P: Ports>(
     allowed: &Allowed,
     live: &Live,
     owner: &Owner,
+    losses: &mut Losses,
 ) -> Result<Done, Stopped> {
     let config = context.config;
     let now = context.ports.now();
@@ -189,27 +250,44 @@ async fn take_over<P: Ports>(
         );
         return Err(Refusal::new(Code::NameTaken, text).into());
     }
+    let lost = Losses {
+        former: Some(owner.principal.clone()),
+        ..Losses::default()
+    };
     match Batch::take_over(allowed, live, &vacant) {
-        Some(batch) => change(context, batch, Some(owner)).await,
+        Some(batch) => change(context, batch, lost, losses).await,
         None => Err(unwritable(context).into()),
     }
 }
 
+/// Sends a batch. `lost` is what somebody loses by it.
 async fn change<P: Ports>(
     context: &Context<'_, P>,
     batch: Batch,
-    former: Option<&Owner>,
+    lost: Losses,
+    losses: &mut Losses,
 ) -> Result<Done, Stopped> {
-    let call = || context.ports.change(&batch);
-    match context.budget.persist(context.ports, call).await {
-        Ok(id) => Ok(Done {
-            change_id: Some(id),
-            owner: batch.mark().cloned(),
-            former: former.cloned(),
-        }),
-        Err(Failure::Conflict) => Err(Stopped::Conflict),
-        Err(failure) => Err(Refusal::failed(context.config, ROUTE_53, failure).into()),
+    *losses = lost;
+    let mut done = Done {
+        change_id: None,
+        owner: batch.mark().cloned(),
+    };
+    for part in batch.parts(context.config) {
+        let call = || context.ports.change(&part);
+        match context.budget.persist(context.ports, call).await {
+            Ok(id) => done.change_id = Some(id),
+            // Perhaps by an earlier try of the same whose answer was lost: the next look tells.
+            Err(Failure::Conflict) => return Err(Stopped::Conflict),
+            Err(failure) => {
+                let is_certain = failure != Failure::Unanswered && done.change_id.is_none();
+                if is_certain {
+                    *losses = Losses::default();
+                }
+                return Err(Refusal::failed(context.config, ROUTE_53, failure).into());
+            }
+        }
     }
+    Ok(done)
 }
 
 /// What is at the name.
@@ -244,6 +322,18 @@ async fn list<P: Ports>(
     let call = || context.ports.list(start, limit);
     let listed = context.budget.persist(context.ports, call).await;
     listed.map_err(|failure| Refusal::failed(context.config, ROUTE_53, failure))
+}
+
+/// Route 53 refuses twice what fits the name, and nothing there has changed between. The text of its
+/// refusal would tell, and is not read: AWS's texts are not made to be.
+fn stuck<P>(context: &Context<'_, P>, allowed: &Allowed) -> Refusal {
+    let text = format!(
+        "Route 53 refuses the change of {}, and not because somebody else changed it: the zone may have \
+         as many records as it can (10,000 unless AWS raised it), or records made by hand are in the way{}",
+        allowed.name(),
+        ask(context.config)
+    );
+    Refusal::new(Code::Unavailable, text)
 }
 
 /// A mark that cannot be written. The clock would have to be in another millennium.

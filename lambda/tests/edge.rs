@@ -9,10 +9,14 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
-use spore_updater::edge::{Aws, Environment};
-use spore_updater::proof::Keys;
+use spore_updater::edge::{Aws, Environment, IdentityKeys, NoKeys};
+use spore_updater::proof::{Keys, Own};
 use spore_updater::protocol::sigv4::{self, Credentials, Scope};
 use spore_updater::protocol::{Audience, Nonce, Region, Sha256, SignedProof, SignedType, Update};
 use spore_updater::{Config, Event, Updater};
@@ -35,8 +39,15 @@ struct Seen {
 struct Server {
     url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
-    /// Answers to the next calls of Route 53, in place of good ones.
-    next: Arc<Mutex<Vec<(u16, String)>>>,
+    /// Answers to the next calls of the service of that name, in place of good ones.
+    next: Arc<Mutex<Unusual>>,
+}
+
+/// Part of a host's name, and the answers there, the last one first.
+#[derive(Default)]
+struct Unusual {
+    service: &'static str,
+    answers: Vec<(u16, String)>,
 }
 
 impl Seen {
@@ -128,20 +139,24 @@ impl Server {
         server
     }
 
+    fn answers_next(&self, service: &'static str, answers: Vec<(u16, String)>) {
+        *self.next.lock().unwrap() = Unusual { service, answers };
+    }
+
     fn hosts(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         seen.iter().map(|seen| seen.host().to_owned()).collect()
     }
 }
 
-fn serve(stream: &TcpStream, seen: &Mutex<Vec<Seen>>, next: &Mutex<Vec<(u16, String)>>) {
+fn serve(stream: &TcpStream, seen: &Mutex<Vec<Seen>>, next: &Mutex<Unusual>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = Seen::read(&mut reader) {
-        let unusual = request
-            .host()
-            .starts_with("route53")
-            .then(|| next.lock().unwrap().pop())
-            .flatten();
+        let unusual = {
+            let mut next = next.lock().unwrap();
+            let is_it = !next.service.is_empty() && request.host().starts_with(next.service);
+            is_it.then(|| next.answers.pop()).flatten()
+        };
         let (status, body) = unusual.unwrap_or_else(|| (200, good(&request)));
         seen.lock().unwrap().push(request);
         if status == 0 {
@@ -203,9 +218,9 @@ fn credentials(key: &str, token: &str) -> Credentials {
     }
 }
 
-fn config() -> Config {
+fn config(change: impl FnOnce(&mut Value)) -> Config {
     let role = format!("arn:aws:iam::{ELSEWHERE}:role/describe");
-    let config = json!({
+    let mut config = json!({
         "version": 1, "domain": "spore.example.edu", "zone_id": "Z0123456789ABC",
         "account": "123456789012", "region": "us-east-1",
         "accounts": { "these": [{ "id": ELSEWHERE, "label": "lab", "describe_role": role }] },
@@ -215,6 +230,7 @@ fn config() -> Config {
         "require_tag": { "key": "spawn:managed", "value": "true" }, "private_cidrs": [],
         "contacts": { "owner": null, "security": null },
     });
+    change(&mut config);
     config.to_string().parse().unwrap()
 }
 
@@ -232,17 +248,18 @@ impl Stage {
             endpoint: Some(server.url.clone()),
         };
         Self {
-            updater: Updater::new(config(), environment.own(), Keys::aws()).unwrap(),
-            aws: Aws::new(&config(), &environment).unwrap(),
+            updater: Updater::new(config(|_| {}), environment.own(), Keys::aws()).unwrap(),
+            aws: Aws::new(&config(|_| {}), &environment).unwrap(),
         }
     }
 
     async fn ask(&self, update: Update, now: Timestamp) -> Value {
+        self.send(&event(&update, now), now).await
+    }
+
+    async fn send(&self, event: &Event, now: Timestamp) -> Value {
         let world = self.aws.at(Some(now.as_millisecond()));
-        let handled = self
-            .updater
-            .handle(&world, &event(&update, now), "invocation-1")
-            .await;
+        let handled = self.updater.handle(&world, event, "invocation-1").await;
         let answer = serde_json::to_value(&handled.answer).unwrap();
         serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
     }
@@ -417,7 +434,7 @@ fn unusual_answers_of_route_53_have_the_right_consequence() {
     ];
     let check = |answers: Vec<(u16, String)>, code: &str, calls: usize| {
         let server = Server::start();
-        *server.next.lock().unwrap() = answers;
+        server.answers_next("route53", answers);
         let stage = Stage::new(&server);
         let said = run(stage.ask(web(), now()));
         assert_eq!(said["code"], code, "{said}");
@@ -440,12 +457,31 @@ fn unusual_answers_of_route_53_have_the_right_consequence() {
     check(vec![(200, "x".repeat(2_000_000))], "unavailable", 1);
     // A redirect is not followed.
     check(vec![(302, String::new())], "unavailable", 1);
-    // Refused twice, with a look in between: somebody else is at the same name. The last is asked first.
+    // Refused twice, and nothing at the name changes: no other request was the reason. The last is asked
+    // first.
     let conflict = "<InvalidChangeBatch><Messages><Message>AWS says so</Message></Messages>\
                     </InvalidChangeBatch>";
     let empty = "<R><ResourceRecordSets/><IsTruncated>false</IsTruncated></R>";
     check(
         vec![
+            (200, empty.to_owned()),
+            (400, conflict.to_owned()),
+            (200, empty.to_owned()),
+            (200, empty.to_owned()),
+            (400, conflict.to_owned()),
+            (200, empty.to_owned()),
+        ],
+        "unavailable",
+        6,
+    );
+    // It does change: somebody else is at the same name.
+    let other = "<R><ResourceRecordSets><ResourceRecordSet><Name>web.lab.spore.example.edu.</Name>\
+                 <Type>A</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>54.1.2.4</Value>\
+                 </ResourceRecord></ResourceRecords></ResourceRecordSet></ResourceRecordSets>\
+                 <IsTruncated>false</IsTruncated></R>";
+    check(
+        vec![
+            (200, other.to_owned()),
             (400, conflict.to_owned()),
             (200, empty.to_owned()),
             (200, empty.to_owned()),
@@ -453,6 +489,135 @@ fn unusual_answers_of_route_53_have_the_right_consequence() {
             (200, empty.to_owned()),
         ],
         "busy",
-        5,
+        6,
     );
+}
+
+#[test]
+fn of_an_answer_of_sts_so_much_is_read_and_no_more() {
+    // STS's own answer, with blanks behind it.
+    let padded = |bytes: usize| {
+        let answer = format!(
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <GetCallerIdentityResult><Arn>arn:aws:sts::{ELSEWHERE}:assumed-role/aws:ec2-instance/\
+             {INSTANCE}</Arn><UserId>{ELSEWHERE}:aws:ec2-instance:{INSTANCE}</UserId><Account>\
+             {ELSEWHERE}</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId>\
+             </ResponseMetadata></GetCallerIdentityResponse>"
+        );
+        format!("{answer}{}", " ".repeat(bytes - answer.len()))
+    };
+    let limit = 64 * 1024;
+    for (bytes, code) in [
+        (4_096, "ok"),
+        (4_097, "proof_invalid"),
+        (limit, "proof_invalid"),
+        // Not read to its end, so nobody knows what it says.
+        (limit + 1, "busy"),
+        (2_000_000, "busy"),
+    ] {
+        let server = Server::start();
+        server.answers_next("sts.eu-west-1", vec![(200, padded(bytes))]);
+        let said = run(Stage::new(&server).ask(web(), now()));
+        assert_eq!(said["code"], code, "{bytes}: {said}");
+    }
+}
+
+/// RFC 3339, whole seconds.
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[test]
+fn a_sandboxs_keys_count_where_aws_is_this_machine_and_nowhere_else() {
+    let server = Server::start();
+    let key = include_str!("handle/document_key.txt");
+    let [private, public] = [0, 1].map(|line| key.lines().nth(line).unwrap());
+    let pair = RsaKeyPair::from_pkcs8(&STANDARD.decode(private).unwrap()).unwrap();
+    let document = format!(
+        "{{\"accountId\":\"{ELSEWHERE}\",\"instanceId\":\"{INSTANCE}\",\"pendingTime\":\"{}\",\
+         \"region\":\"eu-west-1\"}}",
+        second(now())
+    );
+    let mut signature = vec![0; pair.public().modulus_len()];
+    let random = SystemRandom::new();
+    pair.sign(
+        &RSA_PKCS1_SHA256,
+        &random,
+        document.as_bytes(),
+        &mut signature,
+    )
+    .unwrap();
+    let body = json!({
+        "record_name": "web", "ip_address": ADDRESS,
+        "instance_identity_document": STANDARD.encode(&document),
+        "instance_identity_signature": STANDARD.encode(&signature),
+    });
+    let event: Event = serde_json::from_value(json!({
+        "httpMethod": "POST", "headers": { "Content-Type": "application/json" },
+        "requestContext": { "requestId": "r", "identity": { "sourceIp": ADDRESS } },
+        "body": body.to_string(),
+    }))
+    .unwrap();
+    let mut stage = Stage::new(&server);
+    let config = config(|config| config["proofs"] = json!(["identity-document"]));
+    stage.updater = Updater::new(config, Own::default(), Keys::aws()).unwrap();
+    let said = |stage: &Stage| run(stage.send(&event, now()));
+    assert_eq!(said(&stage)["code"], "proof_invalid");
+    // What the sandbox answers.
+    let published = json!({ "eu-west-1": { "rsa1024": public, "rsa2048": public } });
+    let url = format!("{}/_spore/identity-keys", server.url);
+    let keys = IdentityKeys::of(Some(&server.url), Some(&url));
+    let keys = keys.unwrap().unwrap();
+    server.answers_next("127.0.0.1", vec![(200, published.to_string())]);
+    stage.updater.trust(run(keys.fetch()).unwrap());
+    assert_eq!(said(&stage)["code"], "ok");
+    let line = server.seen.lock().unwrap()[0].line.clone();
+    assert_eq!(line, "GET /_spore/identity-keys HTTP/1.1");
+    // Whatever else is answered is no keys.
+    for (status, wrong) in [
+        (500, published.to_string()),
+        (302, published.to_string()),
+        (200, "{".to_owned()),
+        (
+            200,
+            json!({ "eu-west-1": { "rsa1024": "AAAA", "rsa2048": public } }).to_string(),
+        ),
+        (
+            200,
+            json!({ "no-region-1": { "rsa1024": public, "rsa2048": public } }).to_string(),
+        ),
+        (200, format!("{published}{}", " ".repeat(70_000))),
+    ] {
+        server.answers_next("127.0.0.1", vec![(status, wrong.clone())]);
+        assert_eq!(
+            run(keys.fetch()),
+            Err(NoKeys::Unanswered),
+            "{status} {wrong}"
+        );
+    }
+    // AWS itself, somebody's AWS elsewhere, or one that is encrypted: the address is not even read.
+    for endpoint in [
+        None,
+        Some("https://aws.example.edu"),
+        Some("http://10.0.0.1:4566"),
+        Some("https://127.0.0.1:4566"),
+        Some("http://localhost:4566"),
+        Some("127.0.0.1"),
+    ] {
+        let keys = IdentityKeys::of(endpoint, Some(&url));
+        assert!(matches!(keys, Ok(None)), "{endpoint:?}");
+    }
+    assert!(matches!(
+        IdentityKeys::of(Some(&server.url), None),
+        Ok(None)
+    ));
+    for elsewhere in [
+        "http://10.0.0.1/keys",
+        "https://keys.example.edu",
+        "keys",
+        "",
+    ] {
+        let keys = IdentityKeys::of(Some(&server.url), Some(elsewhere));
+        assert_eq!(keys.err(), Some(NoKeys::Url), "{elsewhere}");
+    }
 }

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use spore_updater::proof::{Claim, Members, Proven, Sts, Unreachable, Who};
-use spore_updater::protocol::{Call, SignedProof, StsAnswer, Update};
+use spore_updater::protocol::{Call, REGIONS, SignedProof, StsAnswer, Update};
 
 #[path = "fake/stack.rs"]
 #[expect(dead_code, reason = "it signs nothing here")]
@@ -164,13 +164,85 @@ fn decoded(names: &[&str]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Always the same answer.
+/// Always the same answer, to calls that have nothing in them but what such a call has.
 struct Says(StsAnswer);
 
 impl Sts for Says {
-    async fn ask(&self, _: &Call) -> Result<StsAnswer, Unreachable> {
+    async fn ask(&self, call: &Call) -> Result<StsAnswer, Unreachable> {
+        assert_is_closed(call);
         Ok(self.0.clone())
     }
+}
+
+/// Every header is a constant or of a form in which nothing else can be hidden, written down here once
+/// more. What a stranger sends decides which of these it is and nothing besides.
+fn assert_is_closed(call: &Call) {
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| b"0123456789abcdef".contains(&byte))
+    };
+    let headers: Vec<(&str, &str)> = call.headers().collect();
+    let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        [
+            "content-type",
+            "host",
+            "x-amz-date",
+            "x-amz-security-token",
+            "x-spore-audience",
+            "x-spore-nonce",
+            "x-spore-sha256",
+            "authorization",
+        ]
+    );
+    let [
+        (_, content_type),
+        (_, host),
+        (_, date),
+        (_, token),
+        (_, audience),
+        (_, nonce),
+        (_, hash),
+        (_, authorization),
+    ] = headers[..]
+    else {
+        unreachable!("there are eight");
+    };
+    assert_eq!(
+        content_type,
+        "application/x-www-form-urlencoded; charset=utf-8"
+    );
+    assert_eq!(call.body(), "Action=GetCallerIdentity&Version=2011-06-15");
+    assert_eq!(call.host(), host);
+    let region = host.strip_prefix("sts.").unwrap();
+    let suffixes = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"];
+    let region = suffixes.iter().find_map(|end| region.strip_suffix(end));
+    let region = region.unwrap();
+    assert!(REGIONS.contains(&region), "{host}");
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let (day, time) = date.split_at(8);
+    assert!(day.bytes().all(|byte| is_digit(&byte)), "{date}");
+    assert!(time.len() == 8 && time.starts_with('T') && time.ends_with('Z'));
+    assert!(time[1..7].bytes().all(|byte| is_digit(&byte)), "{date}");
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
+    assert!((1..=4_096).contains(&token.len()) && token.bytes().all(is_token));
+    assert_eq!(
+        audience,
+        format!("spore/1 request {} {}", stack::DOMAIN, stack::ZONE)
+    );
+    assert!(is_hex(nonce, 32), "{nonce}");
+    assert!(is_hex(hash, 64), "{hash}");
+    let key = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=");
+    let (key, rest) = key.unwrap().split_once('/').unwrap();
+    let is_key = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    assert!(key.starts_with("ASIA") && (16..=128).contains(&key.len()));
+    assert!(key.bytes().all(is_key), "{key}");
+    let middle = format!(
+        "{day}/{region}/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date;\
+         x-amz-security-token;x-spore-audience;x-spore-nonce;x-spore-sha256, Signature="
+    );
+    let signature = rest.strip_prefix(&middle).unwrap();
+    assert!(is_hex(signature, 64), "{signature}");
 }
 
 fn judged(members: Members, answer: &[u8]) -> Option<Proven> {
@@ -308,16 +380,29 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_of_sts(changes in changes()) {
+    fn an_answer_of_sts(start in 0..8_usize, changes in changes()) {
+        let error = |kind: &str, code: &str| {
+            format!(
+                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <Error>\n    \
+                 <Type>{kind}</Type>\n    <Code>{code}</Code>\n    <Message>It isn&apos;t so: \
+                 &lt;Arn&gt;</Message>\n  </Error>\n  <RequestId>01234567-89ab-cdef-0123-456789abcdef\
+                 </RequestId>\n</ErrorResponse>\n"
+            )
+        };
         let answers = [
-            ANSWER.as_bytes().to_vec(),
-            ANSWER.replace("GetCallerIdentityRes", "Error").into_bytes(),
-        ];
+            ANSWER.to_owned(),
+            error("Sender", "SignatureDoesNotMatch"),
+            error("Sender", "ExpiredToken"),
+            error("Sender", "Throttling"),
+            error("Receiver", "InternalFailure"),
+            ANSWER.replace("GetCallerIdentityRes", "Error"),
+        ]
+        .map(String::into_bytes);
         for status in [200, 403, 500] {
             let answer = StsAnswer {
                 status,
                 content_type: "text/xml".to_owned(),
-                body: changed(&answers, 0, &changes),
+                body: changed(&answers, start, &changes),
             };
             if let Ok(identity) = answer.identity() {
                 prop_assert_eq!(status, 200);

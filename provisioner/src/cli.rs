@@ -2,7 +2,10 @@
 //! prints or reads the environment.
 
 mod apply;
+mod client_config;
+mod edit;
 mod handover;
+mod names;
 mod output;
 mod policy;
 mod records;
@@ -147,9 +150,10 @@ enum Command {
         /// What they are to do.
         #[arg(long, value_enum)]
         step: HandoverStep,
-        /// With ds-remove: only the DS records of this key tag; may be repeated.
-        #[arg(long, value_name = "TAG")]
-        key_tag: Vec<u16>,
+        /// With ds-remove: only the DS records of this key tag, or of these only that of one digest type
+        /// (TAG/TYPE) or with this digest (TAG/DIGEST, eight digits of it or more); may be repeated.
+        #[arg(long, value_name = "TAG[/TYPE|/DIGEST]")]
+        key_tag: Vec<crate::handover::pick::Pick>,
         /// Form of the text.
         #[arg(long, value_enum, default_value_t = HandoverForm::Text)]
         format: HandoverForm,
@@ -196,6 +200,21 @@ enum Command {
         /// 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
         #[arg(long)]
         check: bool,
+    },
+    /// Whose each name of the zone is, and freeing names.
+    Names {
+        #[command(subcommand)]
+        command: NamesCommand,
+    },
+    /// Print what an instance needs to ask for a name, from the live stack. There is no secret in it.
+    ClientConfig {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Form of the output.
+        #[arg(long, value_enum, default_value_t = ClientForm::Toml)]
+        format: ClientForm,
+        #[command(flatten)]
+        code: Code,
     },
     /// The function that changes records: its code.
     Updater {
@@ -353,6 +372,58 @@ enum DnssecCommand {
         stack: Option<PathBuf>,
         #[command(flatten)]
         go: Go,
+    },
+}
+
+/// How an instance gets its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ClientForm {
+    /// The file itself, /etc/spore-register.toml.
+    Toml,
+    /// User data that writes the file.
+    CloudInit,
+    /// Local values with the file, its settings and user data.
+    Terraform,
+    /// For `aws ssm put-parameter --cli-input-json`.
+    Ssm,
+}
+
+#[derive(Debug, Subcommand)]
+enum NamesCommand {
+    /// Show every name of the zone with its holder, last renewal, end of the lease and records. Never
+    /// a part of them: what cannot be read is an error.
+    List {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        code: Code,
+    },
+    /// Free one name, so that another may claim it: delete its owner's mark and the records beside it,
+    /// if nobody renews it meanwhile. Records made by hand stay.
+    Release {
+        /// Stack document and name, complete or without the domain; the document may be left out if
+        /// plans/ holds one.
+        #[arg(required = true, num_args = 1..=2, value_names = ["STACK", "NAME"])]
+        arguments: Vec<String>,
+        #[command(flatten)]
+        go: Go,
+    },
+    /// Free the names whose lease ended a day ago or earlier. Shows them; deletes only with --yes, and
+    /// leaves what is renewed meanwhile, what cannot be read, and what was made by hand.
+    Sweep {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        /// Names last renewed that long ago, instead of the lease and a day; at least 15 minutes more
+        /// than the lease.
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        older_than: Option<Duration>,
+        #[command(flatten)]
+        go: Go,
+        #[command(flatten)]
+        code: Code,
     },
 }
 
@@ -640,6 +711,25 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             };
             status::status(&global, stack, form).await
         }
+        Command::Names { command } => match command {
+            NamesCommand::List { stack, json, code } => {
+                names::list(&global, stack, json, &code).await
+            }
+            NamesCommand::Release { arguments, go } => {
+                names::release(&global, arguments, &go).await
+            }
+            NamesCommand::Sweep {
+                stack,
+                older_than,
+                go,
+                code,
+            } => names::sweep(&global, stack, older_than, &go, &code).await,
+        },
+        Command::ClientConfig {
+            stack,
+            format,
+            code,
+        } => client_config::client_config(&global, stack, format, &code).await,
         Command::Updater {
             command:
                 UpdaterCommand::Build {

@@ -5,11 +5,16 @@
 
 pub mod check;
 pub mod form;
+pub mod judgement;
+pub mod keys;
+pub mod not_yet;
+pub mod wanted;
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use sha2::{Digest, Sha256, Sha384};
 
 /// DNSKEY flags of a key-signing key: zone key and secure entry point (RFC 4034, section 2.1.1).
@@ -18,6 +23,15 @@ pub const KSK_FLAGS: u16 = 257;
 const PROTOCOL: u8 = 3;
 /// ECDSAP256SHA256 (RFC 6605, section 2).
 pub const ALGORITHM: u8 = 13;
+
+/// TTL that is proposed for a DS record that is new at the parent, in seconds, so that a mistake is soon
+/// over. AWS's guide begins with five minutes where it can be chosen, and ends with an hour (Route 53
+/// Developer Guide, "Configuring DNSSEC signing", steps 8 and 11). Registries set their own.
+pub const DS_TTL_SECS: u32 = 300;
+
+/// Digest type 1, SHA-1 (RFC 4034, section 5.1.3): recognised at the parent, never proposed (RFC 8624,
+/// section 3.3).
+pub const SHA1: u8 = 1;
 
 /// SubjectPublicKeyInfo of an uncompressed P-256 point: SEQUENCE { id-ecPublicKey, prime256v1,
 /// BIT STRING } with the point's leading 0x04 (RFC 5480, section 2).
@@ -124,6 +138,33 @@ impl DnsKey {
     /// The DS record of this key at `owner`: digest of the owner name in canonical wire form and the
     /// RDATA (RFC 4034, section 5.1.4).
     pub fn ds(&self, owner: &str, digest_type: DigestType) -> Ds {
+        let input = self.digested(owner);
+        let digest = match digest_type {
+            DigestType::Sha256 => Sha256::digest(&input).to_vec(),
+            DigestType::Sha384 => Sha384::digest(&input).to_vec(),
+        };
+        Ds {
+            key_tag: self.key_tag(),
+            algorithm: self.algorithm,
+            digest_type: digest_type.number(),
+            digest,
+        }
+    }
+
+    /// The record with the digest that old parents still hold, to compare with.
+    fn sha1_ds(&self, owner: &str) -> Ds {
+        Ds {
+            key_tag: self.key_tag(),
+            algorithm: self.algorithm,
+            digest_type: SHA1,
+            digest: digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.digested(owner))
+                .as_ref()
+                .to_vec(),
+        }
+    }
+
+    /// What a digest is made of.
+    fn digested(&self, owner: &str) -> Vec<u8> {
         let mut input = Vec::new();
         for label in owner
             .trim_end_matches('.')
@@ -136,16 +177,7 @@ impl DnsKey {
         }
         input.push(0);
         input.extend(self.rdata());
-        let digest = match digest_type {
-            DigestType::Sha256 => Sha256::digest(&input).to_vec(),
-            DigestType::Sha384 => Sha384::digest(&input).to_vec(),
-        };
-        Ds {
-            key_tag: self.key_tag(),
-            algorithm: self.algorithm,
-            digest_type: digest_type.number(),
-            digest,
-        }
+        input
     }
 
     /// Flags.
@@ -181,7 +213,7 @@ impl fmt::Display for DnsKey {
     }
 }
 
-/// Digest types this tool computes.
+/// Digest types this tool proposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestType {
     /// 2, mandatory (RFC 4509).
@@ -251,11 +283,12 @@ impl Ds {
         })
     }
 
-    /// Whether this is a DS of the key at `owner`. Unknown digest types never match.
+    /// Whether this is a DS of the key at `owner`, by digest types 1, 2 and 4. Others never match.
     pub fn matches(&self, owner: &str, key: &DnsKey) -> bool {
-        [DigestType::Sha256, DigestType::Sha384]
-            .into_iter()
-            .any(|digest_type| key.ds(owner, digest_type) == *self)
+        self.digest_type == SHA1 && key.sha1_ds(owner) == *self
+            || [DigestType::Sha256, DigestType::Sha384]
+                .into_iter()
+                .any(|digest_type| key.ds(owner, digest_type) == *self)
     }
 
     /// The digest in upper-case hex.

@@ -13,22 +13,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::condition::later;
 use crate::desired::Desired;
-use crate::ds::check::{Verdict, judge};
-use crate::ds::{DigestType, DnsKey, Ds};
+use crate::ds::check::{Verdict, verdict};
+use crate::ds::judgement::{Fit, Keys, Trust, fit, judge};
+use crate::ds::keys::own_turn;
+use crate::ds::not_yet::NotYet;
+use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
 use crate::kind::hosted_zone::Live;
+use crate::kind::journal_group;
 use crate::plan::span;
-use crate::rotation::{self, Turn};
+use crate::rotation::Turn;
 use crate::snapshot::{Delegated, Snapshot};
 
+pub mod pick;
 pub mod ticket;
 
+use pick::Pick;
 use ticket::{Section, Ticket};
 
-/// TTL that is proposed for a new DS record, so that a mistake is soon over (Route 53 Developer Guide,
-/// "Configuring DNSSEC signing", step 8).
-const DS_TTL_SECS: u32 = 300;
 /// TTL that is proposed for the delegation: resolvers hold it as long after it is withdrawn. Route 53's
 /// own NS set has two days, which is more than a first delegation needs.
 const NS_TTL_SECS: u32 = 3_600;
@@ -40,8 +42,8 @@ pub enum Step {
     Delegate,
     /// Publish the DS record.
     DsAdd,
-    /// Take DS records out: all, or those of some key tags.
-    DsRemove(BTreeSet<u16>),
+    /// Take DS records out: all, or those that are picked.
+    DsRemove(BTreeSet<Pick>),
     /// Withdraw the delegation.
     Teardown,
 }
@@ -57,12 +59,13 @@ pub struct Facts<'a> {
     pub parent: &'a str,
     /// The parent's servers by name, and what each says; all have answered.
     pub servers: Vec<(&'a str, &'a Delegated)>,
-    /// The zone's key; none for a zone that is not signed.
+    /// The key whose record may be asked for, in a rotation the new one; none for a zone that is not to be
+    /// signed.
     pub key: Option<DnsKey>,
-    /// Its further ACTIVE keys.
-    pub other_keys: Vec<DnsKey>,
-    /// Why the zone's servers do not all answer as they should, signed if it has a key.
-    pub not_yet: Option<String>,
+    /// All keys of the zone, by what a record of each is worth.
+    pub keys: Keys,
+    /// What has to come before that record, or before the delegation.
+    pub not_yet: Option<NotYet>,
 }
 
 /// What comes of asking.
@@ -83,7 +86,7 @@ pub fn write(step: &Step, facts: &Facts<'_>) -> Handover {
     match step {
         Step::Delegate => facts.delegate(),
         Step::DsAdd => facts.ds_add(),
-        Step::DsRemove(tags) => facts.ds_remove(tags),
+        Step::DsRemove(picks) => facts.ds_remove(picks),
         Step::Teardown => facts.teardown(),
     }
 }
@@ -95,9 +98,10 @@ impl Facts<'_> {
             return Handover::NotYet("there is no zone yet; run `spore-infra apply` first".into());
         };
         let wanted = self.name_servers(zone);
-        if let Some(why) = &self.not_yet {
+        if let Some(why) = self.not_yet.as_ref().filter(|why| !why.signs()) {
             return Handover::NotYet(format!(
-                "its name servers are not ready for it: {why}; apply, and ask again"
+                "its name servers are not ready for it: {why}; {}",
+                why.remedy()
             ));
         }
         let current = self.delegations();
@@ -107,19 +111,29 @@ impl Facts<'_> {
             ));
         }
         let published = self.published();
-        let is_ours = |ds: &Ds| self.keys().any(|key| ds.matches(domain, key));
-        if let Some(wrong) = published.iter().find(|ds| !is_ours(ds)) {
+        let judged = self
+            .servers
+            .iter()
+            .map(|(_, said)| judge(domain, &self.keys, &records(said)));
+        if let Some(judgement) = judged
+            .filter(|judgement| judgement.trust.is_refused())
+            .max_by_key(|judgement| judgement.trust)
+        {
+            let wrong = judgement.records_that(|fit| !fit.leads());
             return Handover::Unsafe(format!(
-                "{parent} has the DS record {wrong} of {domain}, which is of none of this zone's keys: \
-                 delegated to now, the zone would be bogus. First have it taken out: spore-infra \
-                 handover --step ds-remove"
+                "{parent} has DS records of {domain} that lead to no key that signs this zone: {}; \
+                 delegated to now, it would be bogus. First have them taken out: spore-infra handover \
+                 --step ds-remove",
+                joined(&wrong)
             ));
         }
         // Where there was no delegation nobody holds an unsigned answer, so both may come at once.
+        let may_come =
+            self.not_yet.is_none() && self.turn().is_none_or(|turn| self.at() >= turn.add_from.0);
         let ds = self
             .key
             .as_ref()
-            .filter(|_| current.is_empty() && published.is_empty());
+            .filter(|_| may_come && current.is_empty() && published.is_empty());
         let mut what: Vec<String> = vec![format!("In the zone {parent}, delegate {domain}:")];
         let mut records: Vec<String> = wanted
             .iter()
@@ -191,9 +205,7 @@ impl Facts<'_> {
             ));
         };
         if let Some(why) = &self.not_yet {
-            return Handover::NotYet(format!(
-                "not every name server of the zone answers signed: {why}"
-            ));
+            return Handover::NotYet(format!("{why}; {}", why.remedy()));
         }
         if self
             .servers
@@ -218,43 +230,35 @@ impl Facts<'_> {
         let verdicts: Vec<Verdict> = self
             .servers
             .iter()
-            .map(|(_, said)| judge(domain, key, &self.other_keys, true, &records(said)))
+            .map(|(_, said)| verdict(domain, key, &self.keys, true, &records(said)))
             .collect();
+        let published = self.published();
         let named = |of: fn(&Verdict) -> bool| {
             let records = verdicts.iter().filter(|verdict| of(verdict));
-            let records: BTreeSet<&Ds> = records.flat_map(Verdict::records).collect();
-            let shown: Vec<String> = records.iter().map(ToString::to_string).collect();
-            shown.join("; ")
+            records
+                .flat_map(Verdict::records)
+                .collect::<BTreeSet<&Ds>>()
         };
-        if verdicts
-            .iter()
-            .all(|verdict| matches!(verdict, Verdict::Right | Verdict::Stale(_)))
-        {
+        if verdicts.iter().all(Verdict::is_right) {
             let stale = named(|verdict| matches!(verdict, Verdict::Stale(_)));
+            let picks = stale
+                .iter()
+                .map(|ds| format!("--key-tag {}", Pick::of(ds, &published)));
             let beside = if stale.is_empty() {
                 String::new()
             } else {
                 format!(
-                    "; beside it there is what is of no key of the zone: {stale} (--step ds-remove \
-                     --key-tag TAG)"
+                    "; beside it there is what nothing needs: {} (--step ds-remove {})",
+                    joined(stale.iter().copied()),
+                    picks.collect::<Vec<_>>().join(" ")
                 )
             };
             return Handover::Done(format!(
                 "every server of {parent} publishes the DS record already{beside}"
             ));
         }
-        let wrong = named(|verdict| matches!(verdict, Verdict::Wrong(_)));
-        let mut what = vec![format!(
-            "In the zone {parent}, publish this DS record of {domain}:"
-        )];
-        if !wrong.is_empty() {
-            what.push(format!(
-                "In the same change, take these out, which are of no key of the zone: {wrong}"
-            ));
-        }
-        let is_rotation = verdicts.iter().any(|v| matches!(v, Verdict::OtherKey(_)));
-        if is_rotation
-            && let Some(turn) = self.turn()
+        let turn = self.turn();
+        if let Some(turn) = &turn
             && self.at() < turn.add_from.0
         {
             return Handover::NotYet(format!(
@@ -262,12 +266,38 @@ impl Facts<'_> {
                 turn.add_from.0, turn.add_from.1
             ));
         }
+        let wrong = named(|verdict| match verdict {
+            Verdict::Wrong(_) | Verdict::Disputed(_) | Verdict::Strange(_) => true,
+            Verdict::Right
+            | Verdict::Stale(_)
+            | Verdict::Weak(_)
+            | Verdict::OtherKey(_)
+            | Verdict::Missing
+            | Verdict::NotDelegated
+            | Verdict::Unusable(_)
+            | Verdict::Failing(_) => false,
+        });
+        let is_refused = verdicts
+            .iter()
+            .any(|verdict| matches!(verdict, Verdict::Wrong(_) | Verdict::Disputed(_)));
+        let mut what = vec![format!(
+            "In the zone {parent}, publish this DS record of {domain}:"
+        )];
+        if !wrong.is_empty() {
+            what.push(format!(
+                "In the same change, take these out, which lead to no key of its own: {}",
+                joined(wrong.iter().copied())
+            ));
+        }
+        let is_rotation = turn.is_some()
+            && verdicts
+                .iter()
+                .any(|verdict| matches!(verdict, Verdict::OtherKey(_) | Verdict::Failing(_)));
         if is_rotation {
             what.push(
                 "Leave the other DS record of the zone in place; its removal follows later.".into(),
             );
         }
-        let has_ds = !self.published().is_empty();
         let mut check = self.parent_commands("DS");
         check.push(format!(
             "# each must show: {}",
@@ -282,10 +312,10 @@ impl Facts<'_> {
             subject: format!("publish the DS record of {domain}, key tag {}", key.key_tag()),
             what,
             records: vec![self.ds_line(key)],
-            why: vec![if !wrong.is_empty() {
+            why: vec![if is_refused {
                 format!(
-                    "What is published now is not of the zone's key: validating resolvers refuse every \
-                     name in {domain}."
+                    "What is published now does not lead to the zone's key: validating resolvers, or \
+                     some of them, refuse every name in {domain}."
                 )
             } else if is_rotation {
                 "The zone changes its key-signing key. Until the old one goes, both are vouched for.".into()
@@ -295,7 +325,11 @@ impl Facts<'_> {
                      Forms that ask for the key instead: {key}"
                 )
             }],
-            not_before: self.ds_not_before(zone, has_ds),
+            not_before: vec![format!(
+                "At once. {}: each of the zone's name servers was asked directly and serves the DNSKEY of \
+                 this record, signed; what resolvers may have remembered from before has run out.",
+                self.seen_at()
+            )],
             check,
             rollback: vec![format!(
                 "Take the DS record out again; the zone is then insecure, and answered. Resolvers hold \
@@ -307,105 +341,45 @@ impl Facts<'_> {
         })
     }
 
-    /// When a first DS record may come: resolvers that forward to a cache may be given an unsigned answer
-    /// as long as that cache holds it (Developer Guide, "Configuring DNSSEC signing", step 6).
-    fn ds_not_before(&self, zone: &Live, has_ds: bool) -> Vec<String> {
-        let signed = format!(
-            "{}: each of the zone's name servers was asked directly and serves the DNSKEY of this record.",
-            self.seen_at()
-        );
-        if has_ds {
-            // Cached answers are signed already, and one record that is right is enough.
-            return vec![format!("At once. {signed}")];
-        }
-        let longest = zone
-            .records
-            .iter()
-            .filter_map(|set| Some((set.ttl_secs?, set)))
-            .max_by_key(|(ttl, _)| *ttl);
-        let Some((ttl, set)) = longest else {
-            return vec![format!("At once. {signed}")];
-        };
-        let lasts = Duration::from_secs(u64::try_from(ttl).unwrap_or(0));
-        vec![
-            signed,
-            format!(
-                "If the zone was signed before it was delegated: at once. Else not before {:.0}: caches may \
-                 hold unsigned answers for {}, the largest TTL in the zone ({} {}); counted from now, as \
-                 nothing shows since when it is signed.",
-                later(self.snapshot.taken_at, lasts),
-                span(lasts),
-                set.name,
-                set.rtype
-            ),
-        ]
-    }
-
-    fn ds_remove(&self, tags: &BTreeSet<u16>) -> Handover {
+    fn ds_remove(&self, picks: &BTreeSet<Pick>) -> Handover {
         let (domain, parent) = (&self.desired.domain, self.parent);
         let published = self.published();
         if published.is_empty() {
             return Handover::Done(format!("no server of {parent} has a DS record of {domain}"));
         }
-        let is_chosen = |ds: &&Ds| tags.is_empty() || tags.contains(&ds.key_tag);
+        let is_chosen = |ds: &&Ds| picks.is_empty() || picks.iter().any(|pick| pick.is(ds));
         let (chosen, rest): (Vec<&Ds>, Vec<&Ds>) = published.iter().partition(is_chosen);
         if chosen.is_empty() {
             return Handover::Done(format!(
-                "no server of {parent} has a DS record of {domain} with such a key tag; there are: {}",
-                rest.iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; ")
+                "no server of {parent} has such a DS record of {domain}; there are: {}",
+                joined(rest)
             ));
         }
-        // What stays must vouch for a key, on each server; without any record the zone is insecure, which
-        // is safe.
+        // What stays must vouch for a key that signs, on each server; without any record the zone is
+        // insecure, which is safe.
         for (server, said) in &self.servers {
-            let rest: Vec<Ds> = records(said)
-                .into_iter()
-                .filter(|ds| !is_chosen(&ds))
-                .collect();
-            if rest.is_empty() {
-                continue;
-            }
-            let verdict = self
-                .key
-                .as_ref()
-                .map(|key| judge(domain, key, &self.other_keys, true, &rest));
-            if matches!(verdict, None | Some(Verdict::Wrong(_))) {
+            let mut rest = records(said);
+            rest.retain(|ds| !is_chosen(&ds));
+            let judgement = judge(domain, &self.keys, &rest);
+            let is_safe = match judgement.trust {
+                Trust::Secure | Trust::Weak => judgement.is_ours,
+                Trust::None | Trust::Unusable => true,
+                Trust::Failing | Trust::Disputed | Trust::Bogus => false,
+            };
+            if !is_safe {
                 return Handover::Unsafe(format!(
-                    "what would stay on {server} is of no key that the zone is signed with ({}), and the \
-                     zone would be bogus: take all out, or publish the right one first (--step ds-add)",
-                    rest.iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join("; ")
+                    "what would stay on {server} is of no key of this stack that signs on every name \
+                     server ({}), and the zone would be bogus: take all out, or publish the right one \
+                     first (--step ds-add)",
+                    joined(&rest)
                 ));
             }
         }
         if !rest.is_empty()
             && let Some(turn) = self.turn()
+            && let Some(why) = self.too_early_to_remove(&turn, &chosen)
         {
-            let of_old =
-                |ds: &Ds| DnsKey::parse(&turn.old.dnskey).is_ok_and(|key| ds.matches(domain, &key));
-            let of_new =
-                |ds: &Ds| DnsKey::parse(&turn.new.dnskey).is_ok_and(|key| ds.matches(domain, &key));
-            let has_new = |said: &Delegated| records(said).iter().any(of_new);
-            if chosen.iter().any(|ds| of_old(ds)) {
-                if !self.servers.iter().all(|(_, said)| has_new(said)) {
-                    return Handover::NotYet(format!(
-                        "not every server of {parent} has the DS record of {}; first: spore-infra \
-                         handover --step ds-add",
-                        turn.new.name
-                    ));
-                }
-                if self.at() < turn.remove_from.0 {
-                    return Handover::NotYet(format!(
-                        "not before {:.0}: {}",
-                        turn.remove_from.0, turn.remove_from.1
-                    ));
-                }
-            }
+            return Handover::NotYet(why);
         }
         let is_all = rest.is_empty();
         let ttl = self
@@ -424,17 +398,37 @@ impl Facts<'_> {
                 "{domain} is to be taken down or no longer signed. While {parent} has the DS record, \
                  validating resolvers insist on signatures."
             )
+        } else if chosen
+            .iter()
+            .all(|ds| self.fit(ds) == Fit::Good && ds.digest_type == SHA1)
+        {
+            "Its digest is SHA-1, which validating resolvers no longer need, and some no longer take. \
+             The other record of the key stays."
+                .into()
+        } else if chosen.iter().any(|ds| self.is_of_key(ds)) {
+            "The key of this record is no longer to be used. The other record stays.".into()
         } else {
-            "The key of this record is no longer used. The other record stays.".into()
+            "It is of none of the zone's keys. The other record stays.".into()
         };
         let held = span(Duration::from_secs(u64::from(ttl)));
         let mut check = self.parent_commands("DS");
         check.push(if is_all {
             "# each must answer nothing".into()
         } else {
-            let rest = rest.iter().map(ToString::to_string).collect::<Vec<_>>();
-            format!("# each must answer only: {}", rest.join("; "))
+            format!("# each must answer only: {}", joined(rest))
         });
+        // What no key is vouched for by needs no wait.
+        let is_needed = is_all || chosen.iter().any(|ds| self.is_of_key(ds));
+        let until = if is_needed {
+            ": until then nothing of the signing may be turned off"
+        } else {
+            ""
+        };
+        let mut after = vec![format!(
+            "Tell the people of the zone when every server has it. Resolvers hold the record for {held} \
+             more (the TTL seen){until}."
+        )];
+        after.extend(is_needed.then(|| self.hold_down_note(ttl)));
         let lines: Vec<String> = chosen
             .iter()
             .map(|ds| format!("{domain}. {ttl} IN DS {ds}"))
@@ -461,14 +455,58 @@ impl Facts<'_> {
             )],
             check,
             rollback: vec![
-                "Put the same lines back. That is safe as long as the zone is signed with the key.".into(),
+                "Put the same lines back. That is safe as long as the zone is signed with the key."
+                    .into(),
             ],
-            after: vec![format!(
-                "Tell the people of the zone when every server has it. Resolvers hold the record for {held} \
-                 more (the TTL seen): until then nothing of the signing may be turned off, and \
-                 spore-infra waits for that by itself."
-            )],
+            after,
         })
+    }
+
+    /// Whether the wait after a removal will know this TTL. Only runs that write something note it, and
+    /// those that a DS record at the parent refuses.
+    fn hold_down_note(&self, ttl: u32) -> String {
+        let refused = "it is refused, and notes the TTL. Without that it waits for a day or the parent's NS \
+                       TTL, whichever is longer";
+        let (command, how) = if self.turn().is_some() {
+            ("ksk rotate", "it notes the TTL")
+        } else if self.desired.dnssec {
+            ("destroy", refused)
+        } else {
+            ("dnssec disable", refused)
+        };
+        let journal = self.snapshot.journal_group.present();
+        let noted = journal.and_then(journal_group::Live::ds_ttl_secs);
+        if noted.is_some_and(|noted| noted >= ttl) {
+            format!(
+                "For the people of the zone: `spore-infra {command}` waits for that, as the TTL is in the \
+                 stack's journal."
+            )
+        } else {
+            format!(
+                "For the people of the zone: this TTL is not in the stack's journal yet. Run `spore-infra \
+                 {command}` once while the record is still there: {how}."
+            )
+        }
+    }
+
+    /// Why the old key's record must stay for now, if it is chosen.
+    fn too_early_to_remove(&self, turn: &Turn<'_>, chosen: &[&Ds]) -> Option<String> {
+        let domain = &self.desired.domain;
+        let of = |text: &str| DnsKey::parse(text).ok();
+        let (old, new) = (of(&turn.old.dnskey)?, of(&turn.new.dnskey)?);
+        if !chosen.iter().any(|ds| ds.matches(domain, &old)) {
+            return None;
+        }
+        let has_new = |said: &Delegated| records(said).iter().any(|ds| ds.matches(domain, &new));
+        if !self.servers.iter().all(|(_, said)| has_new(said)) {
+            return Some(format!(
+                "not every server of {} has the DS record of {}; first: spore-infra handover --step \
+                 ds-add",
+                self.parent, turn.new.name
+            ));
+        }
+        let (from, why) = &turn.remove_from;
+        (self.at() < *from).then(|| format!("not before {from:.0}: {why}"))
     }
 
     fn teardown(&self) -> Handover {
@@ -582,11 +620,16 @@ impl Facts<'_> {
 
     fn turn(&self) -> Option<Turn<'_>> {
         let answers: Vec<&Delegated> = self.servers.iter().map(|(_, said)| *said).collect();
-        rotation::turn(self.snapshot, &answers)
+        own_turn(self.desired, self.snapshot, &answers)
     }
 
-    fn keys(&self) -> impl Iterator<Item = &DnsKey> {
-        self.key.iter().chain(&self.other_keys)
+    fn fit(&self, ds: &Ds) -> Fit {
+        fit(&self.desired.domain, &self.keys, ds)
+    }
+
+    fn is_of_key(&self, ds: &Ds) -> bool {
+        let domain = &self.desired.domain;
+        self.keys.all().any(|key| ds.matches(domain, key))
     }
 
     fn name_servers(&self, zone: &Live) -> BTreeSet<String> {
@@ -656,6 +699,14 @@ fn records(said: &Delegated) -> Vec<Ds> {
     said.ds.iter().filter_map(|ds| Ds::parse(ds).ok()).collect()
 }
 
+fn joined<'a>(records: impl IntoIterator<Item = &'a Ds>) -> String {
+    let shown: Vec<String> = records.into_iter().map(ToString::to_string).collect();
+    shown.join("; ")
+}
+
 fn list(servers: &BTreeSet<String>) -> String {
     servers.iter().cloned().collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,10 @@
 //!
 //! The core is pure: [`stack`], [`desired`], [`snapshot`], [`plan`], [`graph`], [`condition`],
 //! [`safety`], [`rotation`], [`run`], [`retry`], [`policy`], [`ds`], [`render`], [`status`], `handover`,
-//! `restore`, `master_file` and the first two thirds of each file under [`kind`] neither read, write, wait
-//! nor print. The edge is thin and decides nothing: [`aws`], [`tags`], [`dns`], [`observe`], [`apply`],
-//! [`journal`], [`target`], [`updater`], [`clock`], [`cli`], and the last third of each kind.
+//! `restore`, `names`, `client_config`, `master_file` and the first two thirds of each file under
+//! [`kind`] neither read, write, wait nor print. The edge is thin and decides nothing: [`aws`], [`tags`],
+//! [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`updater`], [`clock`], [`cli`], and the last
+//! third of each kind.
 //!
 //! Invariant: planning is a function of document, snapshot and time.
 //! Invariant: a plan leaves no choices; apply decides when, never what.
@@ -32,6 +33,7 @@ pub mod apply;
 pub mod arg;
 pub mod aws;
 pub mod cli;
+pub mod client_config;
 pub mod clock;
 pub mod condition;
 pub mod denial;
@@ -46,6 +48,7 @@ pub mod journal;
 pub mod kind;
 pub mod master_file;
 pub mod name;
+pub mod names;
 pub mod observe;
 pub mod plan;
 pub mod policy;

@@ -15,7 +15,8 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
-use crate::ds::{DnsKey, Ds};
+use crate::ds::Ds;
+use crate::ds::judgement::{Keys, Trust, judge};
 use crate::graph;
 use crate::kind::zone_signing::Unsigned;
 use crate::kind::{self, Op, delegation};
@@ -472,25 +473,33 @@ fn ds_first(
     lowered
 }
 
-/// The DS set of a parent server that vouches for none of the zone's keys. Without a key-signing key
-/// there is nothing to compare with.
-fn wrong_ds(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Option<String> {
-    let shown = &snapshot.dnssec.present()?.keys;
-    let keys: Vec<DnsKey> = shown
-        .iter()
-        .filter_map(|ksk| DnsKey::parse(&ksk.dnskey).ok())
-        .collect();
-    if keys.is_empty() {
-        return None;
-    }
-    let is_ours = |ds: &String| {
-        let ds = Ds::parse(ds);
-        ds.is_ok_and(|ds| keys.iter().any(|key| ds.matches(&desired.domain, key)))
-    };
-    answers
-        .iter()
-        .find(|answer| !answer.ds.is_empty() && !answer.ds.iter().any(is_ours))
-        .map(|answer| answer.ds.join("; "))
+/// A parent server's DS set because of which validators refuse the zone, some or all, and which of them.
+/// Without a key-signing key there is nothing to compare with.
+fn wrong_ds(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    answers: &[&Delegated],
+) -> Option<(String, &'static str)> {
+    let keys = Keys::of(desired, snapshot);
+    keys.all().next()?;
+    answers.iter().find_map(|answer| {
+        let published: Vec<Ds> = answer
+            .ds
+            .iter()
+            .filter_map(|ds| Ds::parse(ds).ok())
+            .collect();
+        let judgement = judge(&desired.domain, &keys, &published);
+        let whose = match judgement.trust {
+            Trust::Bogus => "validating resolvers take",
+            Trust::Disputed => "validating resolvers that heed only the strongest digest type take",
+            Trust::Secure | Trust::Weak | Trust::None | Trust::Unusable | Trust::Failing => {
+                return None;
+            }
+        };
+        let useless = judgement.records_that(|fit| !fit.leads());
+        let useless: Vec<String> = useless.iter().map(ToString::to_string).collect();
+        Some((useless.join("; "), whose))
+    })
 }
 
 /// Plans the way from a signed zone to an unsigned one, for a document that wants that.
@@ -648,11 +657,11 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
             servers.join(", ")
         ));
     }
-    if let Some(wrong) = wrong_ds(desired, snapshot, &answers) {
+    if let Some((wrong, whose)) = wrong_ds(desired, snapshot, &answers) {
         return Some(format!(
-            "{parent} publishes DS records for {domain} of which none is of this zone's key: {wrong}; \
-             validating resolvers take every name in it for bogus: have them replaced by what \
-             `spore-infra ds` prints"
+            "{parent} publishes DS records for {domain} that lead to no key that signs it: {wrong}; \
+             {whose} every name in it for bogus: have them replaced by what `spore-infra ds` prints, \
+             and taken out while it prints nothing"
         ));
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
@@ -709,17 +718,8 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
     let mut blocked: BTreeMap<Addr, Addr> = plan
         .report
         .iter()
-        .filter_map(|report| match report {
-            Report::Blocked { addr, .. } => Some((addr.clone(), addr.clone())),
-            Report::UpToDate(_)
-            | Report::HeldBack { .. }
-            | Report::External { .. }
-            | Report::Accepted { .. }
-            | Report::Warning { .. }
-            | Report::Left { .. }
-            | Report::AtWork { .. }
-            | Report::LeftoverLock { .. } => None,
-        })
+        .filter_map(Report::blocks)
+        .map(|(addr, _)| (addr.clone(), addr.clone()))
         .collect();
     if blocked.is_empty() {
         return;
@@ -864,7 +864,22 @@ fn resolve_edges(known: &BTreeMap<Addr, Outputs>, drafts: Vec<(Addr, Draft)>) ->
         .collect()
 }
 
+impl Report {
+    /// The resource that it says is blocked, and why.
+    fn blocks(&self) -> Option<(&Addr, &str)> {
+        let Report::Blocked { addr, why } = self else {
+            return None;
+        };
+        Some((addr, why))
+    }
+}
+
 impl Plan {
+    /// What the reports of one sort say.
+    fn pick<'a, T>(&'a self, of: impl FnMut(&'a Report) -> Option<T>) -> impl Iterator<Item = T> {
+        self.report.iter().filter_map(of)
+    }
+
     /// Whether applying it would do nothing at all.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.leftover_lock().is_none()
@@ -872,71 +887,40 @@ impl Plan {
 
     /// Why parts of it cannot be done, if any.
     pub fn blocked(&self) -> Vec<(&Addr, &str)> {
-        self.report
-            .iter()
-            .filter_map(|report| match report {
-                Report::Blocked { addr, why } => Some((addr, why.as_str())),
-                Report::UpToDate(_)
-                | Report::HeldBack { .. }
-                | Report::External { .. }
-                | Report::Accepted { .. }
-                | Report::Warning { .. }
-                | Report::Left { .. }
-                | Report::AtWork { .. }
-                | Report::LeftoverLock { .. } => None,
-            })
-            .collect()
+        self.pick(Report::blocks).collect()
     }
 
     /// The lock an interrupted run left, if any.
     pub fn leftover_lock(&self) -> Option<&str> {
-        self.report.iter().find_map(|report| match report {
-            Report::LeftoverLock { holder, .. } => Some(holder.as_str()),
-            Report::Blocked { .. }
-            | Report::UpToDate(_)
-            | Report::HeldBack { .. }
-            | Report::External { .. }
-            | Report::Accepted { .. }
-            | Report::Warning { .. }
-            | Report::AtWork { .. }
-            | Report::Left { .. } => None,
+        self.pick(|report| {
+            let Report::LeftoverLock { holder, .. } = report else {
+                return None;
+            };
+            Some(holder.as_str())
         })
+        .next()
     }
 
     /// What is left in place on purpose, and why.
     pub fn left(&self) -> Vec<(&str, &str)> {
-        self.report
-            .iter()
-            .filter_map(|report| match report {
-                Report::Left { what, why } => Some((what.as_str(), why.as_str())),
-                Report::Blocked { .. }
-                | Report::UpToDate(_)
-                | Report::HeldBack { .. }
-                | Report::External { .. }
-                | Report::Accepted { .. }
-                | Report::Warning { .. }
-                | Report::AtWork { .. }
-                | Report::LeftoverLock { .. } => None,
-            })
-            .collect()
+        self.pick(|report| {
+            let Report::Left { what, why } = report else {
+                return None;
+            };
+            Some((what.as_str(), why.as_str()))
+        })
+        .collect()
     }
 
     /// Who outside has to act, and how.
     pub fn external(&self) -> Vec<(&str, &str)> {
-        self.report
-            .iter()
-            .filter_map(|report| match report {
-                Report::External { who, what, .. } => Some((who.as_str(), what.as_str())),
-                Report::Blocked { .. }
-                | Report::UpToDate(_)
-                | Report::HeldBack { .. }
-                | Report::Accepted { .. }
-                | Report::Warning { .. }
-                | Report::Left { .. }
-                | Report::AtWork { .. }
-                | Report::LeftoverLock { .. } => None,
-            })
-            .collect()
+        self.pick(|report| {
+            let Report::External { who, what, .. } = report else {
+                return None;
+            };
+            Some((who.as_str(), what.as_str()))
+        })
+        .collect()
     }
 
     /// Whether resources wait for somebody outside.
@@ -1028,3 +1012,6 @@ pub fn span(duration: Duration) -> String {
 pub fn of(addr: &Addr, output: Output) -> Arg {
     Arg::Of(addr.clone(), output)
 }
+
+#[cfg(test)]
+mod tests;

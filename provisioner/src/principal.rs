@@ -300,7 +300,8 @@ fn why(sid: &str) -> &'static str {
             "set the SOA record's times, which bound how long a mistake is remembered"
         }
         "EmptyAndRestoreZone" => {
-            "delete the zone's last records before the zone itself, and `restore` them from a file"
+            "delete the zone's last records before the zone itself, `restore` them from a file, and free \
+             names"
         }
         "AwaitChange" => "wait until a change is on every name server; its id is not known before",
         "MakeKeys" => {

@@ -9,6 +9,7 @@ use similar::TextDiff;
 use crate::addr::Kind;
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::ds::keys::{Whose, whose};
 use crate::journal;
 use crate::kind::ksk;
 use crate::plan::{Change, Field, Goal, Plan, Report, Symbol, span};
@@ -342,18 +343,15 @@ pub fn failures(run: &Run, now: jiff::Timestamp) -> String {
 
 /// The zone's key-signing keys, for `ksk list`.
 pub fn keys(desired: &Desired, snapshot: &Snapshot, dnssec: &ksk::Live) -> String {
-    let aliased = snapshot.kms_key.present().map(|key| key.arn.as_str());
     let mut text = format!("signing is {}\n", dnssec.signing);
     if dnssec.keys.is_empty() {
         text.push_str("no key-signing keys\n");
     }
     for key in &dnssec.keys {
-        let whose = if aliased == Some(key.kms_arn.as_str()) {
-            format!("{}'s key", desired.key_alias)
-        } else if desired.is_ksk_name(&key.name) {
-            "the other key of a rotation".to_owned()
-        } else {
-            "not this stack's".to_owned()
+        let whose = match whose(desired, snapshot, key) {
+            Whose::Stack => format!("{}'s key", desired.key_alias),
+            Whose::Rotation => "the other key of a rotation".to_owned(),
+            Whose::Stranger => "not this stack's".to_owned(),
         };
         let made = key.created.map_or_else(
             || "at an unknown time".to_owned(),

@@ -456,12 +456,24 @@ async fn answer(
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            Ok(to_http(response).map(Full::new))
+            Ok(dated(to_http(response), &shared).map(Full::new))
         }
         // A run was completed: what is left is a call without an answer.
         Outcome::Hang | Outcome::Run(_) => std::future::pending().await,
         Outcome::Break(_) => Err(BreakConnection),
     }
+}
+
+/// With the world's time, which is what AWS's answers have (RFC 9110, section 6.6.1): clients whose clock
+/// is wrong can tell by it, and clients of a world that is ahead can follow.
+fn dated(mut response: http::Response<Bytes>, shared: &Shared) -> http::Response<Bytes> {
+    let now = shared.sandbox.inspect(|_, now| now);
+    let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = http::HeaderValue::from_str(&date) {
+        let headers = response.headers_mut();
+        headers.entry(http::header::DATE).or_insert(date);
+    }
+    response
 }
 
 fn text(status: StatusCode, message: &str) -> Answer {

@@ -11,12 +11,8 @@ import collections
 import contextlib
 import json
 import random
-import socket
-import subprocess
 import sys
-import time
 import unittest
-import urllib.request
 
 import boto3
 import spore
@@ -337,46 +333,12 @@ def drawn():
         yield f"drawn {number}", case
 
 
-@contextlib.contextmanager
-def ministack():
-    """ministack with AUTH=true on a port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = spore.Place()
-    env = place.env(AUTH="true", GATEWAY_PORT=port, EDGE_PORT=port, HOST="127.0.0.1")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ministack"],
-        cwd=place.dir,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        end = time.monotonic() + spore.PATIENCE_SECS
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/_ministack/health", timeout=5).close()
-                break
-            except OSError as error:
-                if process.poll() is not None or time.monotonic() > end:
-                    raise AssertionError(f"ministack does not start: {error}") from error
-                time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        place.close()
-
-
 class Policies(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
-        cls.theirs = Emulator(cls.stack.enter_context(ministack()))
+        cls.theirs = Emulator(cls.stack.enter_context(spore.ministack(AUTH="true")))
         _, server = cls.stack.enter_context(spore.serving())
         cls.ours = Emulator(server.url)
 

@@ -74,7 +74,7 @@ exec "{cargo}" "$verb" --manifest-path "{spore.ROOT}/Cargo.toml" "$@"
         (command,) = commands("Try it")
         self.assertIn("--sandbox", command)
         first = self.typed(command, self.place.dir / "first.jsonl")
-        printed = re.search(r"^(\S+)\. 3600 IN DS \d+ 13 2 [0-9A-F]{64}$", first, re.M)
+        printed = re.search(r"^(\S+)\. 300 IN DS \d+ 13 2 [0-9A-F]{64}$", first, re.M)
         self.assertTrue(printed, first)
         self.assertNotEqual(spore.writes(spore.record(self.place.dir / "first.jsonl")), [])
         # At once, while AWS's lists do not yet show what was made, and when they do.

@@ -11,12 +11,14 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
@@ -173,6 +175,45 @@ class Server:
             aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1}, **config),
         )
+
+
+@contextlib.contextmanager
+def ministack(**env):
+    """ministack, an emulator of AWS by others, on a port of its own; its URL."""
+    place = Place()
+    try:
+        for _ in range(5):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ministack"],
+                cwd=place.dir,
+                env=place.env(GATEWAY_PORT=port, EDGE_PORT=port, HOST="127.0.0.1", **env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            url = f"http://127.0.0.1:{port}"
+            end = time.monotonic() + PATIENCE_SECS
+            # Somebody else may have taken the port meanwhile: then it ends, and another one is tried.
+            while process.poll() is None and time.monotonic() < end:
+                try:
+                    urllib.request.urlopen(f"{url}/_ministack/health", timeout=5).close()
+                except OSError:
+                    time.sleep(0.2)
+                    continue
+                try:
+                    yield url
+                finally:
+                    process.terminate()
+                    process.wait(timeout=30)
+                return
+            process.kill()
+            process.wait()
+        raise AssertionError("ministack does not start")
+    finally:
+        place.close()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 //! Where the binary under test is, and that it is the one the sources give.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 use std::{env, fs};
@@ -11,26 +12,58 @@ use std::{env, fs};
 /// With a word on what to do, when it is missing or older than a source it is made of.
 pub fn path() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(|| match env::var_os("SPORE_INFRA_BIN") {
+    FOUND.get_or_init(|| found("SPORE_INFRA_BIN", "spore-infra", "-p spore-infra"))
+}
+
+/// The path of `spore-register`, the program on the instances: `SPORE_REGISTER_BIN`, else the workspace's
+/// release build.
+///
+/// # Panics
+/// With a word on what to do, when it is missing or older than a source it is made of.
+pub fn register() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let package = "-p spore-updater --features register";
+        found("SPORE_REGISTER_BIN", "spore-register", package)
+    })
+}
+
+/// The Python interpreter itself. What `python3` is may depend on a home and an environment that commands of
+/// tests do not have.
+///
+/// # Panics
+/// When there is none.
+pub fn python() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut command = Command::new("python3");
+        command.args(["-c", "import sys; print(sys.executable)"]);
+        let said = command.output().expect("python3 is installed").stdout;
+        PathBuf::from(String::from_utf8_lossy(&said).trim())
+    })
+}
+
+fn found(variable: &str, name: &str, package: &str) -> PathBuf {
+    match env::var_os(variable) {
         Some(named) => {
             let named = PathBuf::from(named);
             assert!(
                 named.is_file(),
-                "SPORE_INFRA_BIN: {}: no such file",
+                "{variable}: {}: no such file",
                 named.display()
             );
             named
         }
-        None => built(),
-    })
+        None => built(name, package),
+    }
 }
 
-fn built() -> PathBuf {
+fn built(name: &str, package: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-    let binary = target.join("release/spore-infra");
-    let build = "build it with: cargo build --release -p spore-infra";
+    let binary = target.join("release").join(name);
+    let build = format!("build it with: cargo build --release {package}");
     let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let Some(built_at) = changed(&binary) else {
         panic!("{} is missing; {build}", binary.display());

@@ -6,6 +6,10 @@
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use spore_infra::desired::Desired;
+use spore_infra::stack;
+use spore_sandbox::door::{Options, Sandbox};
+use spore_tests::bench::{Bench, run};
 use spore_tests::stage::{DOMAIN, Finished, Run, Stage};
 
 fn sandbox(stage: &Stage) -> String {
@@ -57,6 +61,31 @@ fn verdicts(judged: &Value) -> Vec<&str> {
         .collect();
     found.dedup();
     found
+}
+
+/// What becomes of which record at the parent now.
+fn wanted(stage: &Stage) -> Vec<(String, String)> {
+    let run = stage.on_world("ds", &["--format", "json"]);
+    let told: Value = serde_json::from_str(&run.done("ds").unwrap().stdout).unwrap();
+    let keys = told["keys"].as_array().unwrap().iter();
+    keys.map(|key| {
+        let line = key["ds"][0]["record"].as_str().unwrap();
+        let part = key["part"].as_str().unwrap();
+        (part.to_owned(), data(line, "DS").unwrap().to_owned())
+    })
+    .collect()
+}
+
+/// Somebody works on the world by hand, with nobody else holding it.
+fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
+    run(async {
+        let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        let document = std::fs::read_to_string(stage.document()).unwrap();
+        let desired = Desired::of(&stack::parse("stack.toml", &document, &read).unwrap());
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let bench = Bench::on(sandbox, desired).await;
+        work(&bench).await;
+    });
 }
 
 /// Applied, and not delegated.
@@ -155,7 +184,7 @@ fn a_wrong_record_is_found_and_asked_to_be_replaced() {
     let lines: Vec<&str> = script.lines().collect();
     let at = |line: String| lines.iter().position(|found| *found == line);
     let gone = at(format!("update delete {DOMAIN}. IN DS {stale}"));
-    let come = at(format!("update add {DOMAIN}. 3600 IN DS {right}"));
+    let come = at(format!("update add {DOMAIN}. 300 IN DS {right}"));
     assert!(gone.unwrap() < come.unwrap(), "{script}");
 
     // Beside the right one it does no harm, unless its digest is the stronger one.
@@ -205,23 +234,79 @@ fn in_a_rotation_each_text_waits_for_its_time() {
     };
     rotate();
     assert!(told(&stage, "ds-add", 3).stderr.contains("not before"));
+    assert_eq!(wanted(&stage), [("stays".to_owned(), old.clone())]);
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
     world(&stage, &["advance", "2h"]);
     let new = data(&records(&stage, "ds-add", &[])[0], "DS")
         .unwrap()
         .to_owned();
     assert_ne!(old, new);
+    let part = |word: &str, ds: &str| (word.to_owned(), ds.to_owned());
+    assert_eq!(wanted(&stage), [part("comes", &new), part("stays", &old)]);
+    assert_eq!(verdicts(&check(&stage, 3)), ["other-key"]);
     let tag = |ds: &str| ds.split(' ').next().unwrap().to_owned();
     world(&stage, &["registrar", "ds", DOMAIN, &old, &new]);
     assert!(told(&stage, "ds-add", 0).stderr.contains("already"));
     rotate();
     let early = handover(&stage, "ds-remove", &["--key-tag", &tag(&old)]).exits(3, "ds-remove");
     assert!(early.unwrap().stderr.contains("not before"));
+    assert_eq!(wanted(&stage), [part("stays", &new), part("stays", &old)]);
     world(&stage, &["advance", "2h"]);
+    assert_eq!(wanted(&stage), [part("only", &new)]);
+
+    // Route 53 loses the old key: from now on only the new one's record may stay.
+    by_hand(&stage, async |bench| {
+        let call = bench.write.kms.disable_key().key_id(bench.key_arn().await);
+        call.send().await.unwrap();
+    });
+    let refused = handover(&stage, "ds-remove", &["--key-tag", &tag(&new)]).exits(4, "ds-remove");
+    assert!(refused.unwrap().stderr.contains(&old));
     let lines = records(&stage, "ds-remove", &["--key-tag", &tag(&old)]);
     assert_eq!(data(&lines[0], "DS"), Some(old.as_str()));
+    assert_eq!(verdicts(&check(&stage, 0)), ["stale"]);
+    world(&stage, &["registrar", "ds", DOMAIN, &old]);
+    assert_eq!(verdicts(&check(&stage, 1)), ["failing"]);
+    world(&stage, &["registrar", "ds", DOMAIN, &old, &new]);
+    by_hand(&stage, async |bench| {
+        let call = bench.write.kms.enable_key().key_id(bench.key_arn().await);
+        call.send().await.unwrap();
+    });
+    let run = stage.run(["apply"]).arg(stage.document()).arg("--yes");
+    run.arg(sandbox(&stage)).done("apply").unwrap();
+
     world(&stage, &["registrar", "ds", DOMAIN, &new]);
     rotate();
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_said_to_be_that() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let right = data(&records(&stage, "ds-add", &[])[0], "DS")
+        .unwrap()
+        .to_owned();
+    world(&stage, &["registrar", "ds", DOMAIN, &right]);
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+    by_hand(&stage, async |bench| {
+        let call = bench.write.kms.disable_key().key_id(bench.key_arn().await);
+        call.send().await.unwrap();
+    });
+    let judged = check(&stage, 1);
+    assert_eq!(verdicts(&judged), ["failing"]);
+    let why = judged["not_yet"].as_str().unwrap();
+    assert!(
+        why.contains("ACTION_NEEDED") && why.contains("apply"),
+        "{why}"
+    );
+    // No time cures it, so nobody is sent away to come back.
+    let refused = stage.on_world("ds", &[]).exits(1, "ds").unwrap();
+    assert!(
+        refused.stderr.contains("run `spore-infra apply`"),
+        "{}",
+        refused.tell()
+    );
+    assert_eq!(refused.stdout, "");
 }
 
 #[test]

@@ -438,3 +438,87 @@ fn policies_need_no_credentials_and_fit_where_they_go() {
     let told = told.exits(1, "a policy that is too long").unwrap();
     assert!(told.stderr.contains("--out DIR"), "{}", told.tell());
 }
+
+/// Changes of records, as Route 53 shows them to policies: names without the last dot, types, actions.
+fn may_change(policy: &Policy, changes: &[(&str, &str, &str)]) -> bool {
+    let of = |part: fn(&(&str, &str, &str)) -> String| -> Vec<String> {
+        let all: BTreeSet<String> = changes.iter().map(part).collect();
+        all.into_iter().collect()
+    };
+    let key = |end: &str| format!("route53:ChangeResourceRecordSets{end}");
+    let context = BTreeMap::from([
+        (
+            key("NormalizedRecordNames"),
+            of(|(_, name, _)| (*name).to_owned()),
+        ),
+        (key("RecordTypes"), of(|(.., kind)| (*kind).to_owned())),
+        (key("Actions"), of(|(action, ..)| (*action).to_owned())),
+    ]);
+    let need = Need {
+        action: "route53:ChangeResourceRecordSets".to_owned(),
+        resource: "arn:aws:route53:::hostedzone/Z1".to_owned(),
+        context,
+    };
+    allowed(policy, &need)
+}
+
+#[test]
+fn the_updater_may_remove_what_it_may_not_make_any_more() {
+    let of = |more: &str| {
+        let document = format!(
+            "version = 1\ndomain = \"spore.example.edu\"\naccount = \"123456789012\"\n{more}"
+        );
+        let text = spore_infra::kind::role::policy_for(&desired(&document), "Z1");
+        Policy::parse_as(Kind::Identity, &text).unwrap()
+    };
+    let (wide, narrow) = (
+        of(""),
+        of("[updater]\nrecord-types = [\"A\"]\nreserved = [\"vpn\"]\n"),
+    );
+    let (web, mark) = (
+        "web.1kpqzg2c.spore.example.edu",
+        "_spore.web.1kpqzg2c.spore.example.edu",
+    );
+    let (vpn, vpn_mark) = (
+        "vpn.1kpqzg2c.spore.example.edu",
+        "_spore.vpn.1kpqzg2c.spore.example.edu",
+    );
+    let both = |changes: &[(&str, &str, &str)], expected: (bool, bool)| {
+        let may = (may_change(&wide, changes), may_change(&narrow, changes));
+        assert_eq!(may, expected, "{changes:?}");
+    };
+    let claim = |name, mark, kind| [("CREATE", mark, "TXT"), ("CREATE", name, kind)];
+    both(&claim(web, mark, "A"), (true, true));
+    both(&claim(web, mark, "AAAA"), (true, false));
+    both(&claim(vpn, vpn_mark, "A"), (true, false));
+    both(&[("UPSERT", vpn, "A")], (true, false));
+    // Removals alone.
+    for (name, kind) in [(web, "A"), (web, "AAAA"), (web, "TXT"), (vpn, "AAAA")] {
+        both(&[("DELETE", name, kind)], (true, true));
+    }
+    both(
+        &[("DELETE", vpn_mark, "TXT"), ("DELETE", vpn, "AAAA")],
+        (true, true),
+    );
+    // Not together with anything else: a statement for each would allow what neither does.
+    both(
+        &[("DELETE", web, "AAAA"), ("CREATE", mark, "TXT")],
+        (true, false),
+    );
+    both(
+        &[("DELETE", vpn, "A"), ("CREATE", mark, "TXT")],
+        (true, false),
+    );
+    // Nor anything besides.
+    both(&[("DELETE", web, "CNAME")], (false, false));
+    both(&[("DELETE", "spore.example.edu", "TXT")], (false, false));
+    both(&[("DELETE", "web.example.edu", "A")], (false, false));
+    for name in [
+        "_acme-challenge.web.1kpqzg2c.spore.example.edu",
+        "_dmarc.1kpqzg2c.spore.example.edu",
+        "\\052.1kpqzg2c.spore.example.edu",
+    ] {
+        both(&[("DELETE", name, "TXT")], (false, false));
+        both(&[("CREATE", name, "TXT")], (false, false));
+    }
+}

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 19] = [
+const PURE: [&str; 21] = [
     "addr",
     "arg",
+    "client_config",
     "condition",
     "desired",
     "ds",
@@ -19,6 +20,7 @@ const PURE: [&str; 19] = [
     "handover",
     "master_file",
     "name",
+    "names",
     "plan",
     "policy",
     "render",
@@ -249,6 +251,48 @@ fn no_file_names_a_build_machine() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What SECURITY.md names as the test of an answer is there: a path, or the name of a test.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let sources = sources();
+    let is_test = |name: &str| {
+        let declared = format!("fn {name}(");
+        sources.values().any(|source| source.contains(&declared))
+    };
+    let is_path = |path: &str| {
+        let fixed = path.split('*').next().unwrap_or(path).trim_end_matches('/');
+        ["", "lambda", "lambda/src"]
+            .iter()
+            .any(|base| root().join(base).join(fixed).exists())
+    };
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split('|').collect();
+        let [_, hole, _, tests, _] = cells[..] else {
+            continue;
+        };
+        let is_hole =
+            |first: char| hole.trim().starts_with(first) && hole.contains(char::is_numeric);
+        if !is_hole('H') && !is_hole('P') {
+            continue;
+        }
+        rows += 1;
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            wrong.push(format!("{hole}: names no test"));
+        }
+        for name in named.into_iter().filter(|name| *name != "iam-role") {
+            if !(is_path(name) || is_test(name)) {
+                wrong.push(format!("{hole}: there is no {name}"));
+            }
+        }
+    }
+    assert_eq!(rows, 37, "27 holes of one and 10 of another");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// No file is so long that nobody reads it. The median is what the house style asks for.

@@ -2,8 +2,8 @@
 //! configuration; two files, nothing else; an executable that Lambda could not start, that is damaged
 //! or that is not the locked one is refused; and the executable really polls Lambda's Runtime API.
 //!
-//! The updater is compiled twice, in copies of the sources in two folders, with two homes: once for all
-//! tests of this file.
+//! The updater is compiled twice: in the checkout, where `tests/run` has done so already, and in a copy
+//! of the sources in another folder with another home and settings. Once for all tests of this file.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -11,13 +11,13 @@
 mod runtime_api;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::{env, thread};
 
 use serde_json::Value;
 use spore_infra::stack::{self, Architecture, Stack};
@@ -52,9 +52,8 @@ const SETTINGS: &str = "[build]\n\
     [profile.updater]\n\
     opt-level = 3\n";
 
-/// Two compilations that share nothing but the downloaded crates.
+/// Two compilations that share nothing but the downloaded crates: the checkout's, and another one's.
 struct Twice {
-    here: Sources,
     there: Sources,
     bootstraps: [Bootstrap; 2],
 }
@@ -68,22 +67,20 @@ struct Sources {
 fn twice() -> &'static Twice {
     static BUILT: OnceLock<Twice> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let here = Sources::new("a", "");
+        let variable = |name| Some((name, env::var_os(name)?));
+        let names = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"];
+        let host = Host {
+            executable: None,
+            directory: checkout().join("lambda/src"),
+            variables: names.into_iter().filter_map(variable).collect(),
+        };
+        let here = UpdaterSource::new(host, own()).build().unwrap();
         // A user's own settings must change nothing.
         let there = Sources::new("a-longer/path/to/the/sources", SETTINGS);
-        let bootstraps = thread::scope(|scope| {
-            let builds = [&here, &there].map(|copy| {
-                // Nothing is there before it was compiled, and a plan compiles nothing.
-                assert_eq!(copy.source.found().unwrap(), None);
-                scope.spawn(move || copy.source.build().unwrap())
-            });
-            builds.map(|build| build.join().unwrap())
-        });
-        Twice {
-            here,
-            there,
-            bootstraps,
-        }
+        // Nothing is there before it was compiled, and a plan compiles nothing.
+        assert_eq!(there.source.found().unwrap(), None);
+        let bootstraps = [here, there.source.build().unwrap()];
+        Twice { there, bootstraps }
     })
 }
 
@@ -91,12 +88,16 @@ fn bootstrap() -> &'static Bootstrap {
     &twice().bootstraps[0]
 }
 
+fn checkout() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.canonicalize().unwrap()
+}
+
 impl Sources {
     fn new(name: &str, cargo_settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let root = dir.path().join(name);
-        copy(&workspace, &root);
+        copy(&checkout(), &root);
         let home = dir.path().join("home");
         // Crates that were downloaded are shared, so that no network is needed; by another path.
         let cargo_home = home.join("crates");
@@ -207,8 +208,8 @@ fn two_folders_and_two_homes_give_the_same_bytes() {
     // Small enough to start quickly.
     assert!(zips[0].bytes.len() <= 1_500_000, "{}", zips[0].bytes.len());
     // Nothing in it tells where it was built.
-    for copy in [&twice.here, &twice.there] {
-        let folder = copy.dir.path().to_str().unwrap();
+    for folder in [&checkout(), twice.there.dir.path()] {
+        let folder = folder.to_str().unwrap();
         let is_named = here
             .bytes
             .windows(folder.len())
@@ -221,11 +222,11 @@ fn two_folders_and_two_homes_give_the_same_bytes() {
 #[test]
 fn what_was_compiled_is_found_again_until_a_source_changes() {
     let copy = Sources::new("sources", "");
-    let built = &twice().here;
+    bootstrap();
     let kept = "target/updater/built";
     let root = copy.dir.path().join("sources");
     fs::create_dir_all(root.join("target/updater")).unwrap();
-    symlink(built.dir.path().join("a").join(kept), root.join(kept)).unwrap();
+    symlink(checkout().join(kept), root.join(kept)).unwrap();
     let found = copy.source.found().unwrap().unwrap();
     assert_eq!(found.sha256, bootstrap().sha256);
     assert!(matches!(found.origin, Origin::Checkout { .. }));

@@ -1,4 +1,6 @@
-//! Version 1 of the configuration file: its exact form, and what its values may be.
+//! Version 1 of the configuration file: its exact form, and what its values may be. The stack document
+//! has the same bounds; those without which the updater would be open to somebody are repeated here, since
+//! whoever can write the zip's file need not have used it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +9,16 @@ use serde::Deserialize;
 
 use super::{Accounts, Contacts, Naming, Proof, Rate, RecordType, Tag, Wrong};
 use crate::address::is_private;
+use crate::allowed::TTL_SECS_MIN;
 use crate::name::account_label;
+use crate::protocol::{RoleArn, is_account_id};
+use crate::survey::QUOTA_MAX;
 
 pub(super) const VERSION: u64 = 1;
+
+const HOUR_SECS: u32 = 3_600;
+
+const DAY_SECS: u32 = 24 * HOUR_SECS;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +102,42 @@ impl Config {
             "[]",
             "would allow nothing",
         )?;
+        must(
+            (TTL_SECS_MIN..=DAY_SECS).contains(&self.ttl_secs),
+            "ttl_secs",
+            &self.ttl_secs.to_string(),
+            "is not from 30 seconds to a day",
+        )?;
+        // Without one every name would be free as soon as it is held.
+        must(
+            (HOUR_SECS..=365 * DAY_SECS).contains(&self.lease_secs),
+            "lease_secs",
+            &self.lease_secs.to_string(),
+            "is not from an hour to 365 days",
+        )?;
+        must(
+            (1..=QUOTA_MAX).contains(&self.quota),
+            "quota",
+            &self.quota.to_string(),
+            "is not from 1 to 100, what can be counted",
+        )?;
+        // Names without an account's label are told apart by nothing but who was first.
+        let is_one = matches!(&accounts, Accounts::These(these) if these.len() == 1);
+        must(
+            self.naming == Naming::PerAccount || is_one,
+            "naming",
+            "flat",
+            "is for exactly one account",
+        )?;
+        for word in &self.reserved {
+            // Labels are compared in lower case: another spelling would reserve nothing.
+            must(
+                is_label(word),
+                "reserved",
+                word,
+                "is not a label in lower case",
+            )?;
+        }
         let rate = format!("{}/{}", self.rate.requests, self.rate.per_secs);
         let is_rate = self.rate.requests > 0 && self.rate.per_secs > 0;
         must(is_rate, "rate", &rate, "would let nobody in")?;
@@ -144,6 +189,17 @@ fn listed(these: Vec<Account>) -> Result<BTreeMap<String, super::Account>, Wrong
             &label,
             "is the label of two accounts",
         )?;
+        if let Some(role) = &account.describe_role {
+            let is_there = role
+                .parse::<RoleArn>()
+                .is_ok_and(|role| role.account() == account.id);
+            must(
+                is_there,
+                "accounts",
+                role,
+                "is not the ARN of a role in that account",
+            )?;
+        }
         let known = super::Account {
             label: account.label,
             describe_role: account.describe_role,
@@ -156,8 +212,12 @@ fn listed(these: Vec<Account>) -> Result<BTreeMap<String, super::Account>, Wrong
 }
 
 fn account_id(member: &'static str, id: &str) -> Result<(), Wrong> {
-    let is_id = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-    must(is_id, member, id, "is not an account id of 12 digits")
+    must(
+        is_account_id(id),
+        member,
+        id,
+        "is not an account id of 12 digits",
+    )
 }
 
 fn is_domain(text: &str) -> bool {

@@ -117,6 +117,11 @@ impl Service {
     }
 }
 
+/// Whether it is plain http to this machine, as a simulated AWS is.
+pub(super) fn is_plain_loopback(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTP) && uri.host().is_some_and(is_loopback)
+}
+
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

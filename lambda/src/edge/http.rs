@@ -1,5 +1,5 @@
-//! One HTTPS request to AWS and its answer: signed, limited in time and size, never redirected. Says
-//! nothing about whether to ask again.
+//! One HTTPS request to AWS and its answer: signed, limited in size, never redirected. Says nothing about
+//! how long to wait for it and whether to ask again.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,11 +23,8 @@ use crate::protocol::{Region, Sha256};
 /// A connection to a host in the same region takes milliseconds.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Route 53 answers in about a tenth of a second. All of a request's calls have eight seconds.
-const ANSWER: Duration = Duration::from_secs(4);
-
-/// The longest answer that is read: 300 records, each with values of 4,000 characters, would be longer,
-/// but those are not the updater's; then nothing is decided.
+/// The longest answer of Route 53 and EC2 that is read: 300 records, each with values of 4,000 characters,
+/// would be longer, but those are not the updater's; then nothing is decided.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// What SigV4 leaves as it is (RFC 3986, section 2.3).
@@ -119,11 +116,18 @@ impl Http {
         );
         headers.push(("authorization", &authorization));
         let target = target(ask.path, ask.query);
-        self.send(ask.method, &host, &target, &headers, ask.body)
-            .await
+        self.send(
+            ask.method,
+            &host,
+            &target,
+            &headers,
+            ask.body,
+            ANSWER_BYTES_MAX,
+        )
+        .await
     }
 
-    /// Sends a request as it is.
+    /// Sends a request as it is, and reads so many bytes of its answer at most.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -131,6 +135,7 @@ impl Http {
         target: &str,
         headers: &[(&str, &str)],
         body: String,
+        bytes_max: usize,
     ) -> Result<Answer, Failure> {
         let uri = self.endpoints.uri(host, target).ok_or(Failure::Unusable)?;
         let mut request = Request::new(Full::new(Bytes::from(body)));
@@ -143,17 +148,20 @@ impl Http {
             value.set_sensitive(true);
             request.headers_mut().insert(name, value);
         }
-        let answered = tokio::time::timeout(ANSWER, self.answer(request)).await;
-        answered.unwrap_or(Err(Failure::Unanswered))
+        self.answer(request, bytes_max).await
     }
 
-    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+    async fn answer(
+        &self,
+        request: Request<Full<Bytes>>,
+        bytes_max: usize,
+    ) -> Result<Answer, Failure> {
         let answer = self.client.request(request).await;
         let (parts, body) = answer.map_err(|_| Failure::Unanswered)?.into_parts();
         let content_type = parts.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().to_owned();
-        let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+        let body = match Limited::new(body, bytes_max).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 return Err(Failure::Unusable);

@@ -25,12 +25,22 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// Sessions kept; one is about 1.5 KB.
 const SESSIONS_MAX: usize = 64;
 
+/// The longest answer to a caller's request that is read; STS writes under 600 bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
 /// Sends a caller's request to the STS of its region.
 pub(super) async fn pass_on(http: &Http, call: &Call) -> Result<StsAnswer, Failure> {
     let headers: Vec<(&str, &str)> = call.headers().collect();
     let body = call.body().to_owned();
     let answer = http
-        .send(Method::POST, &call.host(), "/", &headers, body)
+        .send(
+            Method::POST,
+            &call.host(),
+            "/",
+            &headers,
+            body,
+            ANSWER_BYTES_MAX,
+        )
         .await?;
     Ok(StsAnswer {
         status: answer.status,

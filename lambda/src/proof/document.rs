@@ -2,11 +2,11 @@
 //!
 //! It is a bearer's proof. The document has no audience, no nonce and no end, it is made at launch and
 //! not when it is fetched, and several other services ask for a copy. So it counts only while it is
-//! young, and only for the address the request comes from (the caller of this module sees to that).
+//! young, and only for what the request's source address vouches for ([`Proven::must_match_source`]):
+//! `allowed` sees to that.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,7 +19,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use super::cms::Message;
 use super::keys::{KeyType, Keys};
 use super::{Proven, Unproven, Verifier, Via, Who, apart};
-use crate::protocol::{Region, Update, is_instance_id};
+use crate::protocol::{Region, Update, is_account_id, is_instance_id};
 
 /// How old a document may be: from the start of the instance to the end of its first boot, with time
 /// for a package or two. Longer would help nobody but whoever found a copy; an instance that has been
@@ -102,7 +102,6 @@ struct Document {
     region: Region,
     instance: String,
     pending: Timestamp,
-    private_ip: Option<IpAddr>,
 }
 
 impl DocumentRefused {
@@ -158,9 +157,7 @@ pub(super) fn verify(
         who: Who::Instance {
             id: document.instance,
         },
-        via: Via::Document {
-            private_ip: document.private_ip,
-        },
+        via: Via::Document,
     })
 }
 
@@ -205,7 +202,7 @@ impl Document {
     fn read(bytes: &[u8]) -> Result<Self, DocumentRefused> {
         let members = Members::read(bytes)?;
         let account = members.text("accountId")?;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(account) {
             return Err(DocumentRefused::Form("accountId"));
         }
         let instance = members.text("instanceId")?;
@@ -220,20 +217,11 @@ impl Document {
         if pending.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() != written {
             return Err(DocumentRefused::Form("pendingTime"));
         }
-        let private_ip = match members.0.get("privateIp") {
-            None | Some(Value::Null) => None,
-            Some(Value::Text(text)) => {
-                let address = text.parse();
-                Some(address.map_err(|_| DocumentRefused::Form("privateIp"))?)
-            }
-            Some(Value::Other) => return Err(DocumentRefused::Form("privateIp")),
-        };
         Ok(Self {
             account: account.to_owned(),
             region: members.region()?,
             instance: instance.to_owned(),
             pending,
-            private_ip,
         })
     }
 }
@@ -368,8 +356,6 @@ mod tests {
         assert_eq!(document.account, "123456789012");
         assert_eq!(document.instance, "i-0123456789abcdef0");
         assert_eq!(document.region.name(), "us-east-1");
-        assert_eq!(document.private_ip, Some("10.0.1.242".parse().unwrap()));
-        assert_eq!(changed("\"10.0.1.242\"", "null").unwrap().private_ip, None);
         // What EC2 may add some day is no reason to refuse.
         assert!(changed("{", "{ \"outpostArn\": \"x\",").is_ok());
     }
@@ -401,8 +387,6 @@ mod tests {
             ("06:00:00Z", "06:00:00+00:00", "pendingTime"),
             ("06:00:00Z", "06:00:00.5Z", "pendingTime"),
             ("T06:00:00Z", "", "pendingTime"),
-            ("10.0.1.242", "10.0.1", "privateIp"),
-            ("\"10.0.1.242\"", "[]", "privateIp"),
             ("\"accountId\"", "\"accountID\"", "accountId"),
             ("\"us-east-1\"\n}", "\"us-east-1\"\n}}", "its JSON"),
             ("null", "{ \"a\": 1 }", "its JSON"),

@@ -52,7 +52,8 @@ impl Keys {
     }
 
     /// These and one more, in the place of another of the same region and type: for a simulated AWS,
-    /// whose instances AWS does not know. No configuration reaches this.
+    /// whose instances AWS does not know. No configuration reaches this, and the environment only where
+    /// AWS itself is an address of this machine (`edge/identity_keys`).
     ///
     /// # Errors
     /// When it is not a public key.

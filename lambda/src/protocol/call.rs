@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Sha256;
+use super::ids::is_lower_hex;
 use super::region::Region;
 use super::sigv4::{self, Credentials, Scope};
 
@@ -325,11 +326,6 @@ impl Call {
     pub fn body(&self) -> &'static str {
         ACTION
     }
-}
-
-fn is_lower_hex(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_access_key_id(text: &str) -> bool {

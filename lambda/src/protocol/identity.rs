@@ -20,6 +20,7 @@ use std::str::FromStr;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::ids::{is_account_id, is_instance_id, is_role_id};
 use super::region::Partition;
 
 /// STS writes under 600 bytes; a session name and a role name can add 128.
@@ -146,6 +147,11 @@ impl StsAnswer {
         Identity::of(&arn, &user_id, &account)
     }
 
+    /// Whether STS said nothing about the proof, but that it cannot answer just now.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.status != 200 && matches!(self.refusal(), NoIdentity::Unavailable(_))
+    }
+
     fn is_xml(&self) -> bool {
         let essence = self.content_type.split(';').next().unwrap_or_default();
         essence.trim_ascii().eq_ignore_ascii_case("text/xml")
@@ -176,7 +182,7 @@ impl StsAnswer {
 
 impl Identity {
     fn of(arn: &str, user_id: &str, account: &str) -> Result<Self, NoIdentity> {
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(account) {
             return Err(NoIdentity::Form);
         }
         // The role of an instance has a colon in its name, so only the first five separate.
@@ -228,6 +234,11 @@ impl Identity {
 }
 
 impl RoleArn {
+    /// The role's account.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
     /// Whether this identity is a session of the role.
     pub fn has(&self, identity: &Identity) -> bool {
         match &identity.caller {
@@ -252,8 +263,7 @@ impl FromStr for RoleArn {
         };
         let path = resource.strip_prefix("role/").ok_or(())?;
         let name = path.rsplit('/').next().unwrap_or(path);
-        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        if Partition::named(partition).is_none() || !is_account || !is_iam_name(name) {
+        if Partition::named(partition).is_none() || !is_account_id(account) || !is_iam_name(name) {
             return Err(());
         }
         Ok(Self {
@@ -368,26 +378,11 @@ fn path(open: &[(String, bool)]) -> String {
     names.join("/")
 }
 
-/// `i-` and 8 digits until 2016, 17 since (EC2 User Guide, "Resource IDs").
-pub(crate) fn is_instance_id(text: &str) -> bool {
-    let digits = text.strip_prefix("i-").unwrap_or_default();
-    matches!(digits.len(), 8 | 17)
-        && digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 /// A role's or a session's name: `[\w+=,.@-]{1,64}` (IAM API Reference, CreateRole; STS API Reference,
 /// AssumeRole).
 fn is_iam_name(text: &str) -> bool {
     let is_char = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(is_char)
-}
-
-/// `AROA...` (IAM User Guide, "IAM identifiers").
-fn is_role_id(text: &str) -> bool {
-    let is_char = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    text.starts_with("AROA") && (16..=128).contains(&text.len()) && text.bytes().all(is_char)
 }
 
 impl fmt::Display for RoleArn {

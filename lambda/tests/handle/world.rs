@@ -54,6 +54,12 @@ pub struct Weather {
     pub describe: Option<Failure>,
     /// Changes fail so.
     pub change: Option<Failure>,
+    /// Each call is answered after so many milliseconds.
+    pub slow_ms: u64,
+    /// STS throttles so many calls, with status and code.
+    pub sts_throttles: Vec<(u16, &'static str)>,
+    /// What the role's policy still allows, if it was narrowed: types, and reserved labels.
+    pub narrowed: Option<(Vec<&'static str>, Vec<&'static str>)>,
 }
 
 #[derive(Debug)]
@@ -216,8 +222,17 @@ impl World {
         }
     }
 
-    fn count(&self, name: &'static str) {
-        *self.state.lock().unwrap().calls.entry(name).or_default() += 1;
+    /// Before each call.
+    async fn begin(&self, name: &'static str) {
+        let slow = {
+            let mut state = self.state.lock().unwrap();
+            *state.calls.entry(name).or_default() += 1;
+            state.weather.slow_ms
+        };
+        if slow > 0 {
+            tokio::time::sleep(Duration::from_millis(slow)).await;
+        }
+        self.latency().await;
     }
 
     async fn latency(&self) {
@@ -268,6 +283,9 @@ impl World {
             !batch.changes().is_empty(),
             "Route 53 refuses an empty batch"
         );
+        if state.weather.is_denied(batch) {
+            return Err(Failure::Denied);
+        }
         let mut after = state.sets.clone();
         for Change { action, set } in batch.changes() {
             assert!(set.name.ends_with(&format!(".{DOMAIN}")), "{set:?}");
@@ -276,10 +294,21 @@ impl World {
             let found = after.get(&key);
             match action {
                 Action::Create if found.is_some() => return Err(Failure::Conflict),
+                // A simple record and a weighted one of the same name and type.
+                Action::Upsert if found.is_some_and(|found| !found.is_plain) => {
+                    return Err(Failure::Conflict);
+                }
                 Action::Delete if found != Some(set) => return Err(Failure::Conflict),
                 Action::Delete => drop(after.remove(&key)),
                 Action::Create | Action::Upsert => drop(after.insert(key, set.clone())),
             }
+        }
+        // Beside a CNAME record there is nothing (RFC 1034, section 3.6.2).
+        let is_beside_cname = |(place, kind): &(String, String)| {
+            kind != "CNAME" && after.contains_key(&(place.clone(), "CNAME".to_owned()))
+        };
+        if after.keys().any(is_beside_cname) {
+            return Err(Failure::Conflict);
         }
         self.judge(&state, &after, by);
         state.sets = after;
@@ -314,30 +343,53 @@ impl World {
                 && holder != by
             {
                 let id = holder.rsplit('/').next().unwrap();
-                let is_terminated = state
-                    .instances
-                    .get(id)
-                    .is_some_and(|instance| instance.state == State::Terminated);
+                // Terminated, or an instance that EC2 does not know any more.
+                let is_terminated = match state.instances.get(id) {
+                    Some(instance) => instance.state == State::Terminated,
+                    None => id.starts_with("i-"),
+                };
                 let age = self.now().as_second() - since.as_second();
                 assert!(
                     is_terminated || age >= LEASE_SECS,
                     "{by} changed {name}, which {holder} holds"
                 );
             }
-            // It is the caller's now, or nobody's.
+            // It is the caller's now, or nobody's; where the policy wants removals apart, also still that
+            // of a holder who is gone.
+            let is_apart = state.weather.narrowed.is_some();
+            let is_former = is_apart && heir == holder.map(|(holder, _)| holder);
             assert!(
-                heir.as_deref().is_none_or(|heir| heir == by),
+                heir.as_deref().is_none_or(|heir| heir == by) || is_former,
                 "{name}: {heir:?}, by {by}"
             );
             let has_records = after
                 .values()
                 .any(|set| set.name == name && ["A", "AAAA", "TXT"].contains(&set.kind.as_str()));
-            assert_eq!(
-                has_records,
-                heir.is_some(),
+            assert!(
+                has_records == heir.is_some() || (is_former && !has_records),
                 "{name} has records and no mark, or neither"
             );
         }
+    }
+}
+
+impl Weather {
+    /// As the role's policy has it: what is no longer wanted may be deleted, in batches that do nothing
+    /// else.
+    fn is_denied(&self, batch: &Batch) -> bool {
+        let Some((types, reserved)) = &self.narrowed else {
+            return false;
+        };
+        let is_past = |set: &RecordSet| {
+            let label = set.name.split('.').next().unwrap();
+            reserved.contains(&label) || !(set.kind == "TXT" || types.contains(&set.kind.as_str()))
+        };
+        let mut changes = batch.changes().iter();
+        changes.any(|change| is_past(&change.set))
+            && !batch
+                .changes()
+                .iter()
+                .all(|change| change.action == Action::Delete)
     }
 }
 
@@ -427,15 +479,21 @@ impl Ports for Port<'_> {
     }
 
     async fn sts(&self, call: &Call) -> Result<StsAnswer, Failure> {
-        self.world.count("sts");
-        self.world.latency().await;
-        let state = self.world.state.lock().unwrap();
+        self.world.begin("sts").await;
+        let mut state = self.world.state.lock().unwrap();
+        if let Some((status, code)) = state.weather.sts_throttles.pop() {
+            let body = format!(
+                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender\
+                 </Type><Code>{code}</Code><Message>Rate exceeded</Message></Error><RequestId>r\
+                 </RequestId></ErrorResponse>"
+            );
+            return Ok(answer(status, &body));
+        }
         Ok(sts(call, &state.machines))
     }
 
     async fn change(&self, batch: &Batch) -> Result<String, Failure> {
-        self.world.count("change");
-        self.world.latency().await;
+        self.world.begin("change").await;
         self.world.take_token("change")?;
         let answer = self.world.apply(batch, &self.by);
         self.world.latency().await;
@@ -443,8 +501,7 @@ impl Ports for Port<'_> {
     }
 
     async fn list(&self, start: &Start, limit: usize) -> Result<Page, Failure> {
-        self.world.count("list");
-        self.world.latency().await;
+        self.world.begin("list").await;
         self.world.take_token("list")?;
         let page = {
             let state = self.world.state.lock().unwrap();
@@ -466,8 +523,7 @@ impl Ports for Port<'_> {
     }
 
     async fn describe(&self, question: &Question) -> Result<Option<Instance>, Failure> {
-        self.world.count("describe");
-        self.world.latency().await;
+        self.world.begin("describe").await;
         let state = self.world.state.lock().unwrap();
         if let Some(failure) = state.weather.describe {
             return Err(failure);

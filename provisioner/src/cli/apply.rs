@@ -619,13 +619,20 @@ impl Job<'_> {
                 render::summary(&after)
             ));
         }
-        match records::key_state(self.session, &snapshot).await {
-            Ok(state) => match state.not_yet {
-                None => output::text(&format!("\n{}", form::text(&desired.domain, &state.key))),
-                Some(why) => output::note(&format!(
-                    "the DS record may not be published yet: {why}; ask `spore-infra ds` later"
-                )),
-            },
+        match records::find(self.session, &snapshot)
+            .await
+            .map(|found| found.now)
+        {
+            Ok(Ok(now)) => {
+                output::text(&format!("\n{}", form::text(&desired.domain, &now.wanted)));
+                if let Some(later) = &now.later {
+                    output::note(later);
+                }
+            }
+            Ok(Err(why)) => output::note(&format!(
+                "the DS record may not be published yet: {why}; {}, with `spore-infra ds`",
+                why.remedy()
+            )),
             Err(error) => output::note(&format!("the DS record: {error:#}")),
         }
         for notice in &after.notices {

@@ -4,30 +4,33 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::records::{key_state, other_keys, state_of};
+use super::records::find;
 use super::session::Session;
 use super::{Exit, Global, HandoverForm, HandoverStep, output, stack};
+use crate::ds::DnsKey;
+use crate::ds::judgement::Keys;
+use crate::ds::not_yet::NotYet;
+use crate::handover::pick::Pick;
 use crate::handover::{self, Facts, Handover, Step};
 use crate::kind::hosted_zone::Records;
 use crate::observe::Purpose;
-use crate::rotation;
-use crate::snapshot::{Observation, ParentView, Snapshot};
+use crate::snapshot::{ParentView, Snapshot};
 
 /// `handover`.
 pub async fn handover(
     global: &Global,
     named: Option<PathBuf>,
     step: HandoverStep,
-    key_tags: Vec<u16>,
+    picks: Vec<Pick>,
     format: HandoverForm,
 ) -> anyhow::Result<Exit> {
     let step = match step {
         HandoverStep::Delegate => Step::Delegate,
         HandoverStep::DsAdd => Step::DsAdd,
-        HandoverStep::DsRemove => Step::DsRemove(key_tags.iter().copied().collect()),
+        HandoverStep::DsRemove => Step::DsRemove(picks.iter().cloned().collect()),
         HandoverStep::Teardown => Step::Teardown,
     };
-    if !key_tags.is_empty() && !matches!(step, Step::DsRemove(_)) {
+    if !picks.is_empty() && !matches!(step, Step::DsRemove(_)) {
         bail!("--key-tag goes with --step ds-remove only");
     }
     let Some(document) = stack::read(&stack::find(named)?)? else {
@@ -54,17 +57,14 @@ pub async fn handover(
             desired.domain
         ),
     };
-    let (key, not_yet) = readiness(&session, &snapshot, &step).await?;
+    let Readiness { key, keys, not_yet } = readiness(&session, &snapshot, &step).await?;
     let facts = Facts {
         desired,
         snapshot: &snapshot,
         parent,
         servers,
-        other_keys: key
-            .as_ref()
-            .map(|key| other_keys(key, &snapshot))
-            .unwrap_or_default(),
         key,
+        keys,
         not_yet,
     };
     Ok(match handover::write(&step, &facts) {
@@ -91,16 +91,27 @@ pub async fn handover(
     })
 }
 
-/// The zone's key, and why its servers are not ready. Steps that take something away need neither, but
-/// a key that stays has to be known.
+/// The zone's keys, and what has to come before a step.
+struct Readiness {
+    key: Option<DnsKey>,
+    keys: Keys,
+    not_yet: Option<NotYet>,
+}
+
+/// Steps that take everything away need no key that is ready; where a record stays, its key has to be.
 async fn readiness(
     session: &Session,
     snapshot: &Snapshot,
     step: &Step,
-) -> anyhow::Result<(Option<crate::ds::DnsKey>, Option<String>)> {
+) -> anyhow::Result<Readiness> {
     let desired = &session.desired;
+    let by_status = Readiness {
+        key: None,
+        keys: Keys::of(desired, snapshot),
+        not_yet: None,
+    };
     let Some(zone) = snapshot.hosted_zone.present() else {
-        return Ok((None, None));
+        return Ok(by_status);
     };
     let is_signed = snapshot
         .dnssec
@@ -109,24 +120,28 @@ async fn readiness(
     match step {
         // In a rotation, the key that comes is the one to be vouched for.
         Step::Delegate | Step::DsAdd if desired.dnssec => {
-            let answers = snapshot.parent.all().unwrap_or_default();
-            let state = match (rotation::turn(snapshot, &answers), &snapshot.dnssec) {
-                (Some(turn), Observation::Present(dnssec)) => {
-                    state_of(session, snapshot, dnssec, turn.new).await?
-                }
-                (_, _) => key_state(session, snapshot).await?,
-            };
-            Ok((Some(state.key), state.not_yet))
+            let found = find(session, snapshot).await?;
+            Ok(Readiness {
+                key: Some(found.key.key),
+                keys: found.keys,
+                not_yet: found.key.not_yet,
+            })
         }
         Step::Delegate | Step::DsAdd => {
             let servers = zone.name_servers(&desired.domain);
             let answer = session.dns.speaks_for(&desired.domain, &servers).await;
-            Ok((None, answer.err()))
+            Ok(Readiness {
+                not_yet: answer.err().map(NotYet::Unserved),
+                ..by_status
+            })
         }
-        Step::DsRemove(tags) if !tags.is_empty() && is_signed => {
-            let state = key_state(session, snapshot).await?;
-            Ok((Some(state.key), None))
+        Step::DsRemove(picks) if !picks.is_empty() && is_signed => {
+            let found = find(session, snapshot).await?;
+            Ok(Readiness {
+                keys: found.keys,
+                ..by_status
+            })
         }
-        Step::DsRemove(_) | Step::Teardown => Ok((None, None)),
+        Step::DsRemove(_) | Step::Teardown => Ok(by_status),
     }
 }

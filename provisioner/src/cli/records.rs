@@ -9,26 +9,35 @@ use super::session::Session;
 use super::{Digest, DsFormat, Exit, Global, output, stack};
 use crate::ds::check::{self, Verdict};
 use crate::ds::form::{self, EppCommand, EppData, Request};
+use crate::ds::judgement::{Fit, Keys, fit};
+use crate::ds::keys::own_turn;
+use crate::ds::not_yet::{NotYet, not_yet};
+use crate::ds::wanted::{self, Now, Part, State};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::Records;
-use crate::kind::{kms_key, ksk, zone_signing};
+use crate::kind::{kms_key, ksk};
 use crate::observe::Purpose;
 use crate::render;
 use crate::snapshot::{Delegated, Observation, ParentView, ServerView, Snapshot};
 
-/// The key of a stack, and whether its DS may be published.
-pub struct KeyState {
-    /// The DNSKEY.
-    pub key: DnsKey,
-    /// Why not, if it may not.
-    pub not_yet: Option<String>,
+/// The zone's keys and what the parent is to vouch for.
+pub struct Found {
+    /// All keys, by what a DS record of each is worth.
+    pub keys: Keys,
+    /// The stack's key that a DS record may name; in a rotation the new one.
+    pub key: State,
+    /// The old key of a rotation.
+    pub old: Option<State>,
+    /// What the parent is to vouch for now, or why for nothing yet.
+    pub now: Result<Now, NotYet>,
 }
 
-/// Computes the stack's key and judges whether signing is in sync.
+/// Computes the stack's keys, asks the zone's servers for them, and judges what may be published.
 ///
 /// # Errors
-/// When there is no key yet, or when Route 53 shows other records than the key gives.
-pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result<KeyState> {
+/// When there is no key yet, or when Route 53 shows other records than a key gives.
+pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Found> {
+    let desired = &session.desired;
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the key: {why}"),
@@ -47,28 +56,52 @@ pub async fn key_state(session: &Session, snapshot: &Snapshot) -> anyhow::Result
             live.arn
         )
     };
-    state_of(session, snapshot, dnssec, ksk).await
+    let mut keys = Keys::of(desired, snapshot);
+    let answers = snapshot.parent.all();
+    let turn = own_turn(desired, snapshot, answers.as_deref().unwrap_or_default());
+    let Some(turn) = turn else {
+        let key = state_of(session, snapshot, ksk, &mut keys).await?;
+        let now = wanted::one(&key);
+        return Ok(Found {
+            keys,
+            key,
+            old: None,
+            now,
+        });
+    };
+    let old = state_of(session, snapshot, turn.old, &mut keys).await?;
+    let new = state_of(session, snapshot, turn.new, &mut keys).await?;
+    let now = wanted::in_turn(
+        &desired.domain,
+        (&old, &new),
+        &turn,
+        &answers,
+        snapshot.taken_at,
+    );
+    Ok(Found {
+        keys,
+        key: new,
+        old: Some(old),
+        now,
+    })
 }
 
-/// Computes one of the zone's keys and judges whether signing with it is in sync.
-///
-/// # Errors
-/// When the KMS key cannot be read, or when Route 53 shows other records than it gives.
-pub async fn state_of(
+/// Computes one of the stack's keys, and judges whether signing with it is in sync. A key that some name
+/// server does not serve rests.
+async fn state_of(
     session: &Session,
     snapshot: &Snapshot,
-    dnssec: &ksk::Live,
     ksk: &ksk::Key,
-) -> anyhow::Result<KeyState> {
+    keys: &mut Keys,
+) -> anyhow::Result<State> {
     let desired = &session.desired;
-    let spki = kms_key::public_key(&session.read, &ksk.kms_arn).await?;
-    if spki.is_empty() {
-        bail!(
-            "{} gives no public key; run `spore-infra plan` first",
-            ksk.kms_arn
-        );
-    }
-    let key = DnsKey::from_spki(&spki)?;
+    let mut not_yet = not_yet(desired, snapshot, ksk);
+    let key = match key_of(session, ksk).await {
+        Ok(key) => key,
+        // A key that KMS keeps to itself is compared with and never published.
+        Err(_) if not_yet.as_ref().is_some_and(|why| !why.signs()) => DnsKey::parse(&ksk.dnskey)?,
+        Err(error) => return Err(error),
+    };
     let (shown_ds, shown_key) = (Ds::parse(&ksk.ds)?, DnsKey::parse(&ksk.dnskey)?);
     if !shown_ds.matches(&desired.domain, &key) || shown_key != key {
         bail!(
@@ -79,29 +112,37 @@ pub async fn state_of(
             ksk.dnskey
         );
     }
-    let not_yet = if ksk.status != "ACTIVE" {
-        Some(format!(
-            "key-signing key {} is {}: {}",
-            ksk.name, ksk.status, ksk.message
-        ))
-    } else if dnssec.signing != "SIGNING" {
-        let status = format!("signing is {} {}", dnssec.signing, dnssec.signing_message);
-        Some(status.trim_end().to_owned())
-    } else if let Some(why) = zone_signing::unsigned(snapshot).why() {
-        Some(why)
-    } else {
+    if not_yet.as_ref().is_none_or(NotYet::signs) {
         let servers = snapshot
             .hosted_zone
             .present()
             .map(|zone| zone.name_servers(&desired.domain))
             .unwrap_or_default();
-        session
+        let served = session
             .dns
-            .serves_key(&desired.domain, &servers, &key, snapshot.taken_at)
-            .await
-            .err()
-    };
-    Ok(KeyState { key, not_yet })
+            .serves_key(&desired.domain, &servers, &key, snapshot.taken_at);
+        if let Err(why) = served.await {
+            keys.rest(&key);
+            not_yet = Some(NotYet::Unserved(why));
+        }
+    }
+    Ok(State {
+        name: ksk.name.clone(),
+        key,
+        not_yet,
+    })
+}
+
+/// The DNSKEY, from KMS.
+async fn key_of(session: &Session, ksk: &ksk::Key) -> anyhow::Result<DnsKey> {
+    let spki = kms_key::public_key(&session.read, &ksk.kms_arn).await?;
+    if spki.is_empty() {
+        bail!(
+            "{} gives no public key; run `spore-infra plan` first",
+            ksk.kms_arn
+        );
+    }
+    Ok(DnsKey::from_spki(&spki)?)
 }
 
 /// `ksk list`.
@@ -134,19 +175,26 @@ pub async fn ds(
     };
     let session = Session::open(global, &document).await?;
     let snapshot = session.snapshot(Records::FirstPage, Purpose::Apply).await?;
-    let state = key_state(&session, &snapshot).await?;
+    let found = find(&session, &snapshot).await?;
     if check {
-        return check_parent(&session, &snapshot, &state.key, format);
+        return check_parent(&session, &snapshot, &found, format);
     }
     let desired = &session.desired;
-    if let Some(why) = state.not_yet {
-        output::error(&format!(
-            "{}: signing is not in sync: {why}; a DS record published now could make the zone bogus. \
-             Run `spore-infra ds` again in a minute",
-            desired.domain
-        ));
-        return Ok(Exit::Waiting);
-    }
+    let now = match &found.now {
+        Ok(now) => now,
+        Err(why) => {
+            output::error(&format!(
+                "{}: {why}; a DS record published now could make the zone bogus: {}",
+                desired.domain,
+                why.remedy()
+            ));
+            return Ok(if why.passes() {
+                Exit::Waiting
+            } else {
+                Exit::Error
+            });
+        }
+    };
     // Parents need one; programs and people who look are shown both.
     let digests: &[DigestType] = match (digest, format) {
         (Some(Digest::Sha256), _) => &[DigestType::Sha256],
@@ -154,14 +202,14 @@ pub async fn ds(
         (Some(Digest::Both), _) | (None, DsFormat::Json | DsFormat::Bind) => &form::BOTH,
         (None, _) => &[DigestType::Sha256],
     };
-    let remove = foreign_ds(&desired.domain, &state.key, &snapshot);
+    let remove = useless_ds(&desired.domain, &found.keys, &snapshot);
     let parent = match &snapshot.parent {
         ParentView::Seen { zone, .. } => Some(zone.as_str()),
         ParentView::Unknown(_) => None,
     };
     let request = Request {
         domain: &desired.domain,
-        key: &state.key,
+        keys: &now.wanted,
         digests,
         remove: &remove,
         parent,
@@ -172,7 +220,7 @@ pub async fn ds(
         );
     }
     match format {
-        DsFormat::Text => output::text(&form::text(&desired.domain, &state.key)),
+        DsFormat::Text => output::text(&form::text(&desired.domain, &now.wanted)),
         DsFormat::Bind => output::text(&form::bind(&request)),
         DsFormat::Dsset => output::text(&form::dsset(&request)),
         DsFormat::Fields => output::text(&form::fields(&request)),
@@ -182,25 +230,17 @@ pub async fn ds(
         DsFormat::EppCreate => epp(&request, EppData::Ds, EppCommand::Create),
         DsFormat::EppKey => epp(&request, EppData::Key, EppCommand::Update),
         DsFormat::EppKeyCreate => epp(&request, EppData::Key, EppCommand::Create),
-        DsFormat::Route53domains => output::line(&form::route53_domains(&request).to_string()),
+        DsFormat::Route53domains => output::text(&form::route53_domains(&request)),
         DsFormat::Json => output::line(&serde_json::to_string_pretty(&form::json(&request))?),
+    }
+    if let Some(later) = &now.later {
+        output::note(later);
     }
     Ok(Exit::Done)
 }
 
 fn epp(request: &Request<'_>, data: EppData, command: EppCommand) {
     output::text(&form::epp(request, data, command));
-}
-
-/// The zone's further keys that Route 53 signs with.
-pub fn other_keys(key: &DnsKey, snapshot: &Snapshot) -> Vec<DnsKey> {
-    let keys = snapshot.dnssec.present().map(|dnssec| &dnssec.keys[..]);
-    keys.unwrap_or_default()
-        .iter()
-        .filter(|ksk| ksk.status == "ACTIVE")
-        .filter_map(|ksk| DnsKey::parse(&ksk.dnskey).ok())
-        .filter(|other| other != key)
-        .collect()
 }
 
 /// The records of one server's answer.
@@ -212,14 +252,9 @@ pub fn published(answer: &Delegated) -> anyhow::Result<Vec<Ds>> {
     Ok(records.collect::<Result<_, _>>()?)
 }
 
-/// DS records at any parent server that are of no key the zone has, whatever its state.
-fn foreign_ds(domain: &str, key: &DnsKey, snapshot: &Snapshot) -> Vec<Ds> {
-    let keys = snapshot.dnssec.present().map(|dnssec| &dnssec.keys[..]);
-    let keys = keys.unwrap_or_default().iter();
-    let mut known: Vec<DnsKey> = keys
-        .filter_map(|ksk| DnsKey::parse(&ksk.dnskey).ok())
-        .collect();
-    known.push(key.clone());
+/// DS records at any parent server that are of no key the zone has, whatever its state. What is of a kind
+/// that nobody knows may be the key's, and harms nobody.
+fn useless_ds(domain: &str, keys: &Keys, snapshot: &Snapshot) -> Vec<Ds> {
     let ParentView::Seen { servers, .. } = &snapshot.parent else {
         return Vec::new();
     };
@@ -228,7 +263,7 @@ fn foreign_ds(domain: &str, key: &DnsKey, snapshot: &Snapshot) -> Vec<Ds> {
         .filter_map(|server| server.answer.as_ref().ok());
     let mut found: Vec<Ds> = answers
         .flat_map(|answer| published(answer).unwrap_or_default())
-        .filter(|ds| !known.iter().any(|key| ds.matches(domain, key)))
+        .filter(|ds| matches!(fit(domain, keys, ds), Fit::Stale | Fit::WrongDigest))
         .collect();
     found.sort();
     found.dedup();
@@ -242,7 +277,7 @@ type Judged = Result<(Verdict, Vec<Ds>), String>;
 fn check_parent(
     session: &Session,
     snapshot: &Snapshot,
-    key: &DnsKey,
+    found: &Found,
     format: DsFormat,
 ) -> anyhow::Result<Exit> {
     let domain = &session.desired.domain;
@@ -250,19 +285,37 @@ fn check_parent(
         ParentView::Unknown(why) => bail!("the parent zone of {domain} could not be asked: {why}"),
         ParentView::Seen { zone, servers } => (zone, servers),
     };
-    let others = other_keys(key, snapshot);
+    let key = expected(found);
     let judged: Vec<(&ServerView, Judged)> = servers
         .iter()
         .map(|server| {
             let verdict = server.answer.clone().and_then(|answer| {
                 let records = published(&answer).map_err(|error| error.to_string())?;
                 let is_delegated = !answer.name_servers.is_empty();
-                let verdict = check::judge(domain, key, &others, is_delegated, &records);
+                let verdict = check::verdict(domain, key, &found.keys, is_delegated, &records);
                 Ok((verdict, records))
             });
             (server, verdict)
         })
         .collect();
+    let verdicts = || {
+        judged
+            .iter()
+            .filter_map(|(_, verdict)| verdict.as_ref().ok())
+    };
+    let not_yet = found.now.as_ref().err();
+    // Resolvers may hold what a record that came too early makes bogus.
+    let is_early = matches!(not_yet, Some(NotYet::Remembered { .. }))
+        && verdicts().any(|(_, records)| !records.is_empty());
+    let told = not_yet.map(|why| {
+        let early = if is_early {
+            "; a DS record is there too early: whoever remembers that takes the zone for bogus"
+        } else {
+            ""
+        };
+        format!("{why}{early}; {}", why.remedy())
+    });
+    let later = found.now.as_ref().ok().and_then(|now| now.later.as_ref());
     let wanted = key.ds(domain, DigestType::Sha256);
     if format == DsFormat::Json {
         let servers: Vec<_> = judged
@@ -281,11 +334,27 @@ fn check_parent(
                 })
             })
             .collect();
+        let keys: Vec<_> = [Some(&found.key), found.old.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|state| {
+                serde_json::json!({
+                    "name": state.name,
+                    "key_tag": state.key.key_tag(),
+                    "ds": state.key.ds(domain, DigestType::Sha256).to_string(),
+                    "part": part(found, state).map(Part::word),
+                    "not_yet": state.not_yet.as_ref().map(ToString::to_string),
+                })
+            })
+            .collect();
         let whole = serde_json::json!({
             "domain": domain,
             "parent": parent,
             "expected": wanted.to_string(),
             "key_tag": wanted.key_tag,
+            "keys": keys,
+            "not_yet": told,
+            "later": later,
             "servers": servers,
         });
         output::line(&serde_json::to_string_pretty(&whole)?);
@@ -305,25 +374,34 @@ fn check_parent(
                 address.unwrap_or_default()
             ));
         }
+        for line in told.iter().chain(later) {
+            output::line(&format!("  {line}"));
+        }
     }
-    let verdicts = || {
-        judged
-            .iter()
-            .filter_map(|(_, verdict)| verdict.as_ref().ok())
-    };
-    let is_wrong = verdicts().any(|(verdict, _)| matches!(verdict, Verdict::Wrong(_)));
+    let is_wrong = verdicts().any(|(verdict, _)| verdict.is_wrong());
     let is_unknown = judged.iter().any(|(_, verdict)| verdict.is_err());
-    let is_left = |verdict: &Verdict| {
-        matches!(
-            verdict,
-            Verdict::Missing | Verdict::NotDelegated | Verdict::OtherKey(_)
-        )
-    };
-    Ok(if is_wrong || is_unknown {
+    Ok(if is_wrong || is_unknown || is_early {
         Exit::Error
-    } else if verdicts().any(|(verdict, _)| is_left(verdict)) {
+    } else if verdicts().any(|(verdict, _)| !verdict.is_right()) {
         Exit::Waiting
     } else {
         Exit::Done
     })
+}
+
+/// The key that the parent has to vouch for today.
+fn expected(found: &Found) -> &DnsKey {
+    let first = found.now.as_ref().ok().and_then(|now| now.wanted.first());
+    match (first, &found.old) {
+        (Some(wanted), _) => &wanted.key,
+        (None, Some(old)) => &old.key,
+        (None, None) => &found.key.key,
+    }
+}
+
+/// What is to become of a key's record, if it is wanted.
+fn part(found: &Found, state: &State) -> Option<Part> {
+    let now = found.now.as_ref().ok()?;
+    let wanted = now.wanted.iter().find(|wanted| wanted.key == state.key);
+    wanted.map(|wanted| wanted.part)
 }

@@ -1,6 +1,5 @@
 //! `export` and `restore`: the zone's records to and from a master file.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,36 +7,16 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::apply::planfile::write_new;
-use super::apply::progress::Teller;
-use super::apply::{release, take_lock};
-use super::sandbox::stopped;
+use super::edit::{self, Again, Words, approved, carry_out, zone};
 use super::session::Session;
 use super::{Exit, Global, Go, output, stack};
-use crate::addr::Kind;
-use crate::apply::Driver;
 use crate::arg::Arg;
-use crate::condition::Condition;
-use crate::kind;
-use crate::kind::hosted_zone::{self, Live, Records};
+use crate::kind::hosted_zone::{Op, Records};
 use crate::master_file::{self, read::File};
 use crate::observe::Purpose;
-use crate::plan::{Plan, Step, StepId};
+use crate::plan::Plan;
 use crate::principal::Principal;
-use crate::render;
 use crate::restore::{self, Extra, Restore};
-use crate::run::Outcome;
-use crate::safety;
-use crate::snapshot::{Observation, Snapshot};
-
-/// The whole zone, or why there is none.
-fn zone(snapshot: &Snapshot) -> anyhow::Result<&Live> {
-    match &snapshot.hosted_zone {
-        Observation::Present(zone) if zone.complete => Ok(zone),
-        Observation::Present(_) => bail!("not all records of the zone were read"),
-        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
-        Observation::Foreign(why) | Observation::Unreadable(why) => bail!("the zone: {why}"),
-    }
-}
 
 /// `export`.
 pub async fn export(
@@ -138,97 +117,49 @@ impl Job<'_> {
         if restore.edits.is_empty() {
             return Ok(Exit::Done);
         }
-        if !self.approved()? {
+        let desired = &self.session.desired;
+        let question = format!(
+            "Change these records of {} in account {}?",
+            desired.domain, desired.account
+        );
+        if !approved(self.go, &question)? {
             output::note("nothing was done");
             return Ok(Exit::Error);
         }
-        let session = self.session;
-        let (clock, digest) = (&session.clock, plan.digest());
-        let write = session.writers(&digest).await;
-        let wait_max = (!clock.is_virtual()).then_some(self.go.wait);
-        let mut lock = match take_lock(session, &write, &digest, wait_max).await? {
-            Ok(lock) => lock,
-            Err(exit) => return Ok(exit),
+        let words = Words {
+            done: "restored; every name server of the zone has it",
+            partly: "what was restored stays; run the same command for the rest",
         };
         // Only what was shown is done.
-        let again = self.compare(Purpose::Run(lock.seen.clone())).await;
-        let moved = match &again {
-            Ok((again, _)) => again.step_digests() != plan.step_digests(),
-            Err(_) => false,
+        let again = async |purpose| {
+            let (again, _) = self.compare(purpose).await?;
+            if again.step_digests() != plan.step_digests() {
+                bail!(
+                    "the zone changed since the changes were shown; nothing was done, run it again"
+                );
+            }
+            Ok(Again {
+                plan: again,
+                history: Vec::new(),
+            })
         };
-        if moved || again.is_err() {
-            release(lock, &write, clock.now()).await;
-            again?;
-            bail!("the zone changed since the changes were shown; nothing was done, run it again");
-        }
-        let mut teller = Teller::new(self.go.json);
-        let mut tell = |progress| teller.tell(progress, clock.now());
-        let mut driver = Driver {
-            write: &write,
-            clock,
-            desired: &session.desired,
-            wait_max,
-            tell: &mut tell,
-        };
-        let driven = driver.drive(&plan, &mut lock, stopped()).await;
-        release(lock, &write, clock.now()).await;
-        let (outcome, run) = driven?;
-        let failures = render::failures(&run, clock.now());
-        if !failures.is_empty() {
-            output::note(failures.trim_end());
-        }
-        Ok(match outcome {
-            Outcome::Converged => {
-                output::note("restored; every name server of the zone has it");
-                Exit::Done
-            }
-            Outcome::Waiting { until, why } => {
-                output::note(&format!(
-                    "waiting: {why}; run the same command again after {until:.0}"
-                ));
-                Exit::Waiting
-            }
-            Outcome::Failed => {
-                output::note("what was restored stays; run the same command for the rest");
-                Exit::Error
-            }
-            Outcome::Interrupted => {
-                output::note("interrupted; run the same command for the rest");
-                Exit::Interrupted
-            }
-        })
+        carry_out(self.session, self.go, &plan, &words, again).await
     }
 
-    /// The zone as it is, and what is to be done: a plan of one step, so that lock, repetition, waiting
-    /// and history are those of every other change.
+    /// The zone as it is, and what is to be done.
     async fn compare(&self, purpose: Purpose) -> anyhow::Result<(Plan, Restore)> {
         let desired = &self.session.desired;
         let snapshot = self.session.snapshot(Records::All, purpose).await?;
         let zone = zone(&snapshot)?;
         let restore = restore::compare(&desired.domain, &self.file, zone, self.extra);
-        let mut plan = crate::plan::converge(desired, &snapshot);
-        let addr = desired.addr(Kind::HostedZone);
-        let step = Step {
-            id: StepId::new(&addr, "restore-records"),
-            op: kind::Op::HostedZone(hosted_zone::Op::EditRecords {
-                zone: Arg::Known(zone.id.clone()),
-                edits: restore.edits.clone(),
-            }),
-            needs: BTreeSet::new(),
-            settled: BTreeSet::new(),
-            ready_when: Vec::new(),
-            done_when: vec![Condition::ChangeInSync],
-        };
-        // Of the document's own plan only the rules that forbid everything count here.
-        plan.refusals
-            .retain(|refusal| refusal.rule == safety::NEWER_TOOL);
-        plan.steps = if restore.edits.is_empty() {
-            Vec::new()
-        } else {
-            vec![step]
-        };
-        plan.changes.clear();
-        Ok((plan, restore))
+        let op = (!restore.edits.is_empty()).then(|| Op::EditRecords {
+            zone: Arg::Known(zone.id.clone()),
+            edits: restore.edits.clone(),
+        });
+        Ok((
+            edit::plan(desired, &snapshot, "restore-records", op),
+            restore,
+        ))
     }
 
     fn show(&self, restore: &Restore) -> anyhow::Result<()> {
@@ -280,20 +211,5 @@ impl Job<'_> {
             )
         });
         Ok(())
-    }
-
-    fn approved(&self) -> anyhow::Result<bool> {
-        if self.go.yes {
-            return Ok(true);
-        }
-        let desired = &self.session.desired;
-        let question = format!(
-            "Change these records of {} in account {}? Only `yes` does it:",
-            desired.domain, desired.account
-        );
-        match output::ask(&question) {
-            Some(answer) => Ok(answer == "yes"),
-            None => bail!("there is no terminal to ask at; review the changes and pass --yes"),
-        }
     }
 }

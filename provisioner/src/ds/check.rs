@@ -1,76 +1,74 @@
-//! What validating resolvers make of the DS records at a parent, server by server. Pure: it compares
-//! what was seen with the zone's keys and asks nobody.
-//!
-//! One right record is enough for a validator (RFC 4035, section 5.2), with one exception. Validators may
-//! heed only the records of the strongest digest type they know (RFC 4509, section 3, asks for that
-//! against SHA-1; Unbound does it for all types): there a stale record of type 4 outweighs a right one of
-//! type 2.
+//! Whether what one server of the parent publishes is what is wanted of it, in words for people and
+//! programs. What validators make of it is [`judgement`](super::judgement)'s.
 
 use std::fmt;
 
-use super::{DnsKey, Ds};
+use super::judgement::{Fit, Judgement, Keys, Trust, judge};
+use super::{DnsKey, Ds, SHA1};
 
 /// What one server's DS set means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The key is vouched for.
     Right,
-    /// The key is vouched for; these records are of none of the zone's keys and do no harm today.
+    /// The key is vouched for; these records lead nowhere, or to a key that is not needed, and do no harm
+    /// today.
     Stale(Vec<Ds>),
-    /// Only another of the zone's keys is vouched for: a rotation that is not at its end.
+    /// It is vouched for by SHA-1 only, which some validators do not take.
+    Weak(Vec<Ds>),
+    /// Only another of the stack's keys is vouched for: a rotation that is not at its end.
     OtherKey(Vec<Ds>),
     /// There is a delegation without any record: the zone is insecure.
     Missing,
     /// There is no delegation.
     NotDelegated,
-    /// Validators, or some of them, take the zone for bogus because of these.
+    /// There are only records of a kind that no validator knows: the zone is insecure.
+    Unusable(Vec<Ds>),
+    /// Only a key that Route 53 cannot use any more is vouched for.
+    Failing(Vec<Ds>),
+    /// Only a key that is not the stack's is vouched for: its holder can answer for the zone.
+    Strange(Vec<Ds>),
+    /// Validators that heed only the strongest digest type take the zone for bogus because of these.
+    Disputed(Vec<Ds>),
+    /// Validators take the zone for bogus because of these.
     Wrong(Vec<Ds>),
 }
 
-/// Judges one server's answer.
-///
-/// `key` is the zone's current key, `others` its further ACTIVE keys. A record that cannot be read is a
-/// wrong one.
-pub fn judge(
+/// Judges one server's answer: `key` is the one that it is to vouch for now.
+pub fn verdict(
     domain: &str,
     key: &DnsKey,
-    others: &[DnsKey],
+    keys: &Keys,
     is_delegated: bool,
     published: &[Ds],
 ) -> Verdict {
-    if published.is_empty() {
-        return if is_delegated {
-            Verdict::Missing
-        } else {
-            Verdict::NotDelegated
-        };
-    }
-    let is_of = |key: &DnsKey, ds: &Ds| ds.matches(domain, key);
-    let is_ours = |ds: &Ds| is_of(key, ds) || others.iter().any(|other| is_of(other, ds));
-    let (good, stale): (Vec<&Ds>, Vec<&Ds>) = published.iter().partition(|ds| is_ours(ds));
-    let listed = |records: &[&Ds]| records.iter().map(|ds| (*ds).clone()).collect::<Vec<Ds>>();
-    let strongest = |records: &[&Ds]| records.iter().map(|ds| strength(ds.digest_type)).max();
-    if good.is_empty() || strongest(&stale) > strongest(&good) {
-        return Verdict::Wrong(listed(&stale));
-    }
-    if !good.iter().any(|ds| is_of(key, ds)) {
-        return Verdict::OtherKey(listed(&good));
-    }
-    if stale.is_empty() {
-        Verdict::Right
-    } else {
-        Verdict::Stale(listed(&stale))
+    let judgement = judge(domain, keys, published);
+    let useless = judgement.records_that(|fit| !fit.leads());
+    match judgement.trust {
+        Trust::None if is_delegated => Verdict::Missing,
+        Trust::None => Verdict::NotDelegated,
+        Trust::Unusable => Verdict::Unusable(published.to_vec()),
+        Trust::Bogus => Verdict::Wrong(useless),
+        Trust::Disputed => Verdict::Disputed(useless),
+        Trust::Failing => Verdict::Failing(judgement.records_that(|fit| fit == Fit::Failing)),
+        Trust::Secure | Trust::Weak if !judgement.is_ours => {
+            Verdict::Strange(judgement.records_that(|fit| fit == Fit::Strange))
+        }
+        Trust::Weak => Verdict::Weak(judgement.records_that(|fit| fit == Fit::Good)),
+        Trust::Secure => secure(domain, key, &judgement),
     }
 }
 
-/// Order of digest types by preference. What a validator does not know it ignores (RFC 4035, section
-/// 5.2), so unknown types weigh nothing; so does GOST (3), which hardly any knows.
-fn strength(digest_type: u8) -> u8 {
-    match digest_type {
-        1 => 1,
-        2 => 2,
-        4 => 3,
-        _ => 0,
+fn secure(domain: &str, key: &DnsKey, judgement: &Judgement) -> Verdict {
+    let is_its = |ds: &Ds| ds.digest_type != SHA1 && ds.matches(domain, key);
+    if !judgement.records.iter().any(|(ds, _)| is_its(ds)) {
+        return Verdict::OtherKey(judgement.records_that(|fit| fit == Fit::Good));
+    }
+    let stale = judgement.records_that(|fit| fit != Fit::Good);
+    if stale.is_empty() {
+        Verdict::Right
+    } else {
+        Verdict::Stale(stale)
     }
 }
 
@@ -80,21 +78,52 @@ impl Verdict {
         match self {
             Verdict::Right => "right",
             Verdict::Stale(_) => "stale",
+            Verdict::Weak(_) => "weak",
             Verdict::OtherKey(_) => "other-key",
             Verdict::Missing => "missing",
             Verdict::NotDelegated => "not-delegated",
-            Verdict::Wrong(_) => "wrong",
+            Verdict::Unusable(_) => "unusable",
+            Verdict::Failing(_) => "failing",
+            Verdict::Strange(_) => "strange",
+            Verdict::Disputed(_) | Verdict::Wrong(_) => "wrong",
         }
     }
 
     /// The records it speaks of.
     pub fn records(&self) -> &[Ds] {
         match self {
-            Verdict::Stale(records) | Verdict::OtherKey(records) | Verdict::Wrong(records) => {
-                records
-            }
+            Verdict::Stale(records)
+            | Verdict::Weak(records)
+            | Verdict::OtherKey(records)
+            | Verdict::Unusable(records)
+            | Verdict::Failing(records)
+            | Verdict::Strange(records)
+            | Verdict::Disputed(records)
+            | Verdict::Wrong(records) => records,
             Verdict::Right | Verdict::Missing | Verdict::NotDelegated => &[],
         }
+    }
+
+    /// Whether it is a mistake, or will be one, rather than a thing left to do.
+    pub fn is_wrong(&self) -> bool {
+        match self {
+            Verdict::Failing(_)
+            | Verdict::Strange(_)
+            | Verdict::Disputed(_)
+            | Verdict::Wrong(_) => true,
+            Verdict::Right
+            | Verdict::Stale(_)
+            | Verdict::Weak(_)
+            | Verdict::OtherKey(_)
+            | Verdict::Missing
+            | Verdict::NotDelegated
+            | Verdict::Unusable(_) => false,
+        }
+    }
+
+    /// Whether the key is vouched for as it should be.
+    pub fn is_right(&self) -> bool {
+        matches!(self, Verdict::Right | Verdict::Stale(_))
     }
 }
 
@@ -104,69 +133,96 @@ impl fmt::Display for Verdict {
         let shown = shown.join("; ");
         match self {
             Verdict::Right => f.write_str("right"),
-            Verdict::Stale(_) => write!(
+            Verdict::Stale(_) => write!(f, "right, beside what nothing needs: {shown}"),
+            Verdict::Weak(_) => write!(
                 f,
-                "right, beside what is of none of the zone's keys: {shown}"
+                "right, but by SHA-1, which some validating resolvers do not take: {shown}"
             ),
             Verdict::OtherKey(_) => write!(f, "only that of another key of the zone: {shown}"),
             Verdict::Missing => f.write_str("missing"),
             Verdict::NotDelegated => f.write_str("missing, and there is no delegation"),
+            Verdict::Unusable(_) => write!(
+                f,
+                "missing; what is there is of a kind that no validating resolver knows: {shown}"
+            ),
+            Verdict::Failing(_) => write!(
+                f,
+                "only that of a key that Route 53 cannot sign with, and the zone is bogus as soon as \
+                 what it signed has run out: {shown}"
+            ),
+            Verdict::Strange(_) => write!(
+                f,
+                "only that of a key that is not this stack's, whose holder can answer for the zone: \
+                 {shown}"
+            ),
+            Verdict::Disputed(_) => write!(
+                f,
+                "wrong, validating resolvers that heed only the strongest digest type refuse the zone: \
+                 {shown}"
+            ),
             Verdict::Wrong(_) => write!(f, "wrong, validating resolvers refuse the zone: {shown}"),
         }
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::super::DigestType;
     use super::*;
 
     const DOMAIN: &str = "example.net";
 
-    /// RFC 6605, section 6.1.
-    fn key() -> DnsKey {
-        DnsKey::parse("257 3 13 GojIhhXUN/u4v54ZQqGSnyhWJwaubCvTmeexv7bR6edbkrSqQpF64cYbcB7wNcP+e+MAnLr+Wi9xMWyQLc8NAA==").unwrap()
+    /// RFC 6605, section 6.1, and keys with another first octet.
+    fn key(first: char) -> DnsKey {
+        DnsKey::parse(&format!("257 3 13 {first}ojIhhXUN/u4v54ZQqGSnyhWJwaubCvTmeexv7bR6edbkrSqQpF64cYbcB7wNcP+e+MAnLr+Wi9xMWyQLc8NAA==")).unwrap()
     }
 
-    fn other() -> DnsKey {
-        DnsKey::parse("257 3 13 HojIhhXUN/u4v54ZQqGSnyhWJwaubCvTmeexv7bR6edbkrSqQpF64cYbcB7wNcP+e+MAnLr+Wi9xMWyQLc8NAA==").unwrap()
+    fn of(first: char) -> Ds {
+        key(first).ds(DOMAIN, DigestType::Sha256)
     }
 
+    /// The key that is wanted is G; H is the stack's as well, F fails, R rests, S is a stranger's.
     fn word(published: &[Ds]) -> &'static str {
-        judge(DOMAIN, &key(), &[], true, published).word()
+        let keys = Keys {
+            signing: vec![key('G'), key('H')],
+            failing: vec![key('F')],
+            resting: vec![key('R')],
+            strange: vec![key('S')],
+        };
+        verdict(DOMAIN, &key('G'), &keys, true, published).word()
     }
 
     #[test]
-    fn every_set_of_records_has_its_meaning() {
-        let (two, four) = (
-            key().ds(DOMAIN, DigestType::Sha256),
-            key().ds(DOMAIN, DigestType::Sha384),
-        );
-        let (gone2, gone4) = (
-            other().ds(DOMAIN, DigestType::Sha256),
-            other().ds(DOMAIN, DigestType::Sha384),
-        );
-        assert_eq!(word(&[]), "missing");
-        assert_eq!(word(std::slice::from_ref(&two)), "right");
-        assert_eq!(word(std::slice::from_ref(&four)), "right");
-        assert_eq!(word(&[two.clone(), four.clone()]), "right");
-        assert_eq!(word(std::slice::from_ref(&gone2)), "wrong");
-        assert_eq!(word(&[two.clone(), gone2.clone()]), "stale");
-        // Unbound would heed only the stale one here, and only the right one there.
-        assert_eq!(word(&[two.clone(), gone4.clone()]), "wrong");
-        assert_eq!(word(&[four, gone4, gone2.clone()]), "stale");
-        let mut flipped = two.clone();
-        flipped.digest[7] ^= 1;
-        assert_eq!(word(&[two.clone(), flipped.clone()]), "stale");
-        assert_eq!(word(&[flipped]), "wrong");
-        let judged = |published: &[Ds]| judge(DOMAIN, &key(), &[other()], true, published);
-        assert_eq!(judged(std::slice::from_ref(&gone2)).word(), "other-key");
-        assert_eq!(judged(&[gone2, two]), Verdict::Right);
-        assert_eq!(
-            judge(DOMAIN, &key(), &[], false, &[]),
-            Verdict::NotDelegated
-        );
+    fn every_set_of_records_has_its_word() {
+        let sha1 = Ds::parse(&key('G').sha1_ds(DOMAIN).to_string()).unwrap();
+        let four = key('X').ds(DOMAIN, DigestType::Sha384);
+        let unknown = Ds {
+            digest_type: 6,
+            ..of('G')
+        };
+        for (published, expected) in [
+            (vec![], "missing"),
+            (vec![of('G')], "right"),
+            (vec![of('G'), of('H')], "right"),
+            (vec![of('G'), of('X')], "stale"),
+            (vec![of('G'), of('S')], "stale"),
+            (vec![of('G'), sha1.clone()], "right"),
+            (vec![sha1.clone()], "weak"),
+            // SHA-1 is ignored beside SHA-256, so it does not stand for the key.
+            (vec![sha1, of('H')], "other-key"),
+            (vec![of('H')], "other-key"),
+            (vec![unknown], "unusable"),
+            (vec![of('F')], "failing"),
+            (vec![of('F'), of('G')], "stale"),
+            (vec![of('S')], "strange"),
+            (vec![of('R')], "wrong"),
+            (vec![of('X')], "wrong"),
+            (vec![of('G'), four], "wrong"),
+        ] {
+            assert_eq!(word(&published), expected, "{published:?}");
+        }
+        let none = verdict(DOMAIN, &key('G'), &Keys::default(), false, &[]);
+        assert_eq!(none, Verdict::NotDelegated);
     }
 }

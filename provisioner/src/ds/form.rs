@@ -6,11 +6,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{DigestType, DnsKey, Ds};
-
-/// TTL of the lines, in seconds. Parents set their own; AWS's guide ends with an hour for DS records
-/// (Developer Guide, "Configuring DNSSEC signing", step 11).
-pub const TTL_SECS: u32 = 3_600;
+use super::wanted::{Part, Wanted};
+use super::{DS_TTL_SECS, DigestType, DnsKey, Ds};
+use crate::rotation::DNSKEY_TTL;
 
 /// Both digest types, the one that every validator knows first.
 pub const BOTH: [DigestType; 2] = [DigestType::Sha256, DigestType::Sha384];
@@ -20,8 +18,8 @@ pub const BOTH: [DigestType; 2] = [DigestType::Sha256, DigestType::Sha384];
 pub struct Request<'a> {
     /// The zone, without a trailing dot.
     pub domain: &'a str,
-    /// Its key.
-    pub key: &'a DnsKey,
+    /// The keys that the parent is to vouch for, the one that comes first.
+    pub keys: &'a [Wanted],
     /// Digest types to publish.
     pub digests: &'a [DigestType],
     /// DS records at the parent that are of no key of the zone, and must go.
@@ -31,42 +29,70 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn records(&self) -> Vec<Ds> {
-        let of = |digest: &DigestType| self.key.ds(self.domain, *digest);
+    /// The records of a key.
+    fn of(&self, wanted: &Wanted) -> Vec<Ds> {
+        let of = |digest: &DigestType| wanted.key.ds(self.domain, *digest);
         self.digests.iter().map(of).collect()
     }
 
+    /// Keys whose records are not at the parent yet, for all that is known.
+    fn coming(&self) -> impl Iterator<Item = &Wanted> {
+        let is_coming = |wanted: &&Wanted| wanted.part != Part::Stays;
+        self.keys.iter().filter(is_coming)
+    }
+
+    /// A line for each record, in a rotation below a comment (RFC 1035, section 5.1) that says whose.
     fn lines(&self, line: impl Fn(&Ds) -> String) -> String {
-        self.records().iter().map(line).collect()
+        self.keys.iter().fold(String::new(), |mut out, wanted| {
+            out.push_str(&comment(wanted));
+            out.extend(self.of(wanted).iter().map(&line));
+            out
+        })
+    }
+}
+
+/// Which key of a rotation it is; nothing outside of one.
+fn comment(wanted: &Wanted) -> String {
+    let name = &wanted.name;
+    match wanted.part {
+        Part::Only => String::new(),
+        Part::Stays => format!("; {name}: stays at the parent for now\n"),
+        Part::Comes => format!("; {name}: to be added at the parent\n"),
     }
 }
 
 /// The records, then their fields.
-pub fn text(domain: &str, key: &DnsKey) -> String {
-    let [ds, ds4] = BOTH.map(|digest| key.ds(domain, digest));
-    format!(
-        "{domain}. {TTL_SECS} IN DS {ds}\n\
-         {domain}. {TTL_SECS} IN DNSKEY {key}\n\n\
-         key tag      {}\n\
-         algorithm    {} (ECDSAP256SHA256)\n\
-         digest type  2 (SHA-256)\n\
-         digest       {}\n\
-         digest type  4 (SHA-384), where the registry wants it\n\
-         digest       {}\n\
-         flags        {} (KSK)\n\
-         public key   {}\n",
-        ds.key_tag,
-        ds.algorithm,
-        ds.hex(),
-        ds4.hex(),
-        key.flags(),
-        key.base64(),
-    )
+pub fn text(domain: &str, keys: &[Wanted]) -> String {
+    let of = |wanted: &Wanted| {
+        let key = &wanted.key;
+        let [ds, ds4] = BOTH.map(|digest| key.ds(domain, digest));
+        format!(
+            "{}{domain}. {DS_TTL_SECS} IN DS {ds}\n\
+             {domain}. {} IN DNSKEY {key}\n\n\
+             key tag      {}\n\
+             algorithm    {} (ECDSAP256SHA256)\n\
+             digest type  2 (SHA-256)\n\
+             digest       {}\n\
+             digest type  4 (SHA-384), where the registry wants it\n\
+             digest       {}\n\
+             flags        {} (KSK)\n\
+             public key   {}\n",
+            comment(wanted),
+            DNSKEY_TTL.as_secs(),
+            ds.key_tag,
+            ds.algorithm,
+            ds.hex(),
+            ds4.hex(),
+            key.flags(),
+            key.base64(),
+        )
+    };
+    keys.iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON, for programs.
+/// JSON, for programs. `dnskey` is the key that comes; `keys` has each with its records.
 pub fn json(of: &Request<'_>) -> Value {
-    let Request { domain, key, .. } = of;
+    let domain = of.domain;
     let record = |ds: Ds| {
         json!({
             "key_tag": ds.key_tag,
@@ -76,16 +102,27 @@ pub fn json(of: &Request<'_>) -> Value {
             "record": format!("{domain}. IN DS {ds}"),
         })
     };
-    json!({
-        "domain": domain,
-        "ds": of.records().into_iter().map(record).collect::<Vec<_>>(),
-        "dnskey": {
+    let records =
+        |wanted: &Wanted| -> Vec<Value> { of.of(wanted).into_iter().map(record).collect() };
+    let dnskey = |key: &DnsKey| {
+        json!({
             "flags": key.flags(),
             "protocol": 3,
             "algorithm": key.algorithm(),
             "public_key": key.base64(),
             "record": format!("{domain}. IN DNSKEY {key}"),
-        },
+        })
+    };
+    json!({
+        "domain": domain,
+        "ds": of.keys.iter().flat_map(records).collect::<Vec<_>>(),
+        "dnskey": of.keys.first().map(|wanted| dnskey(&wanted.key)),
+        "keys": of.keys.iter().map(|wanted| json!({
+            "name": wanted.name,
+            "part": wanted.part.word(),
+            "ds": records(wanted),
+            "dnskey": dnskey(&wanted.key),
+        })).collect::<Vec<_>>(),
     })
 }
 
@@ -114,41 +151,58 @@ pub fn dsset(of: &Request<'_>) -> String {
 /// What registrars' web forms ask for, one field a line, separated by a tab. Some ask for the DS
 /// record, some for the key.
 pub fn fields(of: &Request<'_>) -> String {
-    let key = of.key;
     let mut out = String::new();
     let mut field = |name: &str, value: &dyn std::fmt::Display| {
         let _ = writeln!(out, "{name}\t{value}");
     };
     field("Domain", &of.domain);
-    for ds in of.records() {
-        field("Key tag", &ds.key_tag);
-        field("Algorithm", &format!("{} (ECDSAP256SHA256)", ds.algorithm));
-        let name = if ds.digest_type == DigestType::Sha256.number() {
-            "SHA-256"
-        } else {
-            "SHA-384"
-        };
-        field("Digest type", &format!("{} ({name})", ds.digest_type));
-        field("Digest", &ds.hex());
+    for wanted in of.keys {
+        match wanted.part {
+            Part::Only => {}
+            Part::Stays => field("Key", &format!("{}, stays for now", wanted.name)),
+            Part::Comes => field("Key", &format!("{}, to be added", wanted.name)),
+        }
+        for ds in of.of(wanted) {
+            field("Key tag", &ds.key_tag);
+            field("Algorithm", &format!("{} (ECDSAP256SHA256)", ds.algorithm));
+            let name = if ds.digest_type == DigestType::Sha256.number() {
+                "SHA-256"
+            } else {
+                "SHA-384"
+            };
+            field("Digest type", &format!("{} ({name})", ds.digest_type));
+            field("Digest", &ds.hex());
+        }
+        let key = &wanted.key;
+        field("Flags", &format!("{} (KSK)", key.flags()));
+        field("Protocol", &3);
+        field("Public key", &key.base64());
     }
-    field("Flags", &format!("{} (KSK)", key.flags()));
-    field("Protocol", &3);
-    field("Public key", &key.base64());
     out
 }
 
 /// The key itself, for parents that compute the DS record.
 pub fn dnskey(of: &Request<'_>) -> String {
-    format!("{}. {TTL_SECS} IN DNSKEY {}\n", of.domain, of.key)
+    let ttl = DNSKEY_TTL.as_secs();
+    of.keys.iter().fold(String::new(), |mut out, wanted| {
+        out.push_str(&comment(wanted));
+        let _ = writeln!(out, "{}. {ttl} IN DNSKEY {}", of.domain, wanted.key);
+        out
+    })
 }
 
-/// `--signing-attributes` of `aws route53domains associate-delegation-signer-to-domain`. That service
-/// computes the DS record from the key (Route 53 Domains API, DnssecSigningAttributes).
-pub fn route53_domains(of: &Request<'_>) -> Value {
-    json!({
-        "Algorithm": of.key.algorithm(),
-        "Flags": of.key.flags(),
-        "PublicKey": of.key.base64(),
+/// `--signing-attributes` of `aws route53domains associate-delegation-signer-to-domain`, a line for each
+/// call. That service computes the DS record from the key, and each call adds one (Route 53 Domains API,
+/// DnssecSigningAttributes).
+pub fn route53_domains(of: &Request<'_>) -> String {
+    of.coming().fold(String::new(), |mut out, wanted| {
+        let attributes = json!({
+            "Algorithm": wanted.key.algorithm(),
+            "Flags": wanted.key.flags(),
+            "PublicKey": wanted.key.base64(),
+        });
+        let _ = writeln!(out, "{attributes}");
+        out
     })
 }
 
@@ -164,9 +218,8 @@ pub fn nsupdate(of: &Request<'_>) -> String {
     for ds in of.remove {
         let _ = writeln!(out, "update delete {domain}. IN DS {ds}");
     }
-    for ds in of.records() {
-        let _ = writeln!(out, "update add {domain}. {TTL_SECS} IN DS {ds}");
-    }
+    // A record that is there already is no error (RFC 2136, section 3.4.2.2).
+    out.push_str(&of.lines(|ds| format!("update add {domain}. {DS_TTL_SECS} IN DS {ds}\n")));
     out.push_str("send\n");
     out
 }
@@ -194,18 +247,24 @@ const EPP: &str = "urn:ietf:params:xml:ns:epp-1.0";
 const EPP_DOMAIN: &str = "urn:ietf:params:xml:ns:domain-1.0";
 const EPP_SECDNS: &str = "urn:ietf:params:xml:ns:secDNS-1.1";
 
-/// EPP with the secDNS-1.1 extension (RFC 5910). Within an update the removals come first (section
+/// EPP with the secDNS-1.1 extension (RFC 5910). An update adds what comes; what stays is not named. Within an update the removals come first (section
 /// 5.2.5). A record that is of none of the zone's keys is removed as a record, which a registry that
 /// takes keys has no name for: there it has to be removed by its key.
 pub fn epp(of: &Request<'_>, data: EppData, command: EppCommand) -> String {
+    let keys: Vec<&Wanted> = match command {
+        EppCommand::Create => of.keys.iter().collect(),
+        EppCommand::Update => of.coming().collect(),
+    };
     let mut wanted = String::new();
-    match data {
-        EppData::Ds => {
-            for ds in of.records() {
-                ds_data(&mut wanted, &ds);
+    for key in keys {
+        match data {
+            EppData::Ds => {
+                for ds in of.of(key) {
+                    ds_data(&mut wanted, &ds);
+                }
             }
+            EppData::Key => key_data(&mut wanted, &key.key),
         }
-        EppData::Key => key_data(&mut wanted, of.key),
     }
     let mut body = String::new();
     match command {
@@ -230,9 +289,11 @@ pub fn epp(of: &Request<'_>, data: EppData, command: EppCommand) -> String {
                 body.push_str(&indented(&gone, 10));
                 body.push_str("        </secDNS:rem>\n");
             }
-            body.push_str("        <secDNS:add>\n");
-            body.push_str(&indented(&wanted, 10));
-            body.push_str("        </secDNS:add>\n");
+            if !wanted.is_empty() {
+                body.push_str("        <secDNS:add>\n");
+                body.push_str(&indented(&wanted, 10));
+                body.push_str("        </secDNS:add>\n");
+            }
             body.push_str("      </secDNS:update>\n    </extension>\n  </command>\n</epp>\n");
         }
     }
@@ -282,10 +343,18 @@ mod tests {
     const KEY: &str = "257 3 13 GojIhhXUN/u4v54ZQqGSnyhWJwaubCvTmeexv7bR6edbkrSqQpF64cYbcB7wNcP+e+MAnLr+Wi9xMWyQLc8NAA==";
     const DS: &str = "55648 13 2 B4C8C1FE2E7477127B27115656AD6256F424625BF5C1E2770CE6D6E37DF61D17";
 
+    fn wanted(key: &str, part: Part) -> Wanted {
+        Wanted {
+            name: "spore_1".into(),
+            key: DnsKey::parse(key).unwrap(),
+            part,
+        }
+    }
+
     fn told(form: impl Fn(&Request<'_>) -> String, digests: &[DigestType]) -> String {
         form(&Request {
             domain: "example.net",
-            key: &DnsKey::parse(KEY).unwrap(),
+            keys: &[wanted(KEY, Part::Only)],
             digests,
             remove: &[Ds::parse(&DS.replace("55648", "12735")).unwrap()],
             parent: Some("net"),
@@ -298,7 +367,7 @@ mod tests {
         let stale = DS.replace("55648", "12735");
         let expected = format!(
             "zone net.\nprereq yxrrset example.net. IN NS\nupdate delete example.net. IN DS {stale}\n\
-             update add example.net. 3600 IN DS {DS}\nsend\n"
+             update add example.net. 300 IN DS {DS}\nsend\n"
         );
         assert_eq!(script, expected);
         let ds = |of: &Request<'_>| epp(of, EppData::Ds, EppCommand::Update);
@@ -324,5 +393,38 @@ mod tests {
         }
         assert!(told(bind, &[DigestType::Sha256]).contains(DS));
         assert!(told(bind, &[DigestType::Sha384]).contains(" 55648 13 4 "));
+    }
+    #[test]
+    fn in_a_rotation_each_form_says_which_key_is_which() {
+        let other = KEY.replace("Goj", "Hoj");
+        let keys = [wanted(&other, Part::Comes), wanted(KEY, Part::Stays)];
+        let request = Request {
+            domain: "example.net",
+            keys: &keys,
+            digests: &[DigestType::Sha256],
+            remove: &[],
+            parent: None,
+        };
+        let new = keys[0]
+            .key
+            .ds("example.net", DigestType::Sha256)
+            .to_string();
+        for form in [bind as fn(&Request<'_>) -> String, dsset, nsupdate, dnskey] {
+            let text = form(&request);
+            let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+            assert!(at("to be added") < at("stays"), "{text}");
+        }
+        assert!(bind(&request).contains(&new) && bind(&request).contains(DS));
+        // What is there already is neither added again nor taken out.
+        let update = epp(&request, EppData::Ds, EppCommand::Update);
+        assert!(update.contains(&keys[0].key.key_tag().to_string()) && !update.contains("55648"));
+        let all = epp(&request, EppData::Ds, EppCommand::Create);
+        assert!(all.contains("55648"));
+        assert_eq!(route53_domains(&request).lines().count(), 1);
+        let told = json(&request);
+        assert_eq!(told["keys"][0]["part"], "comes");
+        assert_eq!(told["keys"][1]["part"], "stays");
+        assert_eq!(told["keys"][1]["ds"][0]["key_tag"], 55648);
+        assert_eq!(told["ds"].as_array().unwrap().len(), 2);
     }
 }

@@ -155,6 +155,14 @@ fn wanted_sha(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     Some(zip.code_sha256)
 }
 
+/// Whether the live function has this document's configuration, the lease among it, as far as that is
+/// known: its code is compared, so that the updater's program has to be known.
+pub fn has_document(desired: &Desired, snapshot: &Snapshot) -> Option<bool> {
+    let wanted = wanted_sha(desired, snapshot)?;
+    let live = snapshot.function.present()?;
+    Some(live.code_sha256 == wanted)
+}
+
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     if let Code::Unusable(why) = &snapshot.code {

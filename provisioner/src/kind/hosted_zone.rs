@@ -25,7 +25,7 @@ use crate::snapshot::{Observation, Snapshot};
 pub use observe::{
     Left, Records, detail, left, list, look, look_change, pick, record_set, servers,
 };
-pub use op::{Edit, Op};
+pub use op::{Edit, Held, Op};
 pub use perform::{change, perform};
 
 /// TTL of the SOA record: Route 53's own default (Developer Guide, "NS and SOA records").

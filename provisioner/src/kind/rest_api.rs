@@ -37,10 +37,10 @@ use crate::plan::{
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 use accepted::without_accepted;
-use definition::{METHOD, MODEL, PATH, REFUSALS, VALIDATOR};
+use definition::{METHOD, MODEL, REFUSALS, VALIDATOR};
 use op::{Foreign, Patch, Served};
 
-pub use definition::{Definition, access_log_filter};
+pub use definition::{Definition, PATH, access_log_filter};
 pub use live::{Live, Method, Part, Resource, Stage};
 pub use observe::{list, look, observe};
 pub use op::Op;

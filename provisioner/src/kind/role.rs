@@ -45,6 +45,8 @@ const DENIED_NAMES: [&str; 8] = [
     "\\052.*",
     "*.\\052.*",
 ];
+/// A, AAAA and TXT.
+const EVERY_TYPE: usize = 3;
 /// The default of CreateRole.
 const SESSION_SECS: i32 = 3_600;
 
@@ -104,6 +106,8 @@ pub fn trust(desired: &Desired) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyArg {
     values: Vec<(&'static str, Value)>,
+    /// Whether there are types of record that an updater may write and this one may not.
+    is_narrowed: bool,
     zone: Arg,
 }
 
@@ -120,13 +124,18 @@ fn policy_arg(desired: &Desired) -> PolicyArg {
         .collect();
     // A name's owner is a TXT record beside it.
     types.insert("TXT");
-    let mut denied: Vec<String> = DENIED_NAMES.iter().map(|name| (*name).to_owned()).collect();
-    denied.extend(
-        updater
-            .reserved
-            .iter()
-            .map(|label| format!("{}.*", label.as_str())),
-    );
+    // Names that instances held before a label was reserved may still be removed, and nothing else.
+    let reserved: Vec<String> = updater
+        .reserved
+        .iter()
+        .map(|label| format!("{}.*", label.as_str()))
+        .collect();
+    let reserved_in = match reserved.is_empty() {
+        true => json!([]),
+        false => json!("*"),
+    };
+    // So may records of types that instances could have before. With all types there are no others.
+    let is_narrowed = types.len() < EVERY_TYPE;
     let (asks_here, elsewhere) = match &updater.accounts {
         Accounts::Any => (true, Vec::new()),
         Accounts::These(accounts) => (
@@ -142,11 +151,14 @@ fn policy_arg(desired: &Desired) -> PolicyArg {
         values: vec![
             ("domain", json!(desired.domain)),
             ("record_types", json!(types)),
-            ("denied_names", json!(denied)),
+            ("denied_names", json!(DENIED_NAMES)),
+            ("reserved_names", json!(reserved)),
+            ("reserved_in", reserved_in),
             ("instances", if asks_here { json!("*") } else { json!([]) }),
             ("describe_roles", json!(elsewhere)),
             ("log_group_arn", json!(log_group::arn(desired, UPDATER))),
         ],
+        is_narrowed,
         zone: of(&desired.addr(Kind::HostedZone), Output::ZoneId),
     }
 }
@@ -155,6 +167,7 @@ impl PolicyArg {
     fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Self {
         Self {
             values: self.values.clone(),
+            is_narrowed: self.is_narrowed,
             zone: f(&self.zone),
         }
     }
@@ -162,6 +175,11 @@ impl PolicyArg {
     fn text_with(&self, zone_id: &str) -> String {
         let mut values = self.values.clone();
         values.push(("zone_id", json!(zone_id)));
+        let removable_in = match self.is_narrowed {
+            true => json!(format!("arn:aws:route53:::hostedzone/{zone_id}")),
+            false => json!([]),
+        };
+        values.push(("removable_in", removable_in));
         fill(POLICY, &values).to_string()
     }
 }
@@ -956,5 +974,10 @@ mod tests {
         // No role elsewhere to assume: the statement is left out, not left without resources.
         assert!(!policy.contains("sts:AssumeRole"), "{policy}");
         assert_eq!(parsed.statements.len(), 5);
+        let narrow = fixture::of("[updater]\nrecord-types = [\"A\"]\nreserved = [\"vpn\"]\n");
+        let policy = policy_for(&narrow, fixture::ZONE);
+        assert!(!policy.contains("${"), "{policy}");
+        let parsed = Policy::parse(&policy).expect("a policy");
+        assert_eq!(parsed.statements.len(), 7);
     }
 }

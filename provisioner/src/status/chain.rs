@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
-use hickory_proto::dnssec::{DigestType, PublicKey as _, PublicKeyBuf};
+use hickory_proto::dnssec::{PublicKey as _, PublicKeyBuf};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use super::facts::{
     Delegation, ParentServer, Serving, Signature, Trouble, Verdict, Zone, ZoneServer,
 };
 use crate::dns::rrset::{self, Keys, verify};
-use crate::ds::{DnsKey, Ds};
+use crate::ds::{DnsKey, Ds, judgement};
 
 /// A zone, and what each of its servers answered.
 #[derive(Debug, Clone)]
@@ -416,20 +416,19 @@ fn follow(
     Ok(keys.keys)
 }
 
-/// The DS records of which validators know algorithm and digest type (RFC 4035, section 5.2). One of
-/// SHA-1 counts only where there is no other (RFC 4509, section 3).
+/// The DS records that the strictest validators heed: of known algorithms, those of the strongest digest
+/// type ([`judgement`]).
 fn usable(set: &[DS]) -> Vec<&DS> {
-    let of = |digests: &[DigestType]| -> Vec<&DS> {
-        set.iter()
-            .filter(|ds| rrset::is_known(ds.algorithm()) && digests.contains(&ds.digest_type()))
-            .collect()
-    };
-    let strong = of(&[DigestType::SHA256, DigestType::SHA384]);
-    if strong.is_empty() {
-        of(&[DigestType::SHA1])
-    } else {
-        strong
-    }
+    let known: Vec<&DS> = set
+        .iter()
+        .filter(|ds| rrset::is_known(ds.algorithm()))
+        .collect();
+    let kind = |ds: &DS| (u8::from(ds.algorithm()), u8::from(ds.digest_type()));
+    let strongest = judgement::strongest(known.iter().map(|ds| kind(ds)));
+    known
+        .into_iter()
+        .filter(|ds| Some(kind(ds).1) == strongest)
+        .collect()
 }
 
 /// The trouble that a response code tells of.

@@ -6,16 +6,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hickory_proto::dnssec::Algorithm;
 use jiff::Timestamp;
 
 use super::facts::{Facts, Heard, Ksk, Resolver, Role, Verdict, Zone};
 use super::report::{Finding, Level};
+use crate::addr::Kind;
+use crate::ds::judgement::{Fit, Judgement, Keys, Trust, judge};
+use crate::ds::keys::Whose;
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::plan::span;
-
-/// Digest types that validators know besides SHA-1: SHA-256 and SHA-384.
-const DIGESTS: [u8; 2] = [2, 4];
 
 /// The zone at its cut: who delegates it where, with which DS records, and to which keys these fit.
 pub(super) struct State<'a> {
@@ -24,6 +23,8 @@ pub(super) struct State<'a> {
     pub parent: &'a str,
     /// DS records of the parent, and what each is.
     pub ds: Vec<(Ds, Fit)>,
+    /// The DS set of each server of the parent, judged.
+    pub sets: Vec<Judgement>,
     /// Keys of ours that a DS record may name: they sign on every server of ours that answers.
     pub ready: Vec<DnsKey>,
     /// Why there is none, if so.
@@ -56,46 +57,43 @@ pub(super) enum Delegated {
     Unknown,
 }
 
-/// What a DS record is to the zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// It is of a key of ours, and that key signs.
-    Good,
-    /// It is of a key of ours that does not sign on every server.
-    Dormant,
-    /// It is of a key that servers show, but none of ours.
-    Foreign,
-    /// A key of the zone has its tag and algorithm, but the digest is of something else.
-    WrongDigest,
-    /// No validator knows its algorithm or digest type.
-    UnknownKind,
-    /// No key of the zone has its tag.
-    Stale,
-}
-
 impl<'a> State<'a> {
     /// None when the walk from the root did not reach the parent.
     pub fn of(facts: &'a Facts) -> Option<Self> {
         let zone = facts.zone()?;
         let parent = facts.parent()?.name.as_str();
         let ours = our_keys(facts, zone);
-        let mut ready = Vec::new();
+        let mut keys = Keys::default();
         let mut not_ready = None;
         for key in &ours {
             match why_not_ready(facts, zone, key) {
-                None => ready.push(key.clone()),
-                Some(why) => not_ready = Some(why),
+                None => keys.signing.push(key.clone()),
+                Some(why) => {
+                    keys.resting.push(key.clone());
+                    not_ready = Some(why);
+                }
             }
         }
         if ours.is_empty() {
             not_ready = Some("the zone has no active key-signing key".into());
         }
-        let served: Vec<&DnsKey> = zone.serving().flat_map(|(_, s)| &s.keys).collect();
-        let fit = |ds: &Ds| fit(ds, &facts.domain, (&ready, &ours), &served);
-        let ds = zone
-            .ds()
-            .into_iter()
-            .map(|ds| (ds.clone(), fit(ds)))
+        for (_, serving) in zone.serving() {
+            for key in &serving.keys {
+                if keys.all().any(|known| known == key) {
+                    continue;
+                }
+                if serving.proving.contains(key) {
+                    keys.strange.push(key.clone());
+                } else {
+                    keys.resting.push(key.clone());
+                }
+            }
+        }
+        let published: Vec<Ds> = zone.ds().into_iter().cloned().collect();
+        let ds = judge(&facts.domain, &keys, &published).records;
+        let sets = zone
+            .delegations()
+            .map(|(_, answer)| judge(&facts.domain, &keys, &answer.ds))
             .collect();
         let above = &facts.zones[..facts.zones.len() - 1];
         let unsigned = above.windows(2).find_map(|pair| {
@@ -107,8 +105,9 @@ impl<'a> State<'a> {
             zone,
             parent,
             ds,
-            not_ready: not_ready.filter(|_| ready.is_empty()),
-            ready,
+            sets,
+            not_ready: not_ready.filter(|_| keys.signing.is_empty()),
+            ready: keys.signing,
             delegation: delegated(facts, zone),
             unsigned,
             is_failing: facts
@@ -122,6 +121,20 @@ impl<'a> State<'a> {
     /// Whether a DS record leads to a key that signs.
     pub fn has_good_ds(&self) -> bool {
         self.ds.iter().any(|(_, fit)| *fit == Fit::Good)
+    }
+
+    /// Whether validators refuse the zone because of a server's set, although the right record is in it.
+    pub fn is_disputed(&self) -> bool {
+        self.sets.iter().any(|set| {
+            set.trust.is_refused() && set.records.iter().any(|(_, fit)| *fit == Fit::Good)
+        })
+    }
+
+    /// The worst that validators do with a set that this record is in.
+    fn worst_of(&self, ds: &Ds) -> Trust {
+        let sets = self.sets.iter();
+        let with = sets.filter(|set| set.records.iter().any(|(other, _)| other == ds));
+        with.map(|set| set.trust).max().unwrap_or(Trust::None)
     }
 
     /// DS records that should go once a good one is there.
@@ -145,7 +158,7 @@ impl<'a> State<'a> {
     }
 }
 
-/// Keys that ought to sign: Route 53's active ones; without a word from AWS, those that servers show as
+/// Keys of the stack's that ought to sign: Route 53's active ones; without a word from AWS, those that servers show as
 /// key-signing keys and that sign.
 fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
     if let Ok(aws) = &facts.aws
@@ -154,6 +167,7 @@ fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
         let active = aws
             .keys
             .iter()
+            .filter(|ksk| ksk.whose != Whose::Stranger)
             .filter(|ksk| ksk.status != "INACTIVE" && ksk.status != "DELETING");
         return active.filter_map(|ksk| ksk.key.clone()).collect();
     }
@@ -194,31 +208,6 @@ fn why_not_ready(facts: &Facts, zone: &Zone, key: &DnsKey) -> Option<String> {
     })
 }
 
-fn fit(ds: &Ds, domain: &str, (ready, ours): (&[DnsKey], &[DnsKey]), served: &[&DnsKey]) -> Fit {
-    let is_of = |key: &DnsKey| ds.matches(domain, key);
-    if ready.iter().any(is_of) {
-        Fit::Good
-    } else if ours.iter().any(is_of) {
-        Fit::Dormant
-    } else if served.iter().any(|key| is_of(key)) {
-        Fit::Foreign
-    } else if !is_known_kind(ds) {
-        Fit::UnknownKind
-    } else if ours
-        .iter()
-        .chain(served.iter().copied())
-        .any(|key| key.key_tag() == ds.key_tag && key.algorithm() == ds.algorithm)
-    {
-        Fit::WrongDigest
-    } else {
-        Fit::Stale
-    }
-}
-
-fn is_known_kind(ds: &Ds) -> bool {
-    Algorithm::from_u8(ds.algorithm).is_supported() && DIGESTS.contains(&ds.digest_type)
-}
-
 fn delegated(facts: &Facts, zone: &Zone) -> Delegated {
     if zone.delegations().next().is_none() {
         return Delegated::Unknown;
@@ -253,7 +242,7 @@ fn ends(zone: &Zone) -> Option<Timestamp> {
 }
 
 /// Why Route 53 cannot use a key, if so.
-fn failing(ksk: &Ksk) -> Option<String> {
+pub(super) fn failing(ksk: &Ksk) -> Option<String> {
     let name = &ksk.name;
     let tell = |what: &str| {
         let message = ksk.message.trim();
@@ -587,7 +576,6 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
         found.add(Level::Warning, "parent-differs", text);
     }
     let is_secure = state.unsigned.is_none();
-    let good = state.has_good_ds();
     let keys = match state.ready.as_slice() {
         [] => match &state.not_ready {
             Some(why) => why.clone(),
@@ -602,11 +590,11 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
         let tag = ds.key_tag;
         let (what, code) = match fit {
             Fit::Good => continue,
-            Fit::Dormant => (
+            Fit::Failing | Fit::Resting => (
                 format!("DS {tag} of {parent} is of a key of this zone that does not sign: {keys}"),
                 "ds-dormant",
             ),
-            Fit::Foreign => (
+            Fit::Strange => (
                 format!(
                     "DS {tag} of {parent} is of a key that servers show but that is none of this \
                      stack's: {keys}"
@@ -624,7 +612,7 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
             Fit::UnknownKind => (
                 format!(
                     "DS {tag} of {parent} is of algorithm {} and digest type {}, which validators do \
-                     not know or no longer trust",
+                     not know",
                     ds.algorithm, ds.digest_type
                 ),
                 "ds-unknown-kind",
@@ -635,22 +623,37 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
             ),
         };
         let is_bogus = matches!(state.zone.verdict, Verdict::Bogus(_));
-        let (level, effect) = if good {
-            (Level::Note, "; it does no harm beside the one that fits")
-        } else if is_bogus {
-            (
+        let (level, effect) = match state.worst_of(ds) {
+            Trust::Disputed if is_secure => (
+                Level::Critical,
+                "; its digest type is the strongest, and resolvers that heed no other refuse every name \
+                 (bogus)",
+            ),
+            Trust::Bogus | Trust::Disputed if is_bogus => (
                 Level::Critical,
                 "; validating resolvers refuse every name (bogus)",
-            )
-        } else if *fit == Fit::UnknownKind && is_secure {
-            (
+            ),
+            Trust::Unusable if is_secure => (
                 Level::Warning,
                 "; validators treat the zone as unsigned (insecure)",
-            )
-        } else {
-            (Level::Warning, "")
+            ),
+            Trust::Secure | Trust::Weak | Trust::Failing if *fit == Fit::Strange => (
+                Level::Warning,
+                "; whoever holds that key can answer for the zone",
+            ),
+            Trust::Secure | Trust::Weak | Trust::Failing => {
+                (Level::Note, "; it does no harm beside the one that fits")
+            }
+            Trust::None | Trust::Unusable | Trust::Disputed | Trust::Bogus => (Level::Warning, ""),
         };
         found.add(level, code, format!("{what}{effect}"));
+    }
+    if state.sets.iter().any(|set| set.trust == Trust::Weak) {
+        let text = format!(
+            "{parent} vouches for it by SHA-1 only: resolvers that no longer take that treat it as \
+             unsigned (insecure)"
+        );
+        found.add(Level::Warning, "ds-weak", text);
     }
     let is_delegated = !matches!(state.delegation, Delegated::Nowhere | Delegated::Unknown);
     if state.ds.is_empty() && is_delegated && facts.wants_dnssec && is_secure {
@@ -804,6 +807,18 @@ fn in_aws(facts: &Facts, found: &mut Found) {
             "blocked",
             format!("a plan is blocked: {blocked}"),
         );
+    }
+    for (addr, what) in &aws.plan.warnings {
+        // Others are told of on their own: alarms above, the rest is not the chain's.
+        let level = match addr.kind() {
+            Kind::Alarm => continue,
+            Kind::HostedZone | Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning => Level::Warning,
+            _ => Level::Note,
+        };
+        found.add(level, "plan-warning", format!("{addr}: {what}"));
+    }
+    if let Some(turning) = &aws.turning {
+        found.add(Level::Note, "rotation", turning.words.clone());
     }
     for wait in &aws.plan.waits {
         found.add(Level::Note, "waits", wait.clone());

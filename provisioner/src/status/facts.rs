@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::addr::Addr;
+use crate::ds::keys::Whose;
 use crate::ds::{DnsKey, Ds};
 
 /// Everything seen at one time.
@@ -267,6 +269,8 @@ pub struct Aws {
     pub alarms: BTreeMap<String, Heard>,
     /// What a plan of now would do.
     pub plan: Planned,
+    /// The rotation under way.
+    pub turning: Option<Turning>,
     /// Evidence for waits that the journal keeps, as sentences.
     pub evidence: Vec<String>,
 }
@@ -282,6 +286,8 @@ pub struct Ksk {
     pub message: String,
     /// The key.
     pub key: Option<DnsKey>,
+    /// To whom it belongs.
+    pub whose: Whose,
     /// ARN of its KMS key.
     pub kms_arn: String,
     /// State of that, where it is the stack's; with the date of its deletion.
@@ -308,6 +314,26 @@ pub struct Planned {
     pub blocked: Vec<String>,
     /// What waits for others, or for a run that is at work.
     pub waits: Vec<String>,
+    /// What is not as it should be, and is not changed by it, by resource.
+    pub warnings: Vec<(Addr, String)>,
+}
+
+/// A rotation of the key-signing key that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turning {
+    /// Both keys, and what it waits for.
+    pub words: String,
+    /// Who moves it next; nobody while only time does.
+    pub next: Option<Mover>,
+}
+
+/// Who moves a rotation on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mover {
+    /// `ksk rotate`.
+    Us,
+    /// The parent's people, who do this.
+    Parent(String),
 }
 
 impl Facts {

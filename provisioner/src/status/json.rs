@@ -147,6 +147,7 @@ fn aws(aws: &Aws, facts: &Facts) -> Value {
             "name": ksk.name,
             "status": ksk.status,
             "message": ksk.message,
+            "is_ours": ksk.whose != crate::ds::keys::Whose::Stranger,
             "tag": ksk.key.as_ref().map(crate::ds::DnsKey::key_tag),
             "ds": ksk.key.as_ref().map(|key| super::diagnosis::ds_of(key, &facts.domain).to_string()),
             "kms_key": ksk.kms_arn,
@@ -165,7 +166,10 @@ fn aws(aws: &Aws, facts: &Facts) -> Value {
             "changes": aws.plan.changes,
             "blocked": aws.plan.blocked,
             "waits": aws.plan.waits,
+            "warnings": aws.plan.warnings.iter().map(|(addr, what)| format!("{addr}: {what}"))
+                .collect::<Vec<_>>(),
         },
+        "rotation": aws.turning.as_ref().map(|turning| &turning.words),
         "evidence": aws.evidence,
     })
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Aws, Heard, Ksk, Planned};
+use super::facts::{Aws, Heard, Ksk, Mover, Planned, Turning};
 use crate::addr::Kind;
+use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::DnsKey;
+use crate::ds::keys::{own_turn, whose};
 use crate::journal;
 use crate::kind::{journal_group, kms_key};
-use crate::plan::{Plan, Report, span};
+use crate::plan::{self, Plan, Report, span};
 use crate::snapshot::{Observation, Snapshot};
 
 /// Alarms that tell of DNSSEC.
@@ -46,6 +48,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
                     status: key.status.clone(),
                     message: key.message.clone(),
                     key: DnsKey::parse(&key.dnskey).ok(),
+                    whose: whose(desired, snapshot, key),
                     kms_arn: key.kms_arn.clone(),
                     kms_state: kms_state(&snapshot.kms_key, &key.kms_arn),
                 })
@@ -61,8 +64,62 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     }
     aws.alarms = alarms(snapshot, &mut unread);
     aws.evidence = evidence(snapshot);
+    aws.turning = turning(desired, snapshot);
+    if aws.turning.is_some() {
+        // The plan's warning that there are two keys says the same.
+        aws.plan
+            .warnings
+            .retain(|(addr, _)| addr.kind() != Kind::Ksk);
+    }
     aws.unread = unread;
     aws
+}
+
+/// The rotation under way, and what it waits for: what `ksk rotate` would plan now.
+fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let turn = own_turn(desired, snapshot, &answers)?;
+    let both = format!(
+        "a rotation is under way, from {} (key {}) to {} (key {})",
+        turn.old.name, turn.old.key_tag, turn.new.name, turn.new.key_tag
+    );
+    let told = |what: &str, next| {
+        let words = format!("{both}: {what}");
+        Some(Turning { words, next })
+    };
+    let plan = plan::rotate(desired, snapshot);
+    if let Some(refusal) = plan.refusals.first() {
+        return told(&format!("it cannot go on: {}", refusal.message), None);
+    }
+    if let Some((_, why)) = plan.blocked().first() {
+        return told(&format!("it cannot go on: {why}"), None);
+    }
+    if let Some((who, what)) = plan.external().first() {
+        let next = Mover::Parent((*what).to_owned());
+        return told(&format!("it waits for the people of {who}"), Some(next));
+    }
+    let hold_downs = plan.steps.iter().flat_map(|step| &step.ready_when);
+    let until = hold_downs
+        .filter_map(|condition| match condition {
+            Condition::HoldDown {
+                since: Since::At(since),
+                lasts,
+                ..
+            } => Some(later(*since, *lasts)),
+            Condition::HoldDown { .. }
+            | Condition::ChangeInSync
+            | Condition::FunctionReady { .. }
+            | Condition::ListsSettled { .. } => None,
+        })
+        .max()
+        .filter(|until| *until > snapshot.taken_at);
+    match until {
+        Some(until) => told(
+            &format!("`spore-infra ksk rotate` goes on with it, from {until:.0}"),
+            Some(Mover::Us),
+        ),
+        None => told("`spore-infra ksk rotate` goes on with it", Some(Mover::Us)),
+    }
 }
 
 /// State of the key at an ARN, where the snapshot has it; with the date of its deletion.
@@ -157,10 +214,10 @@ fn planned(plan: &Plan) -> Planned {
                     holder
                 }
             )),
-            Report::UpToDate(_)
-            | Report::Accepted { .. }
-            | Report::Warning { .. }
-            | Report::Left { .. } => {}
+            Report::Warning { addr, what } => {
+                planned.warnings.push((addr.clone(), what.clone()));
+            }
+            Report::UpToDate(_) | Report::Accepted { .. } | Report::Left { .. } => {}
         }
     }
     for step in &plan.steps {

@@ -10,11 +10,13 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{Delegated, Fit, State, ds_of, left};
-use super::facts::{Facts, Verdict};
+use super::diagnosis::{Delegated, State, ds_of, failing, left};
+use super::facts::{Facts, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
-use crate::ds::Ds;
+use crate::ds::judgement::{Fit, Trust};
+use crate::ds::keys::Whose;
+use crate::ds::{DnsKey, Ds};
 use crate::plan::span;
 
 /// The steps, in order; none when there is nothing to do.
@@ -79,6 +81,27 @@ impl Steps<'_> {
     fn add(&mut self, who: Who, what: impl Into<String>) {
         let what = what.into();
         self.actions.push(Action { who, what });
+    }
+
+    /// The cure of keys that Route 53 cannot use: the second key of a rotation is not apply's.
+    fn cure(&mut self, facts: &Facts, why: &str) {
+        let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
+        let failing = |of: Whose| {
+            let mut keys = keys.unwrap_or_default().iter();
+            keys.any(|ksk| ksk.whose == of && failing(ksk).is_some())
+        };
+        if failing(Whose::Stack) {
+            self.apply(facts, why);
+        }
+        if failing(Whose::Rotation) {
+            self.us(format!("run `spore-infra ksk rotate`{why}"));
+        }
+        if failing(Whose::Stranger) {
+            self.us(
+                "find out whose the key-signing key is that is not this stack's, and have it \
+                 deactivated and deleted once no DS record of it is left",
+            );
+        }
     }
 
     fn apply(&mut self, facts: &Facts, why: &str) {
@@ -156,10 +179,22 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             ));
         }
         if !useless.is_empty() {
+            let when = if state.is_disputed() {
+                "At once: with it the zone is bogus to some resolvers"
+            } else {
+                "Nothing depends on when"
+            };
             steps.parent(format!(
-                "take out DS {}; the one of key {} stays. Nothing depends on when",
-                tags(&useless),
-                tags(&good(state))
+                "take out DS {}; the one of key {} stays. {when}",
+                tags(state, &useless),
+                tags(state, &good(state))
+            ));
+        }
+        let is_weak = state.sets.iter().any(|set| set.trust == Trust::Weak);
+        if let Some(key) = state.ready.first().filter(|_| is_weak) {
+            let ds = ds_of(key, &facts.domain);
+            steps.parent(format!(
+                "add DS {ds}; the one with SHA-1 can go once it is there"
             ));
         }
         if is_bogus && !differs && useless.is_empty() {
@@ -182,7 +217,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.parent(format!(
             "add DS {} and leave DS {} for now; where only one can be kept, replace it in one change",
             ds_of(key, &facts.domain),
-            tags(&wrong)
+            tags(state, &wrong)
         ));
         steps.wait(format!(
             "until every server of {} has it (`spore-infra status` shows each), and then {} for resolvers \
@@ -190,7 +225,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             state.parent,
             span(ds_ttl)
         ));
-        steps.parent(format!("take out DS {}", tags(&wrong)));
+        steps.parent(format!("take out DS {}", tags(state, &wrong)));
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
@@ -198,7 +233,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.parent(format!(
             "take out DS {} now, before anything else: {why}, so that no DS record can be right, and \
              without one names resolve again",
-            tags(&wrong)
+            tags(state, &wrong)
         ));
         steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
         steps.apply(facts, "");
@@ -215,7 +250,7 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             left(facts.at, ends)
         )
     });
-    steps.apply(facts, &by.unwrap_or_default());
+    steps.cure(facts, &by.unwrap_or_default());
     let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
     if all.is_empty() {
         return;
@@ -226,7 +261,7 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             if margin.is_negative() {
                 steps.parent(format!(
                     "only if that cannot be done in time: take out DS {} at once; resolvers hold it for {}",
-                    tags(&all),
+                    tags(state, &all),
                     span(ds_ttl)
                 ));
             } else {
@@ -234,14 +269,14 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
                 steps.parent(format!(
                     "only if that cannot be done in time: take out DS {} by {at:.0}, {} before the end, \
                      which is how long resolvers hold it; the zone is insecure then, and resolves",
-                    tags(&all),
+                    tags(state, &all),
                     span(ds_ttl)
                 ));
             }
         }
         Some(_) | None => steps.parent(format!(
             "if that cannot be done at once: take out DS {}; after {} the zone is insecure and resolves",
-            tags(&all),
+            tags(state, &all),
             span(ds_ttl)
         )),
     }
@@ -292,7 +327,7 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
         (_, true) => {
             steps.parent(format!(
                 "take out DS {}: it is of the zone that answers now, whose keys these servers do not have",
-                tags(&all)
+                tags(state, &all)
             ));
             steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
             steps.parent(format!(
@@ -331,6 +366,23 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
     let Ok(aws) = &facts.aws else {
         return;
     };
+    match aws
+        .turning
+        .as_ref()
+        .and_then(|turning| turning.next.as_ref())
+    {
+        Some(Mover::Parent(what)) => {
+            steps.parent(format!("for the rotation of the key: {what}"));
+        }
+        // Said with the key that Route 53 cannot use.
+        Some(Mover::Us)
+            if steps
+                .actions
+                .iter()
+                .any(|step| step.what.contains("ksk rotate")) => {}
+        Some(Mover::Us) => steps.us("run `spore-infra ksk rotate` to go on with the rotation"),
+        None => {}
+    }
     let is_said = steps
         .actions
         .iter()
@@ -381,14 +433,22 @@ fn is_good(state: &State<'_>, ds: &Ds) -> bool {
         .any(|(other, fit)| other == ds && *fit == Fit::Good)
 }
 
-/// Key tags; two records of one tag are told apart by their digests' beginning.
-fn tags(ds: &[&Ds]) -> String {
+/// Key tags; where another record at the parent, or the one to be added, has the same, with the digest's
+/// beginning.
+fn tags(state: &State<'_>, ds: &[&Ds]) -> String {
     let text = |one: &&Ds| {
-        let is_shared = ds
-            .iter()
-            .filter(|other| other.key_tag == one.key_tag)
-            .count()
-            > 1;
+        let at_parent = state.ds.iter().map(|(ds, _)| ds);
+        let is_shared = at_parent
+            .filter(|other| other != one)
+            .map(|other| other.key_tag)
+            .chain(
+                state
+                    .ready
+                    .iter()
+                    .filter(|key| !one.matches(&state.zone.name, key))
+                    .map(DnsKey::key_tag),
+            )
+            .any(|tag| tag == one.key_tag);
         if is_shared {
             let digest = one.hex();
             format!(

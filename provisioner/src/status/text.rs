@@ -8,6 +8,8 @@ use anstyle::{AnsiColor, Style};
 use super::diagnosis::{left, numbers};
 use super::facts::{Facts, Heard, Resolver, Role, Verdict, Zone};
 use super::report::{Level, Report, Who};
+use crate::ds::Ds;
+use crate::ds::keys::Whose;
 use crate::plan::span;
 use crate::render::Paint;
 
@@ -218,7 +220,7 @@ impl Page {
                             "-".to_owned()
                         }
                     };
-                    let tags: BTreeSet<u16> = answer.ds.iter().map(|ds| ds.key_tag).collect();
+                    let tags = ds_tags(&answer.ds);
                     vec![
                         address,
                         answer.ns.len().to_string(),
@@ -390,11 +392,16 @@ impl Page {
             } else {
                 format!(" ({})", ksk.message)
             };
-            self.wrapped(
-                "  ",
-                &format!("key {tag}: {} {}{message}{kms}", ksk.name, ksk.status),
-                0,
+            let whose = match ksk.whose {
+                Whose::Stack => "",
+                Whose::Rotation => ", the other key of a rotation",
+                Whose::Stranger => ", not this stack's",
+            };
+            let line = format!(
+                "key {tag}: {} {}{message}{whose}{kms}",
+                ksk.name, ksk.status
             );
+            self.wrapped("  ", &line, 0);
         }
         for (name, heard) in &aws.alarms {
             let who = match heard {
@@ -417,6 +424,19 @@ impl Page {
             self.out.push_str(&table.blocks_text(self.width));
         }
     }
+}
+
+/// Key tags of DS records, each once; with the digest type where several have the same.
+fn ds_tags(records: &[Ds]) -> BTreeSet<String> {
+    let label = |ds: &Ds| {
+        let alike = records.iter().filter(|other| other.key_tag == ds.key_tag);
+        if alike.count() > 1 {
+            format!("{}/{}", ds.key_tag, ds.digest_type)
+        } else {
+            ds.key_tag.to_string()
+        }
+    };
+    records.iter().map(label).collect()
 }
 
 /// Length of a text as it is seen.

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,9 +34,16 @@ pub struct Zip {
 }
 
 /// The last zip that was made of an executable, and the configuration in it: compressing is most of a
-/// plan's work, and plan, lock and each try of an upload want the same.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Packed(Arc<Mutex<Option<(String, Zip)>>>);
+/// plan's work, and plan, lock and each try of an upload want the same. It stays with its executable: a
+/// copy, which may be changed, starts without.
+#[derive(Debug, Default)]
+pub(super) struct Packed(Mutex<Option<(String, Zip)>>);
+
+impl Clone for Packed {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
 
 /// What was remembered makes no difference between two executables.
 impl PartialEq for Packed {

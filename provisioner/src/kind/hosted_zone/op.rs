@@ -14,6 +14,17 @@ pub struct Edit {
     pub after: Option<RecordSet>,
 }
 
+/// A name that is to be freed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The name, with a trailing dot.
+    pub name: String,
+    /// Everything at the name and at its mark's place when this was decided.
+    pub seen: Vec<RecordSet>,
+    /// What of that is deleted.
+    pub gone: Vec<RecordSet>,
+}
+
 /// Mutations of the zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
@@ -52,6 +63,14 @@ pub enum Op {
         /// The sets, those of one name together.
         edits: Vec<Edit>,
     },
+    /// ChangeResourceRecordSets: each name is freed, mark and records in one call, if everything at it is
+    /// as it was; else it stays.
+    FreeNames {
+        /// Zone id.
+        zone: Arg,
+        /// The names.
+        names: Vec<Held>,
+    },
     /// DeleteHostedZone.
     Delete {
         /// Zone id.
@@ -76,6 +95,10 @@ impl Op {
                 zone: f(zone),
                 edits: edits.clone(),
             },
+            Op::FreeNames { zone, names } => Op::FreeNames {
+                zone: f(zone),
+                names: names.clone(),
+            },
             Op::Delete { zone } => Op::Delete { zone: f(zone) },
         }
     }
@@ -87,6 +110,7 @@ impl Op {
             | Op::SetSoa { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
+            | Op::FreeNames { .. }
             | Op::Delete { .. } => &[],
         }
     }
@@ -95,9 +119,10 @@ impl Op {
         match self {
             Op::Create { .. } => "route53:CreateHostedZone",
             Op::Tag { .. } => "route53:ChangeTagsForResource",
-            Op::SetSoa { .. } | Op::DeleteRecords { .. } | Op::EditRecords { .. } => {
-                "route53:ChangeResourceRecordSets"
-            }
+            Op::SetSoa { .. }
+            | Op::DeleteRecords { .. }
+            | Op::EditRecords { .. }
+            | Op::FreeNames { .. } => "route53:ChangeResourceRecordSets",
             Op::Delete { .. } => "route53:DeleteHostedZone",
         }
     }
@@ -109,6 +134,7 @@ impl Op {
             Op::SetSoa { .. } => "setting SOA times",
             Op::DeleteRecords { .. } => "deleting records",
             Op::EditRecords { .. } => "changing records",
+            Op::FreeNames { .. } => "freeing names",
             Op::Delete { .. } => "deleting",
         }
     }

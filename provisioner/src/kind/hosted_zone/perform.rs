@@ -1,10 +1,12 @@
 //! Carrying mutations of the zone out, record changes in batches within Route 53's limits.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_route53::types as r53;
 use aws_smithy_types::error::operation::BuildError;
 
 use super::observe::{Records, bare_id, record_sets};
-use super::op::{Edit, Op};
+use super::op::{Edit, Held, Op};
 use super::{RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS, reference};
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id, unusable};
@@ -14,6 +16,8 @@ use crate::retry::Failure;
 const BATCH_VALUES_MAX: usize = 1_000;
 /// The one call that changes records.
 const CHANGE: &str = "route53:ChangeResourceRecordSets";
+/// Route 53's answer to a batch that does not fit what is in the zone.
+const MOVED: &str = "InvalidChangeBatch";
 /// Most characters of values in one change batch (same page).
 const BATCH_CHARS_MAX: usize = 32_000;
 
@@ -60,6 +64,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         Op::SetSoa { zone } => set_soa(zone.value(), write).await,
         Op::DeleteRecords { zone, sets } => delete_records(zone.value(), sets, write).await,
         Op::EditRecords { zone, edits } => edit_records(zone.value(), edits, write).await,
+        Op::FreeNames { zone, names } => free_names(zone.value(), names, write).await,
         Op::Delete { zone } => {
             let call = write.route53.delete_hosted_zone().id(zone.value());
             call.send().await.or_fail(action)?;
@@ -171,6 +176,64 @@ fn changes_left(edits: &[Edit], live: &[RecordSet]) -> Result<Vec<(String, Vec<C
         group.sort_by_key(|(action, _)| *action != r53::ChangeAction::Delete);
     }
     Ok(groups)
+}
+
+/// Frees names in batches within Route 53's limits, mark and records of each in one call.
+///
+/// Route 53 refuses a batch whole if one set of it is no longer as it was (ASSUMPTIONS.md, A-36): the
+/// zone is then read again, and the names that moved are left to whoever moved them. A batch that is
+/// refused although none moved is a failure. A name is either freed or as it was, never half, and this
+/// may be repeated.
+async fn free_names(zone: &str, names: &[Held], write: &Clients) -> Result<Outputs, Failure> {
+    let mut outputs = Outputs::new();
+    let mut left: Vec<&Held> = names.iter().collect();
+    let mut refused: Option<Failure> = None;
+    loop {
+        let (live, _) = record_sets(write, zone, Records::All).await?;
+        let before = left.len();
+        left = unmoved(left, &live);
+        if let Some(failure) = refused.take()
+            && left.len() == before
+        {
+            return Err(failure);
+        }
+        let groups = left.iter().map(|held| {
+            let gone = held.gone.iter().cloned();
+            let changes = gone.map(|set| (r53::ChangeAction::Delete, set));
+            (held.name.clone(), changes.collect())
+        });
+        for batch in packed(groups.collect()) {
+            match change(zone, batch, write).await {
+                Ok(done) => outputs = done,
+                Err(failure) if failure.code == MOVED => {
+                    refused = Some(failure);
+                    break;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        if refused.is_none() {
+            return Ok(outputs);
+        }
+    }
+}
+
+/// Those names at which everything is as it was. What this has freed itself is not.
+fn unmoved<'a>(names: Vec<&'a Held>, live: &[RecordSet]) -> Vec<&'a Held> {
+    let mut at: BTreeMap<&str, Vec<&RecordSet>> = BTreeMap::new();
+    for set in live {
+        at.entry(super::owned_name(&set.name))
+            .or_default()
+            .push(set);
+    }
+    let is_unmoved = |held: &&Held| {
+        let now = at
+            .get(held.name.as_str())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        now.len() == held.seen.len() && held.seen.iter().all(|set| now.contains(&set))
+    };
+    names.into_iter().filter(is_unmoved).collect()
 }
 
 /// Groups into batches.
@@ -343,6 +406,29 @@ mod tests {
             assert!(fits(size(&batch)));
             assert_eq!(batch.len() % 2, 0);
         }
+    }
+
+    #[test]
+    fn a_name_is_freed_only_as_it_was_seen() {
+        let (mark, record) = (txt("_spore.a.", &["\"1\""]), txt("a.", &["\"x\""]));
+        let held = Held {
+            name: "a.".into(),
+            seen: vec![mark.clone(), record.clone()],
+            gone: vec![mark.clone()],
+        };
+        let is_unmoved = |live: &[RecordSet]| unmoved(vec![&held], live).len() == 1;
+        let other = txt("b.", &["\"x\""]);
+        assert!(is_unmoved(&[mark.clone(), record.clone()]));
+        assert!(is_unmoved(&[record.clone(), other.clone(), mark.clone()]));
+        // Renewed, freed and claimed, freed, freed but for a record, and a record that came.
+        let (renewed, more) = (txt("_spore.a.", &["\"2\""]), txt("a.", &["\"y\""]));
+        assert!(!is_unmoved(&[renewed, record.clone()]));
+        assert!(!is_unmoved(&[mark.clone(), more]));
+        assert!(!is_unmoved(&[]));
+        assert!(!is_unmoved(std::slice::from_ref(&record)));
+        let mut added = record.clone();
+        added.rtype = "MX".into();
+        assert!(!is_unmoved(&[mark, record, added]));
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::*;
-use crate::ds::{DnsKey, Ds};
+use crate::ds::keys::Whose;
+use crate::ds::{DigestType, DnsKey, Ds};
 use crate::render::Paint;
 use crate::status::facts::{
-    Aws, Delegation, Heard, Ksk, ParentServer, Planned, Resolved, Resolver, Role, Serving, Signal,
-    Signature, Trouble, Verdict, Zone, ZoneServer,
+    Aws, Delegation, Heard, Ksk, Mover, ParentServer, Planned, Resolved, Resolver, Role, Serving,
+    Signal, Signature, Trouble, Turning, Verdict, Zone, ZoneServer,
 };
 use crate::status::{check, json, text};
 
@@ -776,4 +777,141 @@ fn json_and_check_say_the_same() {
     ];
     assert_eq!(codes.map(check::exit_code), [0, 0, 1, 2, 3]);
     assert_eq!(check::failed("a | b\nc"), "SPORE UNKNOWN - a / b c\n");
+}
+
+/// The same key by digest type 1.
+const SHA1_DS: &str = "10831 13 1 18E37699D219191655050336CE8D2DED5F8300D3";
+
+fn ksk(name: &str, dnskey: &str, whose: Whose) -> Ksk {
+    Ksk {
+        name: name.into(),
+        status: "ACTIVE".into(),
+        key: Some(key(dnskey)),
+        whose,
+        ..Ksk::default()
+    }
+}
+
+/// Two keys in Route 53 and on every server.
+fn with_second(whose: Whose) -> Facts {
+    let mut facts = facts();
+    facts.aws().keys.push(ksk("second", OTHER_KEY, whose));
+    for server in &mut facts.own().servers {
+        let both = serving(&[KEY, OTHER_KEY], Verdict::Secure);
+        server.answer = Ok(both);
+    }
+    facts
+}
+
+#[test]
+fn a_sha1_record_of_the_key_is_the_keys() {
+    let beside = of(&facts().parents(&delegation(&OURS, &[SHA1_DS, DS])));
+    assert_eq!(beside.level, Level::Ok, "{beside:#?}");
+    let alone = of(&facts().parents(&delegation(&OURS, &[SHA1_DS])));
+    assert_eq!(told(&alone, "ds-weak").level, Level::Warning);
+    follows(&alone, &[("others", &format!("add DS {DS}"))]);
+}
+
+#[test]
+fn a_stale_record_of_a_stronger_digest_goes_at_once() {
+    let strong = format!("12735 13 4 {}", "AB".repeat(48));
+    let facts = facts()
+        .parents(&delegation(&OURS, &[&strong, DS]))
+        .judged(&bogus());
+    let report = of(&facts);
+    let finding = told(&report, "ds-stale");
+    assert_eq!(finding.level, Level::Critical);
+    assert!(finding.text.contains("its digest type is the strongest"));
+    follows(
+        &report,
+        &[(
+            "others",
+            "take out DS 12735; the one of key 10831 stays. At once",
+        )],
+    );
+}
+
+#[test]
+fn records_of_one_tag_are_told_apart_by_their_digests() {
+    let wrong = format!("10831 13 2 {}", "AB".repeat(32));
+    let report = of(&facts().parents(&delegation(&OURS, &[&wrong, DS])));
+    follows(
+        &report,
+        &[(
+            "others",
+            "take out DS 10831 (type 2, ABABABAB...); the one of key 10831 (type 2, F324476F...)",
+        )],
+    );
+}
+
+#[test]
+fn a_strangers_key_vouches_for_nothing() {
+    let other = key(OTHER_KEY)
+        .ds("spore.host", DigestType::Sha256)
+        .to_string();
+    let strange = of(&with_second(Whose::Stranger).parents(&delegation(&OURS, &[&other, DS])));
+    let finding = told(&strange, "ds-foreign");
+    assert_eq!(finding.level, Level::Warning);
+    assert!(
+        finding.text.contains("can answer for the zone"),
+        "{finding:?}"
+    );
+    let ours = of(&with_second(Whose::Rotation).parents(&delegation(&OURS, &[&other, DS])));
+    assert_eq!(ours.level, Level::Ok, "{ours:#?}");
+    // With nothing but its record, the stack's own is asked for.
+    let alone = of(&with_second(Whose::Stranger).parents(&delegation(&OURS, &[&other])));
+    assert!(
+        steps(&alone)[0].1.contains(&format!("add DS {DS}")),
+        "{alone:#?}"
+    );
+}
+
+#[test]
+fn warnings_of_the_plan_are_findings() {
+    let desired = crate::fixture::desired();
+    let mut facts = facts();
+    let what = "the zone has a key-signing key that is not this stack's".to_owned();
+    facts.aws().plan.warnings = vec![(desired.addr(crate::addr::Kind::Ksk), what)];
+    assert_eq!(told(&of(&facts), "plan-warning").level, Level::Warning);
+    assert_eq!(
+        json::render(&facts, &of(&facts))["aws"]["plan"]["warnings"][0]
+            .as_str()
+            .map(|said| said.contains("not this stack's")),
+        Some(true)
+    );
+}
+
+#[test]
+fn a_rotation_is_told_with_who_moves_it() {
+    let mut facts = with_second(Whose::Rotation);
+    facts.aws().turning = Some(Turning {
+        words: "a rotation is under way: it waits".into(),
+        next: Some(Mover::Parent("have it publish the DS record".into())),
+    });
+    let report = of(&facts);
+    assert_eq!(told(&report, "rotation").level, Level::Note);
+    follows(&report, &[("others", "have it publish the DS record")]);
+    // The second key is cured by the command that moves it, and not by an apply.
+    facts.aws().turning = Some(Turning {
+        words: "a rotation is under way".into(),
+        next: Some(Mover::Us),
+    });
+    follows(&of(&facts), &[("us", "spore-infra ksk rotate")]);
+    facts.aws().keys[1].status = "ACTION_NEEDED".into();
+    let next = of(&facts).next;
+    assert!(
+        next[0]
+            .what
+            .starts_with("run `spore-infra ksk rotate`, before"),
+        "{next:#?}"
+    );
+    assert!(
+        next.iter().all(|action| !action.what.contains("apply")),
+        "{next:#?}"
+    );
+    assert_eq!(
+        next.iter().filter(|a| a.what.contains("rotate")).count(),
+        1,
+        "{next:#?}"
+    );
 }

@@ -1,0 +1,145 @@
+//! Which of the zone's key-signing keys are the stack's, and which of them sign, by what Route 53 and KMS
+//! show. Whether every name server serves a key is asked elsewhere ([`Keys::rest`] takes the answer).
+
+use super::DnsKey;
+use super::judgement::Keys;
+use crate::desired::Desired;
+use crate::kind::ksk;
+use crate::rotation::{self, Turn};
+use crate::snapshot::{Delegated, Snapshot};
+
+/// To whom a key-signing key belongs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// It is the stack's, and `apply` keeps it as the document says.
+    #[default]
+    Stack,
+    /// It is the stack's other key, which only `ksk rotate` moves.
+    Rotation,
+    /// Somebody else made it.
+    Stranger,
+}
+
+/// To whom a key-signing key belongs: by its KMS key, of which tags and alias tell, or by its name, which
+/// only this stack would give.
+pub fn whose(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Whose {
+    let live = snapshot.kms_key.present();
+    let is_twin = live.is_some_and(|live| live.twins.iter().any(|(arn, _)| *arn == ksk.kms_arn));
+    match live {
+        Some(live) if live.arn == ksk.kms_arn => Whose::Stack,
+        _ if !is_twin && !desired.is_ksk_name(&ksk.name) => Whose::Stranger,
+        Some(live) if !live.arn.is_empty() => Whose::Rotation,
+        Some(_) | None => Whose::Stack,
+    }
+}
+
+/// The rotation under way, if both keys are the stack's: a key that somebody else made is none of it.
+pub fn own_turn<'a>(
+    desired: &Desired,
+    snapshot: &'a Snapshot,
+    answers: &[&Delegated],
+) -> Option<Turn<'a>> {
+    let is_ours = |ksk: &ksk::Key| whose(desired, snapshot, ksk) != Whose::Stranger;
+    rotation::turn(snapshot, answers).filter(|turn| is_ours(turn.old) && is_ours(turn.new))
+}
+
+impl Keys {
+    /// The zone's keys as AWS shows them.
+    pub fn of(desired: &Desired, snapshot: &Snapshot) -> Self {
+        let mut keys = Keys::default();
+        let Some(dnssec) = snapshot.dnssec.present() else {
+            return keys;
+        };
+        let is_signing = dnssec.signing != "NOT_SIGNING";
+        for ksk in &dnssec.keys {
+            let Ok(key) = DnsKey::parse(&ksk.dnskey) else {
+                continue;
+            };
+            let is_stranger = whose(desired, snapshot, ksk) == Whose::Stranger;
+            let group = match ksk.status.as_str() {
+                _ if !is_signing => &mut keys.resting,
+                "ACTIVE" | "ACTION_NEEDED" | "INTERNAL_FAILURE" if is_stranger => &mut keys.strange,
+                "ACTIVE" => &mut keys.signing,
+                // "There is a problem with the KSK": Route 53 serves what it has signed until that ends
+                // (Developer Guide, "Working with key-signing keys").
+                "ACTION_NEEDED" | "INTERNAL_FAILURE" => &mut keys.failing,
+                _ => &mut keys.resting,
+            };
+            group.push(key);
+        }
+        keys
+    }
+
+    /// Takes a key for one that does not sign: a name server does not serve it, or not signed.
+    pub fn rest(&mut self, key: &DnsKey) {
+        self.signing.retain(|signing| signing != key);
+        if !self.resting.contains(key) {
+            self.resting.push(key.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::snapshot::Observation;
+
+    const OURS: &str = "257 3 13 pJ0Ul25hs3e+SGFO6lNI23jET6gDwcUWq9aD8BrDs1ruSmO9msETxQmDmvwjd/p8ZpIl8qRTWTKo9/jLRhI0YA==";
+
+    /// One key of this name, KMS key and status; the groups with a key in them.
+    fn groups(name: &str, arn: &str, status: &str, signing: &str) -> [usize; 4] {
+        let mut snapshot = fixture::applied();
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.signing = signing.into();
+            let key = &mut dnssec.keys[0];
+            (key.name, key.kms_arn) = (name.into(), arn.into());
+            (key.status, key.dnskey) = (status.into(), OURS.into());
+        }
+        let keys = Keys::of(&fixture::desired(), &snapshot);
+        [keys.signing, keys.failing, keys.resting, keys.strange].map(|keys| keys.len())
+    }
+
+    #[test]
+    fn status_and_owner_decide_what_a_key_is_worth() {
+        const NAME: &str = "spore_spore_example_edu_2";
+        const OTHER: &str = "arn:aws:kms:us-east-1:123456789012:key/2";
+        for (name, arn, status, expected) in [
+            (NAME, OTHER, "ACTIVE", [1, 0, 0, 0]),
+            ("any", fixture::KEY, "ACTIVE", [1, 0, 0, 0]),
+            ("any", OTHER, "ACTIVE", [0, 0, 0, 1]),
+            ("any", OTHER, "INACTIVE", [0, 0, 1, 0]),
+            (NAME, OTHER, "ACTION_NEEDED", [0, 1, 0, 0]),
+            (NAME, OTHER, "INTERNAL_FAILURE", [0, 1, 0, 0]),
+            (NAME, OTHER, "INACTIVE", [0, 0, 1, 0]),
+            (NAME, OTHER, "DELETING", [0, 0, 1, 0]),
+            (NAME, OTHER, "SOMETHING_NEW", [0, 0, 1, 0]),
+        ] {
+            let found = groups(name, arn, status, "SIGNING");
+            assert_eq!(found, expected, "{name} {arn} {status}");
+            let found = groups(name, arn, status, "NOT_SIGNING");
+            assert_eq!(found, [0, 0, 1, 0], "{name} {arn} {status}");
+        }
+    }
+
+    #[test]
+    fn the_key_under_the_alias_is_the_stacks_and_the_other_one_the_rotations() {
+        let mut snapshot = fixture::applied();
+        let ksk = |name: &str, arn: &str| ksk::Key {
+            name: name.into(),
+            kms_arn: arn.into(),
+            ..ksk::Key::default()
+        };
+        let desired = fixture::desired();
+        let second = ksk("spore_spore_example_edu_2", "arn:other");
+        let strange = ksk("theirs", "arn:theirs");
+        let aliased = ksk("any", fixture::KEY);
+        assert_eq!(whose(&desired, &snapshot, &aliased), Whose::Stack);
+        assert_eq!(whose(&desired, &snapshot, &second), Whose::Rotation);
+        assert_eq!(whose(&desired, &snapshot, &strange), Whose::Stranger);
+        // Which of two is under the alias cannot be told without the alias.
+        snapshot.kms_key = Observation::Unreadable("denied".into());
+        assert_eq!(whose(&desired, &snapshot, &second), Whose::Stack);
+        assert_eq!(whose(&desired, &snapshot, &strange), Whose::Stranger);
+    }
+}

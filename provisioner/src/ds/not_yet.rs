@@ -1,0 +1,177 @@
+//! Why the DS record of a key may not be published yet, until when, and what to do about it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::keys::{Whose, whose};
+use crate::desired::Desired;
+use crate::kind::ksk;
+use crate::kind::zone_signing::{self, Unsigned};
+use crate::snapshot::Snapshot;
+
+/// What has to come first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotYet {
+    /// Route 53 does not sign with the key.
+    Key {
+        /// Its name, its status and AWS's text to it.
+        what: String,
+        /// The command that cures it.
+        cure: &'static str,
+    },
+    /// Route 53 does not sign the zone: its status and AWS's text to it.
+    Signing(String),
+    /// Resolvers may remember answers from before.
+    Remembered {
+        /// Until when.
+        until: Timestamp,
+        /// Which, and until when.
+        why: String,
+    },
+    /// They may, and nobody knows until when; why, and what to do.
+    Unknown(String),
+    /// Not every name server serves the zone's keys, signed with this one.
+    Unserved(String),
+}
+
+/// What Route 53 and the journal say against a key's DS record; that every name server serves the key is
+/// asked after this.
+pub fn not_yet(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Option<NotYet> {
+    let dnssec = snapshot.dnssec.present()?;
+    if ksk.status != "ACTIVE" {
+        let cure = match whose(desired, snapshot, ksk) {
+            Whose::Stack => "spore-infra apply",
+            Whose::Rotation => "spore-infra ksk rotate",
+            Whose::Stranger => "spore-infra plan",
+        };
+        let what = format!("{} is {} {}", ksk.name, ksk.status, ksk.message);
+        let what = what.trim_end().to_owned();
+        return Some(NotYet::Key { what, cure });
+    }
+    // Of two keys, the other one may be what signing is said to wait for.
+    let is_turning = dnssec.keys.len() > 1 && dnssec.signing == "ACTION_NEEDED";
+    if dnssec.signing != "SIGNING" && !is_turning {
+        let what = format!("{} {}", dnssec.signing, dnssec.signing_message);
+        return Some(NotYet::Signing(what.trim_end().to_owned()));
+    }
+    let unsigned = zone_signing::unsigned(snapshot);
+    let why = unsigned.why()?;
+    Some(match unsigned {
+        Unsigned::Until(until) => NotYet::Remembered { until, why },
+        Unsigned::No | Unsigned::Unknown(_) => NotYet::Unknown(why),
+    })
+}
+
+impl NotYet {
+    /// Whether the key signs all the same, so that a record of it that is there already is right.
+    pub fn signs(&self) -> bool {
+        match self {
+            NotYet::Remembered { .. } | NotYet::Unknown(_) => true,
+            NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Unserved(_) => false,
+        }
+    }
+
+    /// Whether time alone brings it about.
+    pub fn passes(&self) -> bool {
+        match self {
+            NotYet::Remembered { .. } | NotYet::Unserved(_) => true,
+            NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Unknown(_) => false,
+        }
+    }
+
+    /// What to do, as a sentence without its stop.
+    pub fn remedy(&self) -> String {
+        match self {
+            NotYet::Key { cure, .. } => format!("run `{cure}`"),
+            NotYet::Signing(_) => "run `spore-infra apply`".into(),
+            NotYet::Remembered { until, .. } => format!("ask again at {until:.0}"),
+            NotYet::Unknown(_) => "ask again when that is done".into(),
+            NotYet::Unserved(_) => "ask again in a minute".into(),
+        }
+    }
+}
+
+impl fmt::Display for NotYet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotYet::Key { what, .. } => write!(f, "key-signing key {what}"),
+            NotYet::Signing(what) => write!(f, "signing is {what}"),
+            NotYet::Remembered { why, .. } | NotYet::Unknown(why) => f.write_str(why),
+            NotYet::Unserved(why) => write!(f, "not every name server is ready: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::kind::journal_group::EVIDENCE_SIGNED;
+    use crate::snapshot::Observation;
+
+    fn found(change: impl FnOnce(&mut Snapshot, &mut ksk::Live)) -> Option<NotYet> {
+        let mut snapshot = fixture::applied();
+        let Observation::Present(mut live) = snapshot.dnssec.clone() else {
+            panic!("the fixture has a key")
+        };
+        change(&mut snapshot, &mut live);
+        let key = live.keys[0].clone();
+        snapshot.dnssec = Observation::Present(live);
+        not_yet(&fixture::desired(), &snapshot, &key)
+    }
+
+    #[test]
+    fn each_reason_has_its_own_remedy_and_time() {
+        assert_eq!(found(|_, _| {}), None);
+        let failing = found(|_, live| {
+            live.keys[0].status = "ACTION_NEEDED".into();
+            live.keys[0].message = "The key is disabled.".into();
+            live.signing = "ACTION_NEEDED".into();
+        });
+        let Some(failing) = failing else {
+            panic!("a reason is expected")
+        };
+        assert!(
+            failing
+                .to_string()
+                .contains("ACTION_NEEDED The key is disabled.")
+        );
+        assert!(failing.remedy().contains("apply") && !failing.passes() && !failing.signs());
+        // The second key of a rotation is not apply's.
+        let second = found(|_, live| {
+            live.keys[0].status = "INACTIVE".into();
+            live.keys[0].kms_arn = "arn:other".into();
+        });
+        assert!(second.is_some_and(|why| why.remedy().contains("ksk rotate")));
+        let off = found(|_, live| live.signing = "NOT_SIGNING".into());
+        assert!(off.is_some_and(|why| why.remedy().contains("apply") && !why.passes()));
+
+        // Signed half an hour ago, and the largest TTL of the zone is two days.
+        let held = found(|snapshot, _| {
+            if let Observation::Present(journal) = &mut snapshot.journal_group {
+                let since = "2026-11-21T11:30:00Z".to_owned();
+                journal.tags.insert(EVIDENCE_SIGNED.into(), since);
+            }
+        });
+        let Some(held) = held else {
+            panic!("a hold-down is expected")
+        };
+        assert!(held.signs() && held.passes());
+        assert_eq!(held.remedy(), "ask again at 2026-11-23T11:30:00Z");
+    }
+
+    #[test]
+    fn a_failing_key_does_not_stand_in_the_way_of_the_other_one() {
+        let why = found(|_, live| {
+            let old = ksk::Key {
+                name: "spore_spore_example_edu_2".into(),
+                status: "ACTION_NEEDED".into(),
+                ..ksk::Key::default()
+            };
+            live.keys.push(old);
+            live.signing = "ACTION_NEEDED".into();
+        });
+        assert_eq!(why, None);
+    }
+}
