@@ -98,6 +98,16 @@ const IN_RECOVERY: [(&str, &str); 7] = [
     ("ChangeLogs", "logs:UntagResource"),
 ];
 
+/// Granted beside what is granted for every zone, as no zone is named here: the rights on the parent zone,
+/// and of those that are for both the ones on the own. The test `delegation` runs under these policies.
+const IN_PARENT: [(&str, &str); 5] = [
+    ("ReadParentZone", "route53:"),
+    ("ReadParentZone", "arn:aws:route53:"),
+    ("ReadZone", "route53:ListResourceRecordSets"),
+    ("ChangeDelegation", "route53:"),
+    ("ChangeDelegation", "arn:aws:route53:"),
+];
+
 fn desired(document: &str) -> Desired {
     let parsed = stack::parse("stack.toml", document, &|_| {
         Err(std::io::ErrorKind::NotFound.into())
@@ -286,6 +296,7 @@ fn every_granted_action_and_resource_is_needed() {
     let explained: BTreeSet<String> = IN_DRIFT
         .iter()
         .chain(&IN_RECOVERY)
+        .chain(&IN_PARENT)
         .map(|(sid, start)| format!("{sid} {start}"))
         .collect();
     let explains = |idle: &str| {

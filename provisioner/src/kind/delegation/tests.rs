@@ -1,0 +1,248 @@
+//! Tables of what a parent zone's sets lead to; no AWS.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::fixture::{self, DOMAIN};
+use crate::kind::journal_group;
+use crate::plan;
+use crate::snapshot::Delegated;
+
+const KEY: &str = "257 3 13 pJ0Ul25hs3e+SGFO6lNI23jET6gDwcUWq9aD8BrDs1ruSmO9msETxQmDmvwjd/p8ZpIl8qRTWTKo9/jLRhI0YA==";
+const STRANGE: &str = "1 13 2 ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB";
+const SERVERS: [&str; 2] = ["ns-1.awsdns-00.com", "ns-2.awsdns-00.net"];
+
+fn ours() -> String {
+    let key = DnsKey::parse(KEY).unwrap();
+    key.ds(DOMAIN, DigestType::Sha256).to_string()
+}
+
+fn set(name: &str, rtype: &str, values: &[&str]) -> RecordSet {
+    RecordSet {
+        name: name.into(),
+        rtype: rtype.into(),
+        ttl_secs: Some(300),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        ..RecordSet::default()
+    }
+}
+
+fn own(rtype: &str, values: &[&str]) -> RecordSet {
+    set(&format!("{DOMAIN}."), rtype, values)
+}
+
+/// An applied stack whose parent zone has these sets, and whose parent's servers answer so.
+fn with(sets: Vec<RecordSet>, name_servers: &[&str], ds: &[&str]) -> Snapshot {
+    let mut snapshot = fixture::applied();
+    if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+        dnssec.keys[0].dnskey = KEY.into();
+    }
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    snapshot.parent = fixture::parent(Delegated {
+        name_servers: texts(name_servers),
+        ns_ttl_secs: 300,
+        ds: texts(ds),
+        ds_ttl_secs: 300,
+    });
+    snapshot.parent_zone = Parent::Zone(Live {
+        id: "Z9".into(),
+        name: "example.edu".into(),
+        child: format!("{DOMAIN}."),
+        role: None,
+        sets,
+    });
+    snapshot
+}
+
+fn ns() -> RecordSet {
+    own("NS", &["NS-1.awsdns-00.com.", "ns-2.awsdns-00.net."])
+}
+
+/// What a kind answers, in a word or by its steps.
+fn answer(lowered: &Lowered) -> String {
+    let steps: Vec<&str> = lowered.drafts.iter().map(|draft| draft.name).collect();
+    if !steps.is_empty() {
+        return steps.join(" ");
+    }
+    let word = lowered.report.first().map(|report| match report {
+        Report::UpToDate(_) => "up to date",
+        Report::Blocked { .. } => "blocked",
+        Report::HeldBack { .. } => "held back",
+        Report::Warning { .. } => "warning",
+        Report::Left { .. } => "left",
+        Report::External { .. }
+        | Report::Accepted { .. }
+        | Report::AtWork { .. }
+        | Report::LeftoverLock { .. } => "other",
+    });
+    word.unwrap_or("nothing").to_owned()
+}
+
+fn up(snapshot: &Snapshot) -> String {
+    let desired = fixture::desired();
+    answer(&converge(
+        &desired.addr(Kind::Delegation),
+        &desired,
+        snapshot,
+    ))
+}
+
+#[test]
+fn what_is_there_decides_what_is_written() {
+    let ds = ours();
+    let below = |rtype| set(&format!("www.{DOMAIN}."), rtype, &["192.0.2.1"]);
+    let other = || own("NS", &["ns.elsewhere.example."]);
+    for (sets, servers, published, wanted) in [
+        (vec![], &[][..], &[][..], "delegate"),
+        (vec![below("A")], &[], &[], "blocked"),
+        (vec![below("NS")], &[], &[], "blocked"),
+        (vec![own("DS", &[&ds])], &[], &[], "blocked"),
+        // Gone in Route 53, and not yet on each server.
+        (vec![], &SERVERS, &[], "blocked"),
+        (vec![other()], &["ns.elsewhere.example"], &[], "blocked"),
+        (vec![ns()], &[], &[], "warning"),
+        (vec![ns()], &SERVERS, &[], "publish-ds"),
+        (vec![ns()], &SERVERS, &[STRANGE], "warning"),
+        (
+            vec![ns(), own("DS", &[&ds])],
+            &SERVERS,
+            &[&ds],
+            "up to date",
+        ),
+        (vec![ns(), own("DS", &[STRANGE])], &SERVERS, &[], "blocked"),
+        (
+            vec![ns(), own("DS", &[&ds, STRANGE])],
+            &SERVERS,
+            &[],
+            "blocked",
+        ),
+    ] {
+        let snapshot = with(sets.clone(), servers, published);
+        assert_eq!(up(&snapshot), wanted, "{sets:?} {servers:?} {published:?}");
+    }
+}
+
+#[test]
+fn a_zone_that_is_not_ours_is_left() {
+    let mut snapshot = with(Vec::new(), &[], &[]);
+    for (parent, wanted) in [
+        (Parent::External, "nothing"),
+        (Parent::Settled, "nothing"),
+        (Parent::Unused("another".into()), "warning"),
+        (Parent::Unknown("AccessDenied".into()), "blocked"),
+    ] {
+        snapshot.parent_zone = parent;
+        assert_eq!(up(&snapshot), wanted);
+        let desired = fixture::desired();
+        let lowered = destroy(&desired.addr(Kind::Delegation), &desired, &snapshot);
+        assert!(lowered.drafts.is_empty());
+    }
+}
+
+#[test]
+fn a_record_waits_for_servers_and_for_resolvers() {
+    let mut lags = with(Vec::new(), &[], &[]);
+    lags.served = Err("ns-1 does not answer".into());
+    let desired = fixture::desired();
+    let addr = desired.addr(Kind::Delegation);
+    assert_eq!(
+        converge(&addr, &desired, &lags).drafts[0].ready_when.len(),
+        1
+    );
+    let mut lags = with(vec![ns()], &SERVERS, &[]);
+    lags.served = Err("ns-1 does not serve the DNSKEY".into());
+    assert_eq!(up(&lags), "warning");
+    // It was in use unsigned until an hour ago.
+    let mut recent = with(vec![ns()], &SERVERS, &[]);
+    if let Observation::Present(journal) = &mut recent.journal_group {
+        let key = journal_group::EVIDENCE_SIGNED.to_owned();
+        journal.tags.insert(key, "2026-11-21T11:00:00Z".into());
+    }
+    let lowered = converge(&addr, &desired, &recent);
+    assert_eq!(lowered.drafts[0].ready_when.len(), 1);
+    // Not every parent server answers: nothing is known.
+    if let ParentView::Seen { servers, .. } = &mut recent.parent {
+        servers[1].answer = Err("no answer".into());
+    }
+    assert_eq!(up(&recent), "warning");
+}
+
+#[test]
+fn servers_that_show_everything_need_no_look_into_the_zone() {
+    let ds = ours();
+    let desired = fixture::desired();
+    let check = |servers: &[&str], published: &[&str]| {
+        let snapshot = with(Vec::new(), servers, published);
+        let own: Vec<String> = SERVERS.map(str::to_owned).to_vec();
+        let keys = snapshot.dnssec.present().map(|dnssec| &dnssec.keys[..]);
+        is_settled(&desired, &own, keys, &snapshot.parent)
+    };
+    assert!(check(&SERVERS, &[&ds]));
+    assert!(!check(&SERVERS, &[]));
+    assert!(!check(&SERVERS, &[&ds, STRANGE]));
+    assert!(!check(&SERVERS[..1], &[&ds]));
+}
+
+#[test]
+fn on_the_way_down_the_ds_record_goes_alone_and_the_ns_set_before_the_zone() {
+    let ds = ours();
+    let desired = fixture::desired();
+    let options = plan::DestroyOptions::default();
+    let steps = |plan: &Plan| -> Vec<String> {
+        let ids = plan.steps.iter().map(|step| step.id.to_string());
+        ids.filter(|id| !id.starts_with("journal_group")).collect()
+    };
+    let vouched = with(vec![ns(), own("DS", &[&ds])], &SERVERS, &[&ds]);
+    let down = plan::destroy(&desired, &vouched, &options);
+    assert_eq!(steps(&down), [format!("delegation/{DOMAIN}:remove-ds")]);
+    assert_eq!(down.refusals, []);
+    // One of somebody's among them: then nothing goes, and the guard says so.
+    let mixed = with(vec![ns(), own("DS", &[&ds, STRANGE])], &SERVERS, &[&ds]);
+    let down = plan::destroy(&desired, &mixed, &options);
+    assert!(
+        down.refusals
+            .iter()
+            .any(|refusal| refusal.rule == "ds-at-parent")
+    );
+
+    let unvouched = with(vec![ns()], &SERVERS, &[]);
+    let down = plan::destroy(&desired, &unvouched, &options);
+    assert_eq!(down.refusals, []);
+    let order = steps(&down);
+    let at = |step: &str| order.iter().position(|id| id.ends_with(step)).unwrap();
+    assert!(at("zone_signing/spore.example.edu:disable") < at(":withdraw"));
+    assert!(at(":withdraw") < at("hosted_zone/spore.example.edu:delete"));
+    let zone = desired.addr(Kind::HostedZone);
+    let delete = down
+        .steps
+        .iter()
+        .find(|step| step.id == StepId::new(&zone, "delete"));
+    assert_eq!(delete.unwrap().ready_when.len(), 1);
+
+    let elsewhere = with(vec![own("NS", &["ns.elsewhere.example."])], &[], &[]);
+    let addr = desired.addr(Kind::Delegation);
+    assert_eq!(answer(&destroy(&addr, &desired, &elsewhere)), "left");
+}
+
+#[test]
+fn a_withdrawal_that_was_cut_off_is_waited_out_by_the_next_run() {
+    let desired = fixture::desired();
+    let mut snapshot = with(Vec::new(), &[], &[]);
+    assert_eq!(zone_hold_down(&desired, &snapshot), None);
+    let mut note = |key: &str, value: &str| {
+        if let Observation::Present(journal) = &mut snapshot.journal_group {
+            journal.tags.insert(key.into(), value.into());
+        }
+        let addr = desired.addr(Kind::Delegation);
+        let steps = answer(&destroy(&addr, &desired, &snapshot));
+        (steps, zone_hold_down(&desired, &snapshot))
+    };
+    let (steps, hold_down) = note(journal_group::EVIDENCE_NS_TTL, "3600");
+    assert_eq!(steps, "remember-ns-gone");
+    assert!(hold_down.is_some());
+    let (steps, hold_down) = note(journal_group::EVIDENCE_NS_GONE, "2026-11-21T11:30:00Z");
+    assert_eq!(steps, "nothing");
+    let since = "2026-11-21T11:30:00Z".parse().unwrap();
+    assert!(
+        matches!(hold_down, Some(Condition::HoldDown { since: Since::At(at), .. }) if at == since)
+    );
+}
