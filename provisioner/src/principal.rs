@@ -174,11 +174,12 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ("domain", json!(domain)),
         ("zone_arn", zone_arn.clone()),
         (
-            // Which zone that is shows only in DNS; the conditions leave two record sets of it.
+            // Which zone that is shows only in DNS; the conditions leave two record sets of it. Without an
+            // id of the own zone, the statements on that reach every zone of the account already.
             "parent_zone_arns",
-            match &desired.stack.delegation {
-                Delegation::Auto => json!("arn:aws:route53:::hostedzone/*"),
-                Delegation::Through(_) | Delegation::External => json!([]),
+            match (&desired.stack.delegation, zone_id) {
+                (Delegation::Auto, Some(_)) => json!("arn:aws:route53:::hostedzone/*"),
+                (Delegation::Auto | Delegation::Through(_) | Delegation::External, _) => json!([]),
             },
         ),
         (

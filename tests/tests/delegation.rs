@@ -56,7 +56,10 @@ async fn parent(sandbox: &Sandbox, account: &str) -> Bench {
             name_servers: None,
         },
     );
-    bench.advance(HOUR);
+    // Route 53 signs a zone when its parent names no other servers.
+    bench.advance(96 * HOUR);
+    bench.converge().await;
+    bench.advance(96 * HOUR);
     let snapshot = bench.snapshot(Records::FirstPage, None).await;
     let keys = &snapshot.dnssec.present().unwrap().keys;
     let records = keys.iter().map(|key| key.ds.clone()).collect();
@@ -148,10 +151,18 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
             look("time passed");
         };
 
-        let (plan, _) = bench.carry_out(&Goal::Converge).await;
+        // A plan that is only shown takes the journal's tags from a list, which lags.
+        let go = async |bench: &Bench, goal: Goal| {
+            let (plan, _) = bench.carry_out(&goal).await;
+            bench.advance(HOUR / 6);
+            look("settled");
+            plan
+        };
+
+        let plan = go(&bench, Goal::Converge).await;
         assert!(is_about(&plan, "delegate"));
         // It was signed before anybody could ask: the DS record waits for nothing.
-        let (plan, _) = bench.carry_out(&Goal::Converge).await;
+        let plan = go(&bench, Goal::Converge).await;
         assert!(is_about(&plan, "publish-ds"));
         let sets = in_parent(&parent).await;
         let kinds: Vec<_> = sets
@@ -165,7 +176,7 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
 
         // A rotation, of which every part is ours.
         for step in [None, Some("add-ds"), Some("replace-ds"), None] {
-            let (plan, _) = bench.carry_out(&Goal::Rotate).await;
+            let plan = go(&bench, Goal::Rotate).await;
             if let Some(step) = step {
                 assert!(is_about(&plan, step), "{step}");
             }
@@ -181,39 +192,39 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
         assert_eq!(sets[0].2, std::slice::from_ref(&keys[0].ds));
 
         // One that is given up when both are vouched for.
-        bench.carry_out(&Goal::Rotate).await;
-        bench.carry_out(&Goal::Rotate).await;
-        let (plan, _) = bench.carry_out(&Goal::AbortRotation).await;
+        go(&bench, Goal::Rotate).await;
+        go(&bench, Goal::Rotate).await;
+        let plan = go(&bench, Goal::AbortRotation).await;
         assert!(is_about(&plan, "take-back-ds"));
-        bench.carry_out(&Goal::AbortRotation).await;
+        go(&bench, Goal::AbortRotation).await;
         settle(&bench, 48);
         assert_eq!(look("given up"), Verdict::Secure);
         assert_eq!(bench.left_to_do().await, "");
 
         // Signing off and on.
         bench.desired = desired(DOMAIN, ACCOUNT, "[dnssec]\nenabled = false\n");
-        let (plan, _) = bench.carry_out(&Goal::Unsign).await;
+        let plan = go(&bench, Goal::Unsign).await;
         assert!(is_about(&plan, "remove-ds") && plan.steps.len() <= 2);
-        bench.carry_out(&Goal::Unsign).await;
-        bench.carry_out(&Goal::Converge).await;
+        go(&bench, Goal::Unsign).await;
+        go(&bench, Goal::Converge).await;
         settle(&bench, 48);
         assert_eq!(look("unsigned"), Verdict::Insecure);
         assert_eq!(in_parent(&parent).await.len(), 1);
         bench.desired = desired(DOMAIN, ACCOUNT, "");
-        bench.carry_out(&Goal::Converge).await;
+        go(&bench, Goal::Converge).await;
         // The wait for unsigned answers is part of the plan.
         let before = bench.clock.now();
-        let (plan, _) = bench.carry_out(&Goal::Converge).await;
+        let plan = go(&bench, Goal::Converge).await;
         assert!(is_about(&plan, "publish-ds"));
         assert!(bench.clock.now().duration_since(before).as_hours() >= 40);
         settle(&bench, 48);
         assert_eq!(look("signed again"), Verdict::Secure);
 
         // Down.
-        let destroy = Goal::Destroy(DestroyOptions::default());
-        let (plan, _) = bench.carry_out(&destroy).await;
+        let destroy = || Goal::Destroy(DestroyOptions::default());
+        let plan = go(&bench, destroy()).await;
         assert!(is_about(&plan, "remove-ds") && plan.steps.len() <= 3);
-        let (plan, _) = bench.carry_out(&destroy).await;
+        let plan = go(&bench, destroy()).await;
         assert!(is_about(&plan, "withdraw"));
         assert_eq!(in_parent(&parent).await, []);
         settle(&bench, 48);
@@ -502,6 +513,7 @@ fn a_parent_in_another_account_is_written_by_the_role_of_the_document() {
         assert_eq!(bench.left_to_do().await, "");
         let destroy = Goal::Destroy(DestroyOptions::default());
         bench.carry_out(&destroy).await;
+        bench.advance(HOUR);
         bench.carry_out(&destroy).await;
         assert_eq!(in_parent(&parent).await, []);
     });
