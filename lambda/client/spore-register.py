@@ -300,10 +300,13 @@ class Metadata:
 
     def read(self, path):
         """What a category says; None if the instance has none."""
-        try:
-            answer = send("GET", self.base + path, {"x-aws-ec2-metadata-token": self.token}, within=2)
-        except (Unreached, Lost) as error:
-            text = "the instance metadata service did not answer for %s: %s" % (path, error)
+        for _ in range(3):
+            try:
+                answer = send("GET", self.base + path, {"x-aws-ec2-metadata-token": self.token}, within=2)
+                break
+            except (Unreached, Lost) as error:
+                text = "the instance metadata service did not answer for %s: %s" % (path, error)
+        else:
             raise Trouble(INSTANCE, text)
         if answer.status == 404:
             return None

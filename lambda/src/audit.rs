@@ -3,7 +3,8 @@
 //! `durationMs`.
 //!
 //! It names what was decided and about whom. It never holds a request's body, a proof or a token (of a
-//! proof that held, the nonce, which the owner mark has too), and of what a stranger sent only what was found to be well-formed, since whoever reads logs trusts them.
+//! proof that held, the nonce, which the owner mark has too), and of what a stranger sent only what was
+//! found to be well-formed, since whoever reads logs trusts them.
 //! Every member is always there, so that metric filters and queries need not tell "null" from "absent".
 
 use std::net::IpAddr;

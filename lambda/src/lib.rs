@@ -16,6 +16,9 @@
 //! name is, [`protocol`] is what clients must agree on byte for byte. All are strict: what is not exactly
 //! as written down is refused, never repaired.
 //!
+//! The other side is here too, behind a feature: `register`, which is `spore-register` on the instances. It
+//! uses names, marks and the protocol, and nothing of what decides.
+//!
 //! Invariant: no change of records without an `Allowed`, no `Allowed` without a `Proven`.
 //! Invariant: nothing that a caller sent reaches a log before it was judged, and no proof ever does.
 //! Invariant: a question that was not answered is never taken for the answer that lets somebody in.

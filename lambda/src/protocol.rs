@@ -49,8 +49,8 @@
 //! ```
 //!
 //! A line is the member's name alone when the request has no such member (or the answer has null), else
-//! the name, `=` and the value with every byte of its UTF-8 but `A-Z a-z 0-9 - . _ ~` written as `%` and two hex
-//! digits in upper case (RFC 3986, section 2; Python's `quote(value, safe="")`). So an empty text
+//! the name, `=` and the value with every byte of its UTF-8 but `A-Z a-z 0-9 - . _ ~` written as `%` and
+//! two hex digits in upper case (RFC 3986, section 2; Python's `quote(value, safe="")`). So an empty text
 //! (`text=`) differs from none, and no value can end its line. Values are those that were sent, before
 //! anything is lowered or filled in; `ttl` is written in decimal.
 //!

@@ -138,7 +138,8 @@ enum Command {
         #[arg(long, value_enum)]
         digest: Option<Digest>,
         /// Ask every parent server what it publishes, and say whether it is right: exit code 0 if so, 3
-        /// while it is missing, 1 if it is wrong or a server does not answer. Text or --format json.
+        /// while it is missing, 1 if it is wrong, too early or of a key that cannot sign, or a server does
+        /// not answer. Text or --format json.
         #[arg(long)]
         check: bool,
     },

@@ -389,19 +389,18 @@ pub(crate) mod tests {
     fn a_release_deletes_mark_and_own_records_and_nothing_else() {
         let found = names(&lines());
         let of = |name: &str| release(&found, &format!("{name}.{DOMAIN}"));
-        let gone = |name: &str| match of(name) {
-            Release::Frees(held) => held
-                .gone
-                .iter()
-                .map(|set| {
-                    format!(
-                        "{} {}",
-                        set.name.replace(".spore.example.edu.", ""),
-                        set.rtype
-                    )
-                })
-                .collect::<Vec<_>>(),
-            other => panic!("{name}: {other:?}"),
+        let gone = |name: &str| {
+            let Release::Frees(held) = of(name) else {
+                panic!("{name}: {:?}", of(name));
+            };
+            let told = |set: &RecordSet| {
+                format!(
+                    "{} {}",
+                    set.name.replace(".spore.example.edu.", ""),
+                    set.rtype
+                )
+            };
+            held.gone.iter().map(told).collect::<Vec<_>>()
         };
         assert_eq!(
             gone("old.1kpqzg2c"),

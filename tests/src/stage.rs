@@ -35,6 +35,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub struct Stage {
     dir: TempDir,
     runs: AtomicUsize,
+    updater: &'static Path,
 }
 
 /// A command that was not started yet.
@@ -72,9 +73,19 @@ impl Stage {
         let stage = Self {
             dir: dir.expect("a temporary folder can be made"),
             runs: AtomicUsize::new(0),
+            updater: updater::stand_in_zip(),
         };
         stage.write("stack.toml", DOCUMENT);
         stage
+    }
+
+    /// With the updater itself instead of its stand-in, for stories in which somebody calls it.
+    #[must_use]
+    pub fn with_real_updater(self) -> Self {
+        Self {
+            updater: updater::zip(),
+            ..self
+        }
     }
 
     /// A stage with a copy of another one's world.
@@ -158,7 +169,7 @@ impl Stage {
         let mut command = Command::new(program);
         command.env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env(updater::VARIABLE, updater::stand_in_zip());
+        command.env(updater::VARIABLE, self.updater);
         // Every command has the rights that `spore-infra policy` prints for it, and no others. Who comes
         // to a served world comes as its administrator.
         if !self.world().join("serve.json").exists() {

@@ -9,22 +9,14 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use spore_infra::stack;
 use spore_tests::binary;
 use spore_tests::served::Served;
 use spore_tests::stage::{Finished, Run, Stage};
-use spore_updater::Config;
-use spore_updater::proof::{Claim, KeyType, Keys, Own, Sts, Unreachable, Verifier, Who};
-use spore_updater::protocol::{Call, Region, StsAnswer};
-use spore_updater::request;
 
 /// Account 123456789012 in base 36, as names have it.
 const NAME: &str = "my-instance.1kpqzg2c.spore.example.edu";
@@ -56,13 +48,15 @@ struct Instance {
     container_url: String,
 }
 
+/// The stack of these tests.
+const DOCUMENT: &str = "version = 1\ndomain = \"spore.example.edu\"\naccount = \"123456789012\"\n\
+    [updater]\naccounts = [\"123456789012\"]\nproofs = [\"instance-role\", \"identity-document\"]\n\
+    [contacts]\nowner = \"dns@example.edu\"\n";
+
 impl Site {
     fn new(program: Program) -> Self {
-        let stage = Stage::new();
-        let document = fs::read_to_string(stage.document()).unwrap();
-        let more =
-            "[updater]\naccounts = [\"123456789012\"]\n[contacts]\nowner = \"dns@example.edu\"\n";
-        stage.write("stack.toml", format!("{document}{more}"));
+        let stage = Stage::new().with_real_updater();
+        stage.write("stack.toml", DOCUMENT);
         stage.apply().done("apply").unwrap();
         let served = Served::start(&stage);
         let site = Self {
@@ -353,89 +347,32 @@ fn an_instance_whose_metadata_is_out_of_reach_says_why() {
     }
 }
 
-/// Answers one request with `{}`, and gives its body.
-fn caught(listener: TcpListener) -> String {
-    let (mut socket, _) = listener.accept().unwrap();
-    let mut seen = Vec::new();
-    let mut some = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&seen).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).unwrap();
-            let length: usize = length.lines().next().unwrap().parse().unwrap();
-            if body.len() == length {
-                let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-                socket.write_all(answer.as_bytes()).unwrap();
-                return body.to_owned();
-            }
-        }
-        let count = socket.read(&mut some).unwrap();
-        assert_ne!(count, 0, "{text}");
-        seen.extend_from_slice(&some[..count]);
-    }
-}
-
-/// Nobody has to be asked about a document.
-struct NoSts;
-
-impl Sts for NoSts {
-    async fn ask(&self, _: &Call) -> Result<StsAnswer, Unreachable> {
-        Err(Unreachable)
-    }
-}
-
-/// The script that is documented for instances with nothing but curl. The built updater knows AWS's keys
-/// and no others, so what it gets is judged here with the simulated EC2's, and by it only for its form.
+/// The script that is documented for instances with nothing but curl.
 #[test]
 fn the_way_with_curl_proves_an_instance_by_its_document() {
     let site = Site::new(Program::Rust);
-    let one = site.start(&["--tag", "spawn:managed=true"]);
+    let [one, other] = [(); 2].map(|()| site.start(&["--tag", "spawn:managed=true"]));
     let script =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../lambda/client/register-with-curl.sh");
-    let run = |url: &str| {
-        let run = site.stage.program(&script).arg(url).arg("my-instance");
-        run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &one.url)
-            .done("register-with-curl.sh")
-            .unwrap()
+    let url = site.url();
+    let path = &url[url.find("/restapis").unwrap()..];
+    let run = |on: &Instance, by: &Instance| {
+        let run = site.stage.program(&script);
+        let run = run.arg(format!("{}{path}", by.url)).arg("my-instance");
+        let run = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &on.url);
+        run.done("register-with-curl.sh").unwrap().stdout
     };
+    // Who has seen the document but is elsewhere gains nothing by it.
+    let said = run(&one, &other);
+    assert!(said.contains("\"success\":false"), "{said}");
+    assert_eq!(site.zone(NAME), Vec::<String>::new());
 
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/update-dns", listener.local_addr().unwrap());
-    let catcher = thread::spawn(move || caught(listener));
-    run(&url);
-    let body = catcher.join().unwrap();
-
-    let stack = stack::parse("stack.toml", DOCUMENT, &|_: &Path| {
-        Err(std::io::Error::from(std::io::ErrorKind::NotFound))
-    });
-    let config = spore_infra::updater::config(&stack.unwrap()).json("Z0123456789ABCDEFGHIJ");
-    let config: Config = config.parse().unwrap();
-    let keys = site.told("identity-keys?region=us-east-1");
-    let key = keys["us-east-1"]["rsa2048"].as_str().unwrap();
-    let key = BASE64_STANDARD.decode(key).unwrap();
-    let region = Region::named("us-east-1").unwrap();
-    let simulated = Keys::aws().with(region, KeyType::Rsa2048, &key).unwrap();
-    let judged = |keys: Keys| {
-        let (update, members) = request::read(&body).unwrap();
-        assert_eq!(update.ip_address.as_deref(), Some(&*one.public_ip));
-        let claim = Claim::read(update, members).unwrap();
-        let verifier = Verifier::new(&config, Own::default(), keys).unwrap();
-        let now: Timestamp = site.told("info")["now"].as_str().unwrap().parse().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(verifier.verify(&NoSts, now, claim))
-    };
-    let proven = judged(simulated).unwrap();
-    assert_eq!(proven.account(), "123456789012");
-    assert_eq!(proven.who(), &Who::Instance { id: one.id.clone() });
-    assert!(judged(Keys::aws()).is_err());
-
-    // By the API's model and the updater's reader it is a request; only the signature is not AWS's.
-    let path = site.url();
-    let path = &path[path.find("/restapis").unwrap()..];
-    let said = run(&format!("{}{path}", one.url)).stdout;
-    assert!(said.contains("\"code\":\"proof_invalid\""), "{said}");
-    assert!(said.contains("the signature is not AWS's"), "{said}");
+    let said = run(&one, &one);
+    assert!(said.contains("\"success\":true"), "{said}");
+    let zone = site.zone(NAME);
+    let record = format!("{NAME}. A {}", one.public_ip);
+    assert!(zone.contains(&record), "{zone:?}");
+    let mark = format!("v=1 p=123456789012/us-east-1/{} ", one.id);
+    assert!(zone.iter().any(|line| line.contains(&mark)), "{zone:?}");
+    assert_eq!(site.audit().pop(), Some(format!("UPSERT {} ok", one.id)));
 }

@@ -234,12 +234,10 @@ enum Proof {
 fn proven(role: &RoleArn, answer: &StsAnswer) -> Proof {
     match role.judge(answer) {
         Ok(()) => Proof::Good,
-        Err(refused) => match refused {
-            AnswerRefused::NoIdentity(NoIdentity::Unavailable(status)) => {
-                Proof::Unknown(format!("status {status}"))
-            }
-            refused => Proof::Bad(refused),
-        },
+        Err(AnswerRefused::NoIdentity(NoIdentity::Unavailable(status))) => {
+            Proof::Unknown(format!("status {status}"))
+        }
+        Err(refused) => Proof::Bad(refused),
     }
 }
 

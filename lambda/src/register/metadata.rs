@@ -25,7 +25,7 @@ const TOKEN_SECS: &str = "60";
 /// The service is on the same host.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How often a token is asked for: the service drops packets when it is asked much at once (EC2 User
+/// How often one thing is asked for: the service drops packets when it is asked much at once (EC2 User
 /// Guide, "Query throttling").
 const TRIES: usize = 3;
 
@@ -188,29 +188,35 @@ impl<'a> Metadata<'a> {
 
     /// What a category says; none if there is none.
     async fn read(&self, path: &'static str) -> Result<Option<String>, NoInstance> {
-        let sent = self
-            .http
-            .send(Ask {
-                via: Via::Here,
-                method: Method::GET,
-                uri: self
-                    .endpoints
-                    .metadata(path)
-                    .ok_or(NoInstance::Form("path"))?,
-                headers: &[("x-aws-ec2-metadata-token", &self.token.0)],
-                body: String::new(),
-                within: ANSWER,
-            })
-            .await;
-        let answer = sent.map_err(|lost| NoInstance::Lost {
-            path,
-            why: lost.to_string(),
-        })?;
-        match answer.status {
-            200 => Ok(Some(text(&answer.body).ok_or(NoInstance::Form("text"))?)),
-            404 => Ok(None),
-            status => Err(NoInstance::Unusual { status, path }),
+        let uri = self.endpoints.metadata(path);
+        let uri = uri.ok_or(NoInstance::Form("path"))?;
+        let mut why = String::new();
+        for _ in 0..TRIES {
+            let sent = self
+                .http
+                .send(Ask {
+                    via: Via::Here,
+                    method: Method::GET,
+                    uri: uri.clone(),
+                    headers: &[("x-aws-ec2-metadata-token", &self.token.0)],
+                    body: String::new(),
+                    within: ANSWER,
+                })
+                .await;
+            let answer = match sent {
+                Ok(answer) => answer,
+                Err(lost) => {
+                    why = lost.to_string();
+                    continue;
+                }
+            };
+            return match answer.status {
+                200 => Ok(Some(text(&answer.body).ok_or(NoInstance::Form("text"))?)),
+                404 => Ok(None),
+                status => Err(NoInstance::Unusual { status, path }),
+            };
         }
+        Err(NoInstance::Lost { path, why })
     }
 }
 

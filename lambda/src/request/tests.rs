@@ -187,8 +187,9 @@ fn debug_shows_no_evidence() {
 }
 
 proptest! {
+    // With a character that no name has: a short name of an unknown member is told.
     #[test]
-    fn no_refusal_repeats_what_was_not_judged(text in "\\PC{0,40}SECRET[\n\r\"{}]{0,4}\\PC{0,40}") {
+    fn no_refusal_repeats_what_was_not_judged(text in "\\PC{0,40}SECRET[\n\r\"{}]{1,4}\\PC{0,40}") {
         let text = serde_json::Value::from(text);
         for member in MEMBERS {
             let body = format!("{{ {text}: 1, \"record_name\": \"a\", \"{member}\": {text} }}");

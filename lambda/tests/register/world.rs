@@ -310,7 +310,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
             Answered::Silence => {
                 // Until the other side gives up.
                 let mut rest = [0; 1];
-                (&stream).read(&mut rest).ok();
+                (&stream).read_exact(&mut rest).ok();
                 return;
             }
             Answered::Break => return,
@@ -501,28 +501,19 @@ fn signed(
     nonce: &Nonce,
     now: Timestamp,
 ) -> Option<AnswerProof> {
-    let key = match sign {
+    let (mut key, mut nonce, mut now) = (KEYS[1], nonce.clone(), now);
+    let mut request = update.sha256();
+    let mut audience = Audience::response(DOMAIN, ZONE);
+    match sign {
         Sign::Not => return None,
-        Sign::Stranger => KEYS[2],
-        _ => KEYS[1],
-    };
-    let nonce = match sign {
-        Sign::OtherNonce => Nonce::from_bits(7),
-        _ => nonce.clone(),
-    };
-    let request = match sign {
-        Sign::OtherRequest => Update::default().sha256(),
-        _ => update.sha256(),
-    };
-    let audience = match sign {
+        Sign::Right | Sign::Tampered => {}
+        Sign::Stranger => key = KEYS[2],
+        Sign::OtherNonce => nonce = Nonce::from_bits(7),
+        Sign::OtherRequest => request = Update::default().sha256(),
         // A request's, in the place of an answer's.
-        Sign::OtherAudience => Audience::request(DOMAIN, ZONE),
-        _ => Audience::response(DOMAIN, ZONE),
-    };
-    let now = match sign {
-        Sign::Stale => now.checked_sub(SignedDuration::from_secs(300)).unwrap(),
-        _ => now,
-    };
+        Sign::OtherAudience => audience = Audience::request(DOMAIN, ZONE),
+        Sign::Stale => now = now.checked_sub(SignedDuration::from_secs(300)).unwrap(),
+    }
     let region = Region::named("us-east-1").unwrap();
     let proof = AnswerProof::sign(
         &credentials(key),
@@ -537,9 +528,9 @@ fn signed(
 }
 
 fn said(sign: Sign, outcome: Outcome, proof: Option<AnswerProof>) -> Value {
-    let record = match sign {
-        Sign::Tampered => Some("another.1kpqzg2c.spore.example.edu".to_owned()),
-        _ => outcome.record,
+    let record = match sign == Sign::Tampered {
+        true => Some("another.1kpqzg2c.spore.example.edu".to_owned()),
+        false => outcome.record,
     };
     json!({
         "success": outcome.success, "code": outcome.code, "message": outcome.message,

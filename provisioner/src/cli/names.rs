@@ -19,7 +19,7 @@ use crate::names::{self, MARGIN, MARGIN_MIN, Name, Owner, Release};
 use crate::observe::Purpose;
 use crate::plan::{Plan, span};
 use crate::principal::Principal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Observation, Snapshot};
 
 /// Names as they were read, with all that was read.
 struct Read {
@@ -218,21 +218,24 @@ fn limit(document: &Document, older_than: Option<Duration>) -> anyhow::Result<Du
 
 /// A document whose lease was changed and not applied must not decide what instances have lost.
 fn lease_is_live(session: &Session, read: &Read) -> Result<(), String> {
-    match function::has_document(&session.desired, &read.snapshot) {
-        Some(true) => Ok(()),
-        Some(false) => Err(
-            "the updater in AWS was not made from this document and this version of the tool, so that its \
-             lease may be longer; run `spore-infra apply` first"
-                .into(),
-        ),
-        None => match read.snapshot.function.unreadable() {
-            Some(why) => Err(format!("not known which lease the updater gives: {why}")),
-            None => Err(
-                "not known which lease the updater in AWS gives, as its program is not here to compare: run \
-                 `spore-infra updater build`, or pass --updater-zip"
-                    .into(),
-            ),
-        },
+    let unknown = |why: &str| Err(format!("not known which lease the updater gives: {why}"));
+    match &read.snapshot.function {
+        Observation::Absent => unknown("there is no function; run `spore-infra apply` first"),
+        Observation::Foreign(why) | Observation::Unreadable(why) => unknown(why),
+        Observation::Present(_) => {
+            match function::has_document(&session.desired, &read.snapshot) {
+                Some(true) => Ok(()),
+                Some(false) => Err(
+                    "the updater in AWS was not made from this document and this version of the tool, so \
+                     that its lease may be longer; run `spore-infra apply` first"
+                        .into(),
+                ),
+                None => unknown(
+                    "its program is not here to compare; run `spore-infra updater build`, or pass \
+                     --updater-zip",
+                ),
+            }
+        }
     }
 }
 

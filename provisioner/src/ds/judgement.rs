@@ -5,10 +5,10 @@
 //!   zone is insecure (RFC 4035, section 5.2).
 //! - Of the rest, one that leads to a key that signs the DNSKEY set is enough (RFC 4035, section 5.2;
 //!   RFC 6840, section 5.11: any valid path has to be accepted, whatever else is there).
-//! - A validator should ignore SHA-1 beside SHA-256 (RFC 4509, section 3). Unbound goes further: of all
-//!   digest types it takes the highest that it knows, and with `harden-algo-downgrade` it heeds nothing
-//!   else, in older releases in any case (its `val_favorite_ds_algo`, and unbound.conf(5)). So a stale
-//!   record of type 4 can outweigh a right one of type 2.
+//! - A validator should ignore SHA-1 beside SHA-256 (RFC 4509, section 3). Unbound can go further: with
+//!   `harden-algo-downgrade` (unbound.conf(5); seen with 1.17.1), and in older releases in any case, it
+//!   takes the highest digest type that it knows and heeds nothing else (`val_favorite_ds_algo`). There a
+//!   stale record of type 4 outweighs a right one of type 2.
 //!
 //! A set is right here only if the strictest of these accepts it.
 

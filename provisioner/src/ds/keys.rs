@@ -33,6 +33,19 @@ pub fn whose(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Whose {
     }
 }
 
+/// The state of the KMS key behind a key-signing key, where it keeps Route 53 from using it. Route 53 itself
+/// shows that only when it signs next, a day or more later.
+pub fn unusable<'a>(snapshot: &'a Snapshot, ksk: &ksk::Key) -> Option<&'a str> {
+    let live = snapshot.kms_key.present()?;
+    let state = if live.arn == ksk.kms_arn {
+        &live.state
+    } else {
+        let mut twins = live.twins.iter();
+        &twins.find(|(arn, _)| *arn == ksk.kms_arn)?.1
+    };
+    (state != "Enabled").then_some(state.as_str())
+}
+
 /// The rotation under way, if both keys are the stack's: a key that somebody else made is none of it.
 pub fn own_turn<'a>(
     desired: &Desired,
@@ -59,10 +72,10 @@ impl Keys {
             let group = match ksk.status.as_str() {
                 _ if !is_signing => &mut keys.resting,
                 "ACTIVE" | "ACTION_NEEDED" | "INTERNAL_FAILURE" if is_stranger => &mut keys.strange,
-                "ACTIVE" => &mut keys.signing,
+                "ACTIVE" if unusable(snapshot, ksk).is_none() => &mut keys.signing,
                 // "There is a problem with the KSK": Route 53 serves what it has signed until that ends
                 // (Developer Guide, "Working with key-signing keys").
-                "ACTION_NEEDED" | "INTERNAL_FAILURE" => &mut keys.failing,
+                "ACTIVE" | "ACTION_NEEDED" | "INTERNAL_FAILURE" => &mut keys.failing,
                 _ => &mut keys.resting,
             };
             group.push(key);
@@ -119,6 +132,29 @@ mod tests {
             assert_eq!(found, expected, "{name} {arn} {status}");
             let found = groups(name, arn, status, "NOT_SIGNING");
             assert_eq!(found, [0, 0, 1, 0], "{name} {arn} {status}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_kms_withholds_fails_before_route_53_says_so() {
+        for (state, expected) in [
+            ("Enabled", [1, 0]),
+            ("Disabled", [0, 1]),
+            ("PendingDeletion", [0, 1]),
+        ] {
+            let mut snapshot = fixture::applied();
+            if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+                dnssec.keys[0].dnskey = OURS.into();
+            }
+            if let Observation::Present(key) = &mut snapshot.kms_key {
+                key.state = state.into();
+            }
+            let keys = Keys::of(&fixture::desired(), &snapshot);
+            assert_eq!(
+                [keys.signing.len(), keys.failing.len()],
+                expected,
+                "{state}"
+            );
         }
     }
 

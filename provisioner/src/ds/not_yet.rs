@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::keys::{Whose, whose};
+use super::keys::{Whose, unusable, whose};
 use crate::desired::Desired;
 use crate::kind::ksk;
 use crate::kind::zone_signing::{self, Unsigned};
@@ -39,14 +39,18 @@ pub enum NotYet {
 /// asked after this.
 pub fn not_yet(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Option<NotYet> {
     let dnssec = snapshot.dnssec.present()?;
-    if ksk.status != "ACTIVE" {
+    let unusable = unusable(snapshot, ksk);
+    if ksk.status != "ACTIVE" || unusable.is_some() {
         let cure = match whose(desired, snapshot, ksk) {
             Whose::Stack => "spore-infra apply",
             Whose::Rotation => "spore-infra ksk rotate",
             Whose::Stranger => "spore-infra plan",
         };
         let what = format!("{} is {} {}", ksk.name, ksk.status, ksk.message);
-        let what = what.trim_end().to_owned();
+        let mut what = what.trim_end().to_owned();
+        if let Some(state) = unusable {
+            what.push_str(&format!("; its KMS key is {state}"));
+        }
         return Some(NotYet::Key { what, cure });
     }
     // Of two keys, the other one may be what signing is said to wait for.

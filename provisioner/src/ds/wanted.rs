@@ -138,8 +138,9 @@ pub fn in_turn(
             old.name
         )),
         _ if old_is_there && new_is_there => Some(format!(
-            "the record of {} can be taken out: `spore-infra handover --step ds-remove`",
-            old.name
+            "the record of {} can be taken out: `spore-infra handover --step ds-remove --key-tag {}`",
+            old.name,
+            old.key.key_tag()
         )),
         _ => None,
     };

@@ -113,7 +113,7 @@ impl<'a> State<'a> {
             is_failing: facts
                 .aws
                 .as_ref()
-                .is_ok_and(|aws| aws.keys.iter().any(|ksk| failing(ksk).is_some())),
+                .is_ok_and(|aws| aws.keys.iter().any(|ksk| is_ours_and_failing(ksk))),
             ends: ends(zone),
         })
     }
@@ -241,8 +241,13 @@ fn ends(zone: &Zone) -> Option<Timestamp> {
         .min()
 }
 
+/// Whether Route 53 cannot use a key that it needs.
+pub(super) fn is_ours_and_failing(ksk: &Ksk) -> bool {
+    ksk.whose != Whose::Stranger && failing(ksk).is_some()
+}
+
 /// Why Route 53 cannot use a key, if so.
-pub(super) fn failing(ksk: &Ksk) -> Option<String> {
+fn failing(ksk: &Ksk) -> Option<String> {
     let name = &ksk.name;
     let tell = |what: &str| {
         let message = ksk.message.trim();
@@ -428,7 +433,12 @@ fn keys_in_route53(facts: &Facts, state: &State<'_>, found: &mut Found) {
                 .map(|left| format!("; {left}"))
                 .unwrap_or_default();
             let text = format!("{why}{}{left}", tag.unwrap_or_default());
-            found.add(Level::Critical, "key-unusable", text);
+            let level = if ksk.whose == Whose::Stranger {
+                Level::Note
+            } else {
+                Level::Critical
+            };
+            found.add(level, "key-unusable", text);
         } else if ksk.status != "ACTIVE" {
             let text = format!(
                 "key-signing key {} is {} {}",
@@ -809,11 +819,15 @@ fn in_aws(facts: &Facts, found: &mut Found) {
         );
     }
     for (addr, what) in &aws.plan.warnings {
-        // Others are told of on their own: alarms above, the rest is not the chain's.
-        let level = match addr.kind() {
-            Kind::Alarm => continue,
-            Kind::HostedZone | Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning => Level::Warning,
-            _ => Level::Note,
+        // Alarms that nobody hears are told of above; what is not of the chain is only noted.
+        if addr.kind() == Kind::Alarm {
+            continue;
+        }
+        let chain = [Kind::HostedZone, Kind::KmsKey, Kind::Ksk, Kind::ZoneSigning];
+        let level = if chain.contains(&addr.kind()) {
+            Level::Warning
+        } else {
+            Level::Note
         };
         found.add(level, "plan-warning", format!("{addr}: {what}"));
     }

@@ -10,7 +10,7 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{Delegated, State, ds_of, failing, left};
+use super::diagnosis::{Delegated, State, ds_of, is_ours_and_failing, left};
 use super::facts::{Facts, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
@@ -86,21 +86,15 @@ impl Steps<'_> {
     /// The cure of keys that Route 53 cannot use: the second key of a rotation is not apply's.
     fn cure(&mut self, facts: &Facts, why: &str) {
         let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
-        let failing = |of: Whose| {
+        let fails = |of: Whose| {
             let mut keys = keys.unwrap_or_default().iter();
-            keys.any(|ksk| ksk.whose == of && failing(ksk).is_some())
+            keys.any(|ksk| ksk.whose == of && is_ours_and_failing(ksk))
         };
-        if failing(Whose::Stack) {
+        if fails(Whose::Stack) {
             self.apply(facts, why);
         }
-        if failing(Whose::Rotation) {
+        if fails(Whose::Rotation) {
             self.us(format!("run `spore-infra ksk rotate`{why}"));
-        }
-        if failing(Whose::Stranger) {
-            self.us(
-                "find out whose the key-signing key is that is not this stack's, and have it \
-                 deactivated and deleted once no DS record of it is left",
-            );
         }
     }
 
@@ -252,7 +246,7 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     });
     steps.cure(facts, &by.unwrap_or_default());
     let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
-    if all.is_empty() {
+    if all.is_empty() || is_held_by_another(facts, state) {
         return;
     }
     match state.ends {
@@ -280,6 +274,23 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             span(ds_ttl)
         )),
     }
+}
+
+/// Whether each server of the parent also vouches for a key that signs and that Route 53 can use: with that
+/// the zone stays secure.
+fn is_held_by_another(facts: &Facts, state: &State<'_>) -> bool {
+    let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
+    let sound = keys
+        .unwrap_or_default()
+        .iter()
+        .filter(|ksk| ksk.whose != Whose::Stranger && !is_ours_and_failing(ksk));
+    let sound: Vec<&DnsKey> = sound
+        .filter_map(|ksk| ksk.key.as_ref())
+        .filter(|key| state.ready.contains(key))
+        .collect();
+    let is_sound = |ds: &Ds| sound.iter().any(|key| ds.matches(&facts.domain, key));
+    let mut sets = state.zone.delegations();
+    sets.all(|(_, answer)| answer.ds.iter().any(is_sound))
 }
 
 /// The parent delegates to other servers than the zone's.

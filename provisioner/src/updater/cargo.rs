@@ -32,7 +32,7 @@ const PROFILE: &str = "updater";
 /// process.
 const PROFILE_SETTINGS: [&str; 12] = [
     "inherits=\"release\"",
-    "opt-level=\"s\"",
+    "opt-level=\"z\"",
     "lto=\"fat\"",
     "codegen-units=1",
     "strip=true",

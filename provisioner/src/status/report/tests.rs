@@ -915,3 +915,20 @@ fn a_rotation_is_told_with_who_moves_it() {
         "{next:#?}"
     );
 }
+
+#[test]
+fn a_failing_key_of_two_takes_no_ds_record_with_it() {
+    let second = key(OTHER_KEY)
+        .ds("spore.host", DigestType::Sha256)
+        .to_string();
+    let both = |facts: Facts| facts.parents(&delegation(&OURS, &[DS, &second]));
+    let mut facts = both(with_second(Whose::Rotation));
+    facts.aws().keys[0].status = "ACTION_NEEDED".into();
+    follows(&of(&facts), &[("us", "spore-infra apply")]);
+    // A stranger's key that fails is no cause to do anything to the zone.
+    let mut strange = both(with_second(Whose::Stranger));
+    strange.aws().keys[1].status = "ACTION_NEEDED".into();
+    let report = of(&strange);
+    assert_ne!(report.level, Level::Critical, "{report:#?}");
+    assert!(report.next.iter().all(|step| !step.what.contains("apply")));
+}
