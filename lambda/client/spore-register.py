@@ -35,6 +35,8 @@ from urllib.parse import quote, urlsplit
 DONE, USAGE, INSTANCE, LATER, REFUSED, TAKEN, UNPROVEN = range(7)
 
 METADATA = "http://169.254.169.254"
+# Its two addresses, which the SDKs' variable may name as well.
+METADATA_HOSTS = ("169.254.169.254", "fd00:ec2::254")
 IDENTITY = "meta-data/identity-credentials/ec2/security-credentials/ec2-instance"
 ADDRESS_PATHS = {
     "ipv4": "meta-data/public-ipv4",
@@ -175,19 +177,32 @@ def is_this_machine(host):
         return False
 
 
-def simulated(variable):
-    """Where a simulated AWS on this machine is, by a variable of the AWS SDKs; only for tests."""
+def simulated(variable, known=()):
+    """Where a simulated AWS on this machine is, by a variable of the AWS SDKs; only for tests. known: hosts
+    that it may name besides."""
     text = os.environ.get(variable)
     if text is None:
         return None
-    url = urlsplit(text)
-    if url.scheme != "http" or not is_this_machine(url.hostname or "") or url.path not in ("", "/"):
-        raise Trouble(
-            USAGE,
-            "%s is set to another place than this machine: it is for tests with the simulated AWS; "
-            "unset it" % variable,
-        )
-    return "http://" + url.netloc
+    try:
+        url = urlsplit(text)
+        # A port that is no number is an error only when it is looked at.
+        host, _ = url.hostname or "", url.port
+        is_plain = url.scheme == "http" and url.path in ("", "/") and not url.query and "@" not in url.netloc
+        if is_plain and (host in known or is_this_machine(host)):
+            return "http://" + url.netloc
+    except ValueError:
+        pass
+    raise Trouble(
+        USAGE,
+        "%s is set to another place than this machine: it is for tests with the simulated AWS; "
+        "unset it" % variable,
+    )
+
+
+def metadata_service():
+    """Where the metadata is, and whether it is that of a simulated instance."""
+    given = simulated("AWS_EC2_METADATA_SERVICE_ENDPOINT", METADATA_HOSTS)
+    return given or METADATA, given is not None and urlsplit(given).hostname not in METADATA_HOSTS
 
 
 # ---- HTTP --------------------------------------------------------------------------------------
@@ -264,8 +279,8 @@ class Metadata:
     """What this instance is told of itself (IMDS version 2), for a minute."""
 
     def __init__(self):
-        local = simulated("AWS_EC2_METADATA_SERVICE_ENDPOINT")
-        self.base = (local or METADATA) + "/latest/"
+        where, is_simulated = metadata_service()
+        self.base = where + "/latest/"
         why = None
         for _ in range(3):
             try:
@@ -292,7 +307,7 @@ class Metadata:
             raise Trouble(INSTANCE, "the instance metadata service answered %d for a token" % answer.status)
         self.token = answer.body.decode("ascii", "replace").strip()
         # A simulated world has a clock of its own; a real instance's is its own business.
-        date = answer.date() if local else None
+        date = answer.date() if is_simulated else None
         self.ahead = date - time.time() if date is not None else 0
 
     def now(self):
@@ -652,10 +667,25 @@ class Memory:
                 read = json.load(file)
             # A copy of another instance's disk says nothing of this one.
             is_ours = all(read[key] == self.kept[key] for key in ("version", "zone_id", "instance_id"))
-            if is_ours and isinstance(read["records"], dict) and isinstance(read["missing"], dict):
-                self.kept.update({key: read[key] for key in self.kept if key in read})
-        except (OSError, ValueError, KeyError, TypeError):
+            if is_ours and self.is_whole(read):
+                self.kept.update({key: read[key] for key in self.kept})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
+
+    @staticmethod
+    def is_whole(read):
+        """Whether all members have their form; what is read is somebody's file."""
+        addresses = read["records"].items()
+        stamps = [read[key] for key in ("renew", "not_before") if read[key] is not None]
+        stamps += read["missing"].values()
+        return (
+            all(isinstance(one, str) and kind(ipaddress.ip_address(one)) == record for record, one in addresses)
+            and set(read["missing"]) <= {"A", "AAAA"}
+            and all(unstamp(one) is not None for one in stamps)
+            and type(read["failures"]) is int
+            and read["failures"] >= 0
+            and (read["owner"] is None or isinstance(read["owner"], str))
+        )
 
     def keep(self):
         try:
@@ -689,6 +719,8 @@ class Client:
     def __init__(self, config, folder, name):
         self.config, self.folder, self.given = config, folder, name
         self.metadata = self.asker = self.memory = self.name = None
+        # Until when the updater is not asked, after a failure.
+        self.waits = None
 
     def look(self):
         """Reads the metadata anew, and what is remembered."""
@@ -711,8 +743,26 @@ class Client:
             raise self.no_address()
         tasks = list(wanted.items())
         tasks += [(record, None) for record in self.memory.kept["records"] if record not in wanted]
+        self.carry_out(tasks, self.patiently)
+
+    def carry_out(self, tasks, how=lambda once: once()):
+        """Changes records, as many as it can: one that is refused is no reason to leave the others. Afterwards
+        the first trouble is raised, and what is known of failures is kept."""
+        troubles = []
         for record, address in tasks:
-            print(self.patiently(lambda: self.change(record, address)), flush=True)
+            try:
+                print(how(lambda: self.change(record, address)), flush=True)
+            except Exception as error:
+                trouble = error if isinstance(error, Trouble) else Trouble(LATER, unexpected(error))
+                troubles.append(trouble)
+                # The name is somebody else's, the updater said when to come again, or it was not asked.
+                is_of_one = trouble.exit_code in (LATER, REFUSED, UNPROVEN) and trouble.after is None
+                if not is_of_one:
+                    break
+        self.ended(troubles)
+        self.memory.keep()
+        if troubles:
+            raise troubles[0]
 
     def delete(self):
         self.look()
@@ -729,27 +779,30 @@ class Client:
         missing = {record: kept["missing"].get(record) or stamp(now) for record in kept["records"] if record not in has}
         is_new = missing != kept["missing"]
         kept["missing"] = missing
-        tasks = []
 
         def is_ahead(text, at_most):
             # What is remembered for later than it can have been written is of a clock that was wrong.
             return now < (unstamp(text) or 0) <= now + at_most
 
-        if not is_ahead(kept["not_before"], 7200):
-            tasks = [(record, has[record]) for record in has if kept["records"].get(record) != str(has[record])]
-            if not tasks and has and not is_ahead(kept["renew"], self.config["lease"]):
-                tasks = [sorted(has.items())[0]]
+        tasks = []
+        self.waits = kept["not_before"] if is_ahead(kept["not_before"], 7200) else None
+        if self.waits is None:
+            is_held = {record: kept["records"].get(record) == str(has[record]) for record in has}
+            # One record's request renews the name: that of one it has already comes first, since a new one may
+            # be refused for ever.
+            held = sorted(record for record in has if is_held[record])
+            if held and not is_ahead(kept["renew"], self.config["lease"]):
+                tasks = [(held[0], has[held[0]])]
+            tasks += [(record, has[record]) for record in has if not is_held[record]]
             tasks += [(record, None) for record, since in missing.items() if now - (unstamp(since) or 0) >= 60]
-        elif not has and not kept["records"]:
-            raise self.no_address()
-        for record, address in tasks:
-            print(self.change(record, address), flush=True)
         if not tasks:
             if is_new:
                 self.memory.keep()
             if not has and not kept["records"]:
                 raise self.no_address()
-        return bool(tasks)
+            return False
+        self.carry_out(tasks)
+        return True
 
     def watch(self):
         told = None
@@ -761,6 +814,10 @@ class Client:
                 # Once, not each time.
                 if told != str(trouble):
                     told = str(trouble)
+                    say(told)
+            except Exception as error:  # Whatever it is, the name is to be kept: the next look may go well.
+                if told != unexpected(error):
+                    told = unexpected(error)
                     say(told)
             time.sleep(30)
 
@@ -777,15 +834,9 @@ class Client:
         if address:
             update["ip_address"] = str(address)
         kept = self.memory.kept
-        try:
-            said = self.newer(update)
-        except Trouble as trouble:
-            self.failed(trouble)
-            self.memory.keep()
-            raise
+        said = self.newer(update)
         kept["owner"] = said.get("owner")
         kept["missing"].pop(record, None)
-        kept["not_before"], kept["failures"] = None, 0
         if address:
             kept["records"][record] = str(address)
             lease = self.config["lease"] * (0.3 + random.random() / 30)
@@ -795,17 +846,24 @@ class Client:
         self.memory.keep()
         return "%s %s %s" % (shown(said.get("record")), record, address or "-")
 
-    def failed(self, trouble):
-        """How long to wait at least: longer each time, and never less than was asked for."""
-        if trouble.exit_code not in (LATER, REFUSED, TAKEN, UNPROVEN):
-            return
+    def ended(self, troubles):
+        """What is known after all was tried: how long to wait at least, longer each time, and never less than
+        was asked for."""
         kept = self.memory.kept
+        waits = [self.wait_after(one) for one in troubles if one.exit_code in (LATER, REFUSED, TAKEN, UNPROVEN)]
+        if not troubles:
+            kept["not_before"], kept["failures"] = None, 0
+        if waits:
+            kept["failures"] += 1
+            # Whole seconds are kept, so rounded up.
+            kept["not_before"] = stamp(self.metadata.now() + max(waits) + 1)
+
+    def wait_after(self, trouble):
         first, longest = (60, 3600) if trouble.exit_code in (REFUSED, TAKEN) else (5, 600)
-        wait = min(first * 2 ** min(kept["failures"], 16), longest) * random.uniform(0.5, 1)
-        wait = max(wait, min(trouble.after or 0, 3600) * random.uniform(1, 1.25))
-        kept["failures"] += 1
-        # Whole seconds are kept, so rounded up.
-        kept["not_before"] = stamp(self.metadata.now() + wait + 1)
+        # A wait is never so long that a name with a short lease is lost by it.
+        longest = min(longest, self.config["lease"] / 6)
+        wait = min(first * 2 ** min(self.memory.kept["failures"], 16), longest) * random.uniform(0.5, 1)
+        return max(wait, min(trouble.after or 0, 3600) * random.uniform(1, 1.25))
 
     def newer(self, update):
         """Asks with a later date than that of the mark, and once more without it if it is not there."""
@@ -840,6 +898,11 @@ class Client:
                 time.sleep(wait * random.uniform(1, 1.25))
 
 
+def unexpected(error):
+    """What may be told of an error of this program: its text may hold anything, a secret too."""
+    return "an error of this program (%s)" % type(error).__name__
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Gives this EC2 instance a name in DNS, and keeps it.",
@@ -870,9 +933,9 @@ def main():
         elif given.command == "delete":
             client.delete()
         elif given.once:
-            if not client.watch_once() and client.memory.kept["not_before"]:
+            if not client.watch_once() and client.waits:
                 text = "the last try failed; the next one is due at %s, `register` tries at once"
-                raise Trouble(LATER, text % client.memory.kept["not_before"])
+                raise Trouble(LATER, text % client.waits)
         else:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
             signal.signal(signal.SIGINT, lambda *_: sys.exit(DONE))
@@ -881,6 +944,9 @@ def main():
         after = "" if trouble.after is None else "; again in %d s at the earliest" % trouble.after
         say(str(trouble) + after)
         return trouble.exit_code
+    except Exception as error:  # An error of this program: systemd and timers are to try again.
+        say(unexpected(error))
+        return LATER
     return DONE
 
 

@@ -106,12 +106,11 @@ impl Client {
             .keys()
             .filter(|kind| !has.iter().any(|address| Kind::of(*address) == **kind));
         tasks.extend(gone.map(|kind| Task::Drop(*kind)));
-        let mut lines = Lines::new();
-        for task in tasks {
-            let line = self.insist(&asker, &name, &mut memory, task, say).await?;
-            lines.push(line);
-        }
-        Ok(lines)
+        let done = self
+            .carry_out_all(&asker, &name, &mut memory, &tasks, TRIES, say)
+            .await;
+        self.keep(&name, &memory, say);
+        done
     }
 
     /// Releases a name with all its records.
@@ -132,7 +131,7 @@ impl Client {
             action: Some("DELETE".to_owned()),
             ..Update::default()
         };
-        let outcome = patiently(say, async || {
+        let outcome = patiently(say, TRIES, async || {
             self.newer(&asker, &mut memory, update.clone()).await
         })
         .await?;
@@ -216,24 +215,47 @@ impl Client {
             .map_err(|refused| Trouble::Name { given, refused })
     }
 
-    /// Carries out a task, again and again within reason.
-    async fn insist(
+    /// Carries out as many of these as it can, each with so many tries: one that is refused is no reason to
+    /// leave the others. Where not all are done, those that are, are told, and the first trouble is given
+    /// back.
+    async fn carry_out_all(
         &self,
         asker: &Asker<'_>,
         name: &RecordLabel,
         memory: &mut Memory,
-        task: Task,
+        tasks: &[Task],
+        tries: u32,
         say: &impl Say,
-    ) -> Result<String, Trouble> {
-        let done = patiently(say, async || {
-            self.carry_out(asker, name, memory, task).await
-        })
-        .await;
-        self.keep(name, memory, say);
-        done
+    ) -> Result<Lines, Trouble> {
+        let mut lines = Lines::new();
+        let mut troubles = Vec::new();
+        for task in tasks {
+            let done = patiently(say, tries, async || {
+                self.carry_out(asker, name, memory, *task).await
+            });
+            match done.await {
+                Ok(line) => lines.push(line),
+                Err(trouble) => {
+                    let is_of_one = trouble.is_of_one_record();
+                    troubles.push(trouble);
+                    if !is_of_one {
+                        break;
+                    }
+                }
+            }
+        }
+        let now = asker.metadata.now();
+        due::ended(memory, &troubles, now, self.config.lease, chance());
+        match troubles.into_iter().next() {
+            None => Ok(lines),
+            Some(first) => {
+                lines.iter().for_each(|line| say.say(line));
+                Err(first)
+            }
+        }
     }
 
-    /// Carries out a task once, and notes what became of it.
+    /// Carries out a task once, and notes it where it is done.
     async fn carry_out(
         &self,
         asker: &Asker<'_>,
@@ -252,23 +274,13 @@ impl Client {
             record_type: Some(kind.word().to_owned()),
             ..Update::default()
         };
-        let asked = self.newer(asker, memory, update).await;
+        let outcome = self.newer(asker, memory, update).await?;
+        memory.owner.clone_from(&outcome.owner);
         let now = asker.metadata.now();
-        match asked {
-            Ok(outcome) => {
-                memory.owner.clone_from(&outcome.owner);
-                due::done(memory, task, now, self.config.lease, chance());
-                let record = shown(outcome.record.as_deref().unwrap_or_default());
-                Ok(match address {
-                    Some(address) => format!("{record} {} {address}", kind.word()),
-                    None => format!("{record} {} -", kind.word()),
-                })
-            }
-            Err(trouble) => {
-                due::failed(memory, &trouble, now, chance());
-                Err(trouble)
-            }
-        }
+        due::done(memory, task, now, self.config.lease, chance());
+        let record = shown(outcome.record.as_deref().unwrap_or_default());
+        let address = address.unwrap_or_else(|| "-".to_owned());
+        Ok(format!("{record} {} {address}", kind.word()))
     }
 
     /// Asks with a date that is later than that of the mark. Where the name is not as it was believed to
@@ -307,9 +319,10 @@ impl Client {
     }
 }
 
-/// Tries what may work later, while somebody waits.
+/// Tries what may work later, so many times, while somebody waits.
 async fn patiently<T>(
     say: &impl Say,
+    at_most: u32,
     mut once: impl AsyncFnMut() -> Result<T, Trouble>,
 ) -> Result<T, Trouble> {
     let mut tries = 1;
@@ -319,7 +332,7 @@ async fn patiently<T>(
             done => return done,
         };
         let wait = after.unwrap_or(Duration::from_secs(2 << tries));
-        if tries == TRIES || wait > PATIENCE {
+        if tries >= at_most || wait > PATIENCE {
             return Err(Trouble::Later { text, after });
         }
         tries += 1;

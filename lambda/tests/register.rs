@@ -634,6 +634,91 @@ fn nobody_is_asked_again_before_the_time_they_said() {
     });
 }
 
+/// A stack with `record-types = ["A"]`, and an instance that has an IPv6 address all the same.
+#[test]
+fn a_family_that_is_always_refused_costs_the_other_nothing() {
+    for families in ["\"ipv4\", \"ipv6\"", "\"ipv6\", \"ipv4\""] {
+        both(|place| {
+            let once = &["watch", "--once"];
+            let refusal = "AAAA is not in `record-types`";
+            let no = Reply::no(403, "not_allowed", refusal, Sign::Right);
+            place.world.always("AAAA", no);
+            place.world.metadata("meta-data/ipv6", 200, "2001:db8:7::1");
+            let config = place.config();
+            place.configure(&config.replace("\"ipv4\", \"ipv6\"", families));
+            let told = |ended: Ended| {
+                // Whatever was done is told, on one stream or the other.
+                let text = format!("{}{}", ended.out, ended.err);
+                assert!(text.contains(REGISTERED.trim()), "{text}");
+            };
+            told(place.ends(once, REFUSED, &[refusal]));
+            let requests = place.world.requests();
+            assert_eq!(requests.len(), 2);
+            // What was refused is not asked for again at once because the rest went well.
+            place.ends(once, LATER, &["the last try failed"]);
+            assert_eq!(place.world.requests().len(), 2);
+            // The lease goes on: what the name has already is asked for first, with its mark.
+            for days in [3, 6, 9] {
+                place.world.advance(3 * 86_400);
+                told(place.ends(once, REFUSED, &[refusal]));
+                let requests = place.world.requests();
+                let sent = &requests[2 * days / 3..];
+                let types = sent
+                    .iter()
+                    .map(|request| request.update.record_type.as_deref());
+                assert!(types.eq([Some("A"), Some("AAAA")]), "{days}: {sent:?}");
+                assert!(sent[0].update.owner.is_some());
+            }
+        });
+    }
+}
+
+#[test]
+fn what_was_done_before_something_is_refused_is_told() {
+    both(|place| {
+        let no = Reply::no(403, "not_allowed", "not in `record-types`", Sign::Right);
+        place.world.always("AAAA", no);
+        place.world.metadata("meta-data/ipv6", 200, "2001:db8:7::1");
+        let ended = place.ends(&["register"], REFUSED, &["not in `record-types`"]);
+        let text = format!("{}{}", ended.out, ended.err);
+        assert!(text.contains(REGISTERED.trim()), "{text}");
+    });
+}
+
+#[test]
+fn what_speaks_for_the_whole_name_ends_the_pass() {
+    for (reply, code) in [
+        (Reply::no(409, "name_taken", "no", Sign::Right), TAKEN),
+        (Reply::no(503, "busy", "no", Sign::Right).after(120), LATER),
+    ] {
+        both(|place| {
+            place.world.metadata("meta-data/ipv6", 200, "2001:db8:7::1");
+            place.world.reply(reply.clone());
+            place.ends(&["watch", "--once"], code, &[]);
+            assert_eq!(place.world.requests().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_failure_that_is_over_is_no_failure() {
+    both(|place| {
+        let once = &["watch", "--once"];
+        place.ends(once, DONE, &[]);
+        let address = |text| place.world.metadata("meta-data/public-ipv4", 200, text);
+        address("203.0.113.8");
+        place
+            .world
+            .reply(Reply::no(403, "not_allowed", "no", Sign::Right));
+        place.ends(once, REFUSED, &["no"]);
+        address("203.0.113.7");
+        place.ends(once, LATER, &["the last try failed"]);
+        place.world.advance(120);
+        place.ends(once, DONE, &[]);
+        assert_eq!(place.world.requests().len(), 2);
+    });
+}
+
 #[test]
 fn a_name_is_released_and_forgotten() {
     both(|place| {
@@ -649,6 +734,15 @@ fn a_name_is_released_and_forgotten() {
     });
 }
 
+/// What is remembered of a name that nothing is known of, with a change.
+fn kept(from: &str, to: &str) -> String {
+    let text = "{\"version\":1,\"zone_id\":\"Z0123456789ABCDEFGHIJ\",\
+                \"instance_id\":\"i-0123456789abcdef0\",\"owner\":null,\"records\":{},\"missing\":{},\
+                \"renew\":null,\"not_before\":null,\"failures\":0}";
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to)
+}
+
 #[test]
 fn what_is_remembered_is_not_needed() {
     both(|place| {
@@ -658,6 +752,13 @@ fn what_is_remembered_is_not_needed() {
             "{",
             "[]",
             "{\"version\":1,\"zone_id\":\"Z0123456789ABCDEFGHIJ\"}",
+            // All members, one of another form.
+            &kept("\"failures\":0", "\"failures\":\"0\""),
+            &kept("\"owner\":null", "\"owner\":7"),
+            &kept("\"renew\":null", "\"renew\":7"),
+            &kept("\"not_before\":null", "\"not_before\":[]"),
+            &kept("\"records\":{}", "\"records\":{\"A\":7}"),
+            &kept("\"missing\":{}", "\"missing\":{\"A\":7}"),
         ] {
             let path = place.path("state/my-instance.json");
             fs::write(&path, kept).unwrap();

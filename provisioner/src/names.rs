@@ -18,13 +18,14 @@
 pub mod mark;
 pub mod show;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::condition::later;
 use crate::kind::hosted_zone::{Held, Live, OWNER_PREFIX, RecordSet, owned_name};
+use crate::stack::RecordType;
 use mark::Mark;
 
 /// Added to the lease before `sweep` takes a name, unless more is asked for: an instance that was away
@@ -221,8 +222,16 @@ pub struct Sweep {
     pub held: usize,
 }
 
-/// Judges which names nobody renews: those last renewed `older_than` ago or earlier.
-pub fn sweep(names: Vec<Name>, older_than: Duration, now: Timestamp) -> Sweep {
+/// Judges which names nobody renews: those last renewed `older_than` ago or earlier. A name with a record
+/// of a type that instances may not register is looked at by somebody first (`names release`): it was
+/// made by hand, or under another document.
+pub fn sweep(
+    names: Vec<Name>,
+    types: &BTreeSet<RecordType>,
+    older_than: Duration,
+    now: Timestamp,
+) -> Sweep {
+    let is_given = |set: &RecordSet| types.iter().any(|one| one.word() == set.rtype);
     let mut sweep = Sweep::default();
     for name in names {
         let why = match &name.owner {
@@ -235,10 +244,17 @@ pub fn sweep(names: Vec<Name>, older_than: Duration, now: Timestamp) -> Sweep {
             Owner::Of(_) if !name.is_possible => {
                 Some("it is no name that the updater gives".to_owned())
             }
-            Owner::Of(_) => name
-                .foreign()
-                .first()
-                .map(|set| format!("it also has records made by hand ({})", kind_of(set))),
+            Owner::Of(_) => {
+                let foreign = name.foreign().first().copied();
+                let strange = || name.sets.iter().find(|set| !is_given(set));
+                foreign.or_else(strange).map(|set| {
+                    format!(
+                        "it also has what instances may not register ({}); look at it, and use `names \
+                         release`",
+                        kind_of(set)
+                    )
+                })
+            }
         };
         match why {
             Some(why) => sweep.stays.push((name.name, why)),
@@ -427,12 +443,30 @@ pub(crate) mod tests {
         }
     }
 
+    fn all() -> BTreeSet<RecordType> {
+        [RecordType::A, RecordType::Aaaa, RecordType::Txt].into()
+    }
+
+    #[test]
+    fn a_sweep_leaves_types_that_instances_may_not_register() {
+        let found = names(&lines());
+        let later = "2030-01-01T00:00:00Z".parse().unwrap();
+        let whole = sweep(found.clone(), &all(), MARGIN, later);
+        let has = |name: &Name, rtype: &str| name.sets.iter().any(|set| set.rtype == rtype);
+        let with_a = whole.frees.iter().filter(|name| has(name, "A")).count();
+        assert!(with_a > 0, "the example has names with an address");
+        let other = [RecordType::Aaaa, RecordType::Txt].into();
+        let narrowed = sweep(found, &other, MARGIN, later);
+        assert!(narrowed.frees.iter().all(|name| !has(name, "A")));
+        assert_eq!(narrowed.stays.len(), whole.stays.len() + with_a);
+    }
+
     #[test]
     fn a_sweep_takes_what_nobody_renewed_for_long_enough() {
         let day = |days: u64| Duration::from_secs(days * 86_400);
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let swept = |older_than, now: &str| {
-            let sweep = sweep(names(&lines()), older_than, at(now));
+            let sweep = sweep(names(&lines()), &all(), older_than, at(now));
             let frees: Vec<String> = sweep.frees.iter().map(|name| name.name.clone()).collect();
             (frees, sweep.stays.len(), sweep.held)
         };
@@ -469,7 +503,7 @@ pub(crate) mod tests {
         }
         let found = of_zone(DOMAIN, &live);
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
-        let swept = sweep(found.clone(), MARGIN, now);
+        let swept = sweep(found.clone(), &all(), MARGIN, now);
         assert_eq!(swept.frees.len(), 1);
         assert!(matches!(
             release(&found, "new.1kpqzg2c.spore.example.edu"),

@@ -23,6 +23,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
+use crate::ds::keys::unusable;
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
@@ -599,6 +600,19 @@ impl<'a> Drafts<'a> {
         let desired = self.desired;
         let answers = self.snapshot.parent.all().unwrap_or_default();
         let seen = vouched(desired, &answers, old, new);
+        if let (Some(state), "ACTIVE") = (unusable(self.snapshot, new), new.status.as_str()) {
+            // Route 53 says so a day or more later only, and signs with it no more.
+            self.cure(new);
+            self.ksk.report.push(Report::Warning {
+                addr: self.ksk_addr(),
+                what: format!(
+                    "the KMS key of {} is {state}; the parent keeps what it has until that is cured: run \
+                     `spore-infra ksk rotate` again afterwards",
+                    new.name
+                ),
+            });
+            return;
+        }
         if new.status != "ACTIVE" {
             self.activate(new);
             return self.remember("remember-next", EVIDENCE_NEXT, Some("activate-next"));
@@ -960,6 +974,9 @@ impl<'a> Drafts<'a> {
                 arn: arn.clone(),
                 key,
             };
+            if self.journal.drafts.iter().any(|draft| draft.name == *step) {
+                continue;
+            }
             let mut draft = Draft::new(step, Op::JournalGroup(op))
                 .after(After::AllOf(self.desired.addr(Kind::KmsKey)))
                 .after(After::AllOf(self.ksk_addr()));

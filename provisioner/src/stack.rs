@@ -222,6 +222,17 @@ pub enum RecordType {
     Txt,
 }
 
+impl RecordType {
+    /// As DNS writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+            RecordType::Txt => "TXT",
+        }
+    }
+}
+
 /// Processor of the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {

@@ -170,7 +170,7 @@ pub async fn request(
             Err(format!("{status}: {}", String::from_utf8_lossy(&body)))
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), exchange)
+    tokio::time::timeout(Duration::from_secs(60), exchange)
         .await
-        .map_err(|_| "no answer within 5 s".to_owned())?
+        .map_err(|_| "no answer within 60 s".to_owned())?
 }

@@ -27,6 +27,11 @@ allow-from = ["192.0.2.0/24"]
 """
 
 BOTH = "KMS asks for the right on alias and key: each statement grants one of them, under its conditions"
+UNKNOWN = "Unknown condition kms:ResourceAliases for action"
+OF_KEYS = (
+    "a condition of every operation on a key (KMS Developer Guide, kms:ResourceAliases; Service Authorization "
+    "Reference, resource type key), which parliament looks for at the single actions"
+)
 ACCEPTED = {
     # (policy, finding, action): reason
     ("reader", "RESOURCE_MISMATCH", "kms:DescribeKey"): "while an alias names no key, KMS judges the alias",
@@ -35,6 +40,8 @@ ACCEPTED = {
     ("operator", "RESOURCE_MISMATCH", "kms:CreateAlias"): BOTH,
     ("operator", "RESOURCE_MISMATCH", "kms:DeleteAlias"): BOTH,
     ("operator", "RESOURCE_MISMATCH", "kms:UpdateAlias"): BOTH,
+    ("operator", "UNKNOWN_CONDITION_FOR_ACTION", f"{UNKNOWN} kms:TagResource"): OF_KEYS,
+    ("operator", "UNKNOWN_CONDITION_FOR_ACTION", f"{UNKNOWN} kms:UpdateAlias"): OF_KEYS,
 }
 
 

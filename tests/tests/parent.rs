@@ -300,7 +300,7 @@ fn a_key_that_cannot_sign_is_said_to_be_that() {
         "{why}"
     );
     // No time cures it, so nobody is sent away to come back.
-    let refused = stage.on_world("ds", &[]).exits(1, "ds").unwrap();
+    let refused = stage.on_world("ds", &[]).exits(3, "ds").unwrap();
     assert!(
         refused.stderr.contains("run `spore-infra apply`"),
         "{}",

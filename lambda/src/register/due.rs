@@ -5,12 +5,16 @@
 //! |---|---|
 //! | an address that is new or another | at once |
 //! | an address that is gone | after a minute: while an address is exchanged, metadata shows none |
-//! | everything again, so that the lease goes on | after a third of the lease, so that two tries may fail |
+//! | an address that the name has, once more, so that the lease goes on | after a third of the lease, so that two tries may fail |
 //! | after a failure | 5 s, doubled each time, up to 10 min; where the updater said no, from 1 min up to 1 h |
 //!
+//! The lease goes first, and by an address that was registered before: a family that the stack never takes
+//! is a failure each time, and must not cost the name.
+//!
 //! What is remembered for later than it can have been written is of a clock that was wrong then, and
-//! counts as due. Waits after failures are never shorter than the `Retry-After` of the answer. All waits are shortened or
-//! lengthened by chance, so that instances that were started together do not ask together.
+//! counts as due. Waits after failures are at most a sixth of the lease, but never shorter than the
+//! `Retry-After` of the answer. All waits are shortened or lengthened by chance, so that instances that were
+//! started together do not ask together.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -57,29 +61,26 @@ pub fn look(memory: &mut Memory, has: &[IpAddr], now: Timestamp) {
     }
 }
 
-/// What is to be done now.
+/// Until when nothing is asked, after a failure.
+pub fn waits(memory: &Memory, now: Timestamp) -> Option<Timestamp> {
+    memory
+        .not_before
+        .filter(|then| is_ahead(*then, now, WAIT_MAX))
+}
+
+/// What is to be done now, in this order.
 pub fn due(memory: &Memory, has: &[IpAddr], now: Timestamp, lease: Duration) -> Vec<Task> {
-    let is_ahead = |then: Option<Timestamp>, at_most: Duration| {
-        let at_most = now.checked_add(at_most).unwrap_or(now);
-        then.is_some_and(|then| now < then && then <= at_most)
-    };
-    if is_ahead(memory.not_before, WAIT_MAX) {
+    if waits(memory, now).is_some() {
         return Vec::new();
     }
-    let is_lease_due = !is_ahead(memory.renew, lease);
-    let is_new = |address: &IpAddr| memory.records.get(&Kind::of(*address)) != Some(address);
-    let mut tasks: Vec<Task> = has
+    let is_lease_due = !memory.renew.is_some_and(|then| is_ahead(then, now, lease));
+    let (held, new): (Vec<IpAddr>, Vec<IpAddr>) = has
         .iter()
-        .filter(|address| is_new(address))
-        .map(|address| Task::Set(*address))
-        .collect();
+        .copied()
+        .partition(|address| memory.records.get(&Kind::of(*address)) == Some(address));
     // One record's request renews the name.
-    if is_lease_due
-        && tasks.is_empty()
-        && let Some(first) = has.first()
-    {
-        tasks.push(Task::Set(*first));
-    }
+    let renewed = held.into_iter().take(usize::from(is_lease_due));
+    let mut tasks: Vec<Task> = renewed.chain(new).map(Task::Set).collect();
     let is_over = |since: &Timestamp| now.duration_since(*since).unsigned_abs() >= MISSING;
     let gone: &BTreeMap<Kind, Timestamp> = &memory.missing;
     tasks.extend(
@@ -90,7 +91,12 @@ pub fn due(memory: &Memory, has: &[IpAddr], now: Timestamp, lease: Duration) -> 
     tasks
 }
 
-/// What is known after an address was registered. `chance` is between 0 and 1.
+/// Whether it is still to come, and no further away than it can have been written.
+fn is_ahead(then: Timestamp, now: Timestamp, at_most: Duration) -> bool {
+    now < then && then <= now.checked_add(at_most).unwrap_or(now)
+}
+
+/// What is known after a task was carried out. `chance` is between 0 and 1.
 pub fn done(memory: &mut Memory, task: Task, now: Timestamp, lease: Duration, chance: f64) {
     match task {
         Task::Set(address) => {
@@ -105,33 +111,51 @@ pub fn done(memory: &mut Memory, task: Task, now: Timestamp, lease: Duration, ch
             memory.missing.remove(&kind);
         }
     }
-    memory.not_before = None;
-    memory.failures = 0;
 }
 
-/// What is known after a failure: how long to wait at least. `chance` is between 0 and 1.
-pub fn failed(memory: &mut Memory, trouble: &Trouble, now: Timestamp, chance: f64) {
-    let (bounds, after) = match trouble {
+/// What is known after all that was due was tried, and this went wrong: how long to wait at least. `chance`
+/// is between 0 and 1.
+pub fn ended(
+    memory: &mut Memory,
+    troubles: &[Trouble],
+    now: Timestamp,
+    lease: Duration,
+    chance: f64,
+) {
+    if troubles.is_empty() {
+        memory.not_before = None;
+        memory.failures = 0;
+        return;
+    }
+    let waits = troubles
+        .iter()
+        .filter_map(|trouble| wait(memory.failures, trouble, lease, chance));
+    if let Some(wait) = waits.max() {
+        memory.failures = memory.failures.saturating_add(1);
+        memory.not_before = now.checked_add(wait).ok();
+    }
+}
+
+/// After a failure that follows on so many others; none where the updater was not asked.
+fn wait(failures: u32, trouble: &Trouble, lease: Duration, chance: f64) -> Option<Duration> {
+    let ((first, longest), after) = match trouble {
         Trouble::Later { after, .. } => (LATER, *after),
         Trouble::Changed(_) | Trouble::Unproven(_) => (LATER, None),
         Trouble::Refused(_) | Trouble::Taken(_) => (REFUSED, None),
-        // The updater was not asked.
         Trouble::Config { .. }
         | Trouble::Endpoint(_)
         | Trouble::Name { .. }
         | Trouble::Addresses
         | Trouble::Instance(_)
-        | Trouble::NotYet(_) => return,
+        | Trouble::NotYet(_) => return None,
     };
-    let (first, longest) = bounds;
-    let doubled = first.saturating_mul(2_u32.saturating_pow(memory.failures.min(16)));
+    let doubled = first.saturating_mul(2_u32.saturating_pow(failures.min(16)));
     let chance = chance.clamp(0.0, 1.0);
-    let wait = doubled.min(longest).mul_f64(0.5 + chance / 2.0);
+    let wait = doubled.min(longest).min(lease / 6);
+    let wait = wait.mul_f64(0.5 + chance / 2.0);
     // Whoever said when is asked then or a little later, never earlier.
     let after = after.unwrap_or_default().min(RETRY_AFTER_MAX);
-    let wait = wait.max(after.mul_f64(1.0 + chance / 4.0));
-    memory.failures = memory.failures.saturating_add(1);
-    memory.not_before = now.checked_add(wait).ok();
+    Some(wait.max(after.mul_f64(1.0 + chance / 4.0)))
 }
 
 #[cfg(test)]
@@ -224,7 +248,8 @@ mod tests {
             let mut memory = Memory::new("Z1", "i-1");
             let mut waits = Vec::new();
             for _ in 0..20 {
-                failed(&mut memory, trouble, at(0), chance);
+                let troubles = std::slice::from_ref(trouble);
+                ended(&mut memory, troubles, at(0), LEASE, chance);
                 let until = memory.not_before.unwrap();
                 assert_eq!(due(&memory, &[ip("203.0.113.7")], at(0), LEASE), []);
                 waits.push(until.duration_since(at(0)).as_secs_f64());
@@ -241,5 +266,48 @@ mod tests {
             let refused = waits(&Trouble::Taken(String::new()), chance);
             assert!(refused[0] >= 30.0 && (1_800.0..=3_600.0).contains(&refused[19]));
         }
+    }
+
+    #[test]
+    fn a_short_lease_outlives_every_wait_after_a_failure() {
+        let minute = Duration::from_secs(60);
+        let has = [ip("203.0.113.7")];
+        for trouble in [Trouble::Refused(String::new()), Trouble::later("busy")] {
+            for chance in [0.0, 1.0] {
+                let mut memory = registered(&[]);
+                done(&mut memory, Task::Set(has[0]), at(0), minute, chance);
+                for _ in 0..20 {
+                    let troubles = std::slice::from_ref(&trouble);
+                    // The last one just before the renewal.
+                    ended(&mut memory, troubles, at(20), minute, chance);
+                }
+                assert_eq!(due(&memory, &has, at(40), minute), [Task::Set(has[0])]);
+            }
+        }
+    }
+
+    #[test]
+    fn several_failures_at_once_are_one_and_the_longest_wait_counts() {
+        let refused = || Trouble::Refused(String::new());
+        let mut memory = registered(&["203.0.113.7"]);
+        let both = [refused(), Trouble::later("busy")];
+        ended(&mut memory, &both, at(0), LEASE, 1.0);
+        assert_eq!((memory.failures, waits(&memory, at(0))), (1, Some(at(60))));
+        assert_eq!(waits(&memory, at(60)), None);
+        ended(&mut memory, &[], at(60), LEASE, 1.0);
+        assert_eq!((memory.failures, memory.not_before), (0, None));
+    }
+
+    #[test]
+    fn the_lease_is_renewed_first_and_by_what_the_name_has() {
+        let [v4, v6] = [ip("203.0.113.7"), ip("2600:1f18::1")];
+        let memory = registered(&["203.0.113.7"]);
+        let third = at(7 * 86_400 / 3);
+        assert_eq!(due(&memory, &[v6, v4], at(1), LEASE), [Task::Set(v6)]);
+        let both = [Task::Set(v4), Task::Set(v6)];
+        assert_eq!(due(&memory, &[v6, v4], third, LEASE), both);
+        // Another address renews as well.
+        let other = ip("203.0.113.8");
+        assert_eq!(due(&memory, &[other], third, LEASE), [Task::Set(other)]);
     }
 }

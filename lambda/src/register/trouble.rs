@@ -165,6 +165,22 @@ impl Trouble {
         }
     }
 
+    /// Whether it says nothing of the name's other records, so that these are tried all the same. A name that
+    /// is somebody else's and a time to come again hold for all of them.
+    pub(super) fn is_of_one_record(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Unproven(_) | Self::Changed(_) => true,
+            Self::Later { after, .. } => after.is_none(),
+            Self::Config { .. }
+            | Self::Endpoint(_)
+            | Self::Name { .. }
+            | Self::Addresses
+            | Self::Instance(_)
+            | Self::NotYet(_)
+            | Self::Taken(_) => false,
+        }
+    }
+
     /// Something that did not work just now.
     pub(super) fn later(text: impl Into<String>) -> Self {
         Self::Later {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::name::RecordLabel;
 
 use super::due;
@@ -19,6 +21,8 @@ struct Seen {
     name: RecordLabel,
     memory: Memory,
     is_kept: bool,
+    /// Until when the updater is not asked, after a failure.
+    waits: Option<Timestamp>,
 }
 
 impl Client {
@@ -34,10 +38,9 @@ impl Client {
         let mut seen = None;
         let lines = self.pass(name, &mut seen, say).await?;
         match seen {
-            Some(Seen { memory, .. }) if lines.is_empty() => match memory.not_before {
-                Some(then) => Err(Trouble::NotYet(then)),
-                None => Ok(lines),
-            },
+            Some(Seen {
+                waits: Some(then), ..
+            }) => Err(Trouble::NotYet(then)),
             Some(_) | None => Ok(lines),
         }
     }
@@ -101,6 +104,7 @@ impl Client {
                 name,
                 memory: kept,
                 is_kept: true,
+                waits: None,
             },
         };
         let before = now.memory.clone();
@@ -124,10 +128,16 @@ impl Client {
         seen: &mut Seen,
         say: &impl Say,
     ) -> Result<Lines, Trouble> {
-        let Seen { name, memory, .. } = seen;
+        let Seen {
+            name,
+            memory,
+            waits,
+            ..
+        } = seen;
         let has = metadata.addresses(&self.config.families).await?;
         let now = metadata.now();
         due::look(memory, &has, now);
+        *waits = due::waits(memory, now);
         let tasks = due::due(memory, &has, now, self.config.lease);
         if tasks.is_empty() {
             // Nothing to say, unless there never was an address.
@@ -137,19 +147,9 @@ impl Client {
             };
         }
         let asker = self.asker(metadata).await?;
-        let mut lines = Lines::new();
-        for task in tasks {
-            let line = self.carry_out(&asker, name, memory, task).await;
-            match line {
-                Ok(line) => lines.push(line),
-                Err(trouble) => {
-                    // What was done before is told all the same.
-                    lines.iter().for_each(|line| say.say(line));
-                    return Err(trouble);
-                }
-            }
-        }
-        Ok(lines)
+        // Whoever is not waited for tries once: the next look is soon.
+        self.carry_out_all(&asker, name, memory, &tasks, 1, say)
+            .await
     }
 
     pub(super) fn no_address(&self) -> NoInstance {

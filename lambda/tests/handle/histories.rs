@@ -103,18 +103,25 @@ async fn history(steps: Vec<Step>, seed: u64) -> Result<(), TestCaseError> {
     let mut sent: Vec<Sent> = Vec::new();
     let mut known: BTreeMap<(usize, String), String> = BTreeMap::new();
     let mut returned: BTreeSet<String> = BTreeSet::new();
+    let mut gone: BTreeSet<usize> = BTreeSet::new();
     for step in steps {
         match step {
             Step::Advance(secs) => scene.world.advance(secs),
             Step::Lose => scene.world.state.lock().unwrap().weather.lost_answers = 1,
-            Step::Terminate(who) => scene.world.terminate(&machines[who]),
+            Step::Terminate(who) => {
+                scene.world.terminate(&machines[who]);
+                gone.insert(who);
+            }
             Step::Replay(index) => {
                 if sent.is_empty() {
                     continue;
                 }
                 let sent = index.get(&sent);
                 let before = scene.world.zone();
-                let was_free = scene.world.mark(&sent.name).is_none();
+                // Free, or held by an instance that is gone, as anybody may take it then.
+                let is_gone = |mark: &str| gone.iter().any(|who| mark.contains(&machines[*who].id));
+                let holder = scene.world.mark(&sent.name);
+                let was_free = holder.is_none_or(|mark| is_gone(&mark));
                 let said = scene.send(&machines[sent.who], &sent.event).await;
                 let is_changed = scene.world.zone() != before;
                 // What was refused the first time may succeed the second; what succeeded does nothing,

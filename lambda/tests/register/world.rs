@@ -90,6 +90,7 @@ struct State {
     token: u16,
     is_token_always_sent: bool,
     replies: VecDeque<Reply>,
+    of_type: BTreeMap<String, Reply>,
     requests: Vec<Request>,
     ahead: SignedDuration,
     gateway_ahead: SignedDuration,
@@ -198,6 +199,7 @@ impl World {
             token: 200,
             is_token_always_sent: true,
             replies: VecDeque::new(),
+            of_type: BTreeMap::new(),
             requests: Vec::new(),
             ahead: SignedDuration::ZERO,
             gateway_ahead: SignedDuration::ZERO,
@@ -234,6 +236,13 @@ impl World {
     /// The updater's next answer; without any it says that all is done, signed.
     pub fn reply(&self, reply: Reply) {
         self.change(|state| state.replies.push_back(reply));
+    }
+
+    /// The answer to every request for this type of record, where none was written down for the next one.
+    pub fn always(&self, record_type: &str, reply: Reply) {
+        self.change(|state| {
+            state.of_type.insert(record_type.to_owned(), reply);
+        });
     }
 
     pub fn advance(&self, secs: i64) {
@@ -403,7 +412,9 @@ fn updater(message: &Message, state: &mut State) -> Answered {
     }
     let now = state.now();
     let nonce = prove(&body["proof"], &update, now);
-    let reply = state.replies.pop_front();
+    let next = state.replies.pop_front();
+    let of_type = update.record_type.as_ref();
+    let reply = next.or_else(|| state.of_type.get(of_type?).cloned());
     let reply = reply.unwrap_or_else(|| match &update.ip_address {
         Some(_) => Reply::done(Sign::Right),
         None => Reply::released("it is released"),

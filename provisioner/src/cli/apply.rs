@@ -630,7 +630,7 @@ impl Job<'_> {
                 }
             }
             Ok(Err(why)) => output::note(&format!(
-                "the DS record may not be published yet: {why}; {}, with `spore-infra ds`",
+                "the DS record may not be published yet: {why}; {}, and `spore-infra ds` prints it then",
                 why.remedy()
             )),
             Err(error) => output::note(&format!("the DS record: {error:#}")),

@@ -129,8 +129,8 @@ pub async fn release(global: &Global, mut arguments: Vec<String>, go: &Go) -> an
         return Ok(Exit::Error);
     }
     let judge = |read: &Read| match names::release(&read.names, &wanted) {
-        Release::Frees(held) => vec![held],
-        Release::Free | Release::Refused(_) => Vec::new(),
+        Release::Frees(held) => Ok(vec![held]),
+        Release::Free | Release::Refused(_) => Ok(Vec::new()),
     };
     Ok(match job.free(&plan, vec![held], judge).await? {
         // It was the one that was asked for; who holds it now may be somebody else.
@@ -161,7 +161,8 @@ pub async fn sweep(
     session.find_code(&updater::source(&document, code)?);
     let first = read(&session, Purpose::Apply).await?;
     let now = first.snapshot.taken_at;
-    let sweep = names::sweep(first.names.clone(), older_than, now);
+    let types = &document.stack.updater.record_types;
+    let sweep = names::sweep(first.names.clone(), types, older_than, now);
     let job = Job {
         session: &session,
         go,
@@ -191,10 +192,17 @@ pub async fn sweep(
         return Ok(Exit::Done);
     }
     if !go.yes {
-        output::note("nothing was done; --yes frees them");
+        output::note(
+            "nothing was done; --yes frees them. It counts on every instance having a configuration with \
+             this lease: after it was shortened, wait for a third of the longer one",
+        );
         return Ok(Exit::Done);
     }
-    let judge = |read: &Read| names::sweep(read.names.clone(), older_than, now).held();
+    let judge = |read: &Read| {
+        // Somebody may have applied another document while this run waited for the lock.
+        lease_is_live(&session, read).map_err(anyhow::Error::msg)?;
+        Ok(names::sweep(read.names.clone(), types, older_than, now).held())
+    };
     let (exit, _) = job.free(&plan, sweep.held(), judge).await?;
     Ok(exit)
 }
@@ -304,7 +312,7 @@ impl Job<'_> {
         &self,
         plan: &Plan,
         seen: Vec<Held>,
-        judge: impl Fn(&Read) -> Vec<Held>,
+        judge: impl Fn(&Read) -> anyhow::Result<Vec<Held>>,
     ) -> anyhow::Result<(Exit, usize)> {
         let session = self.session;
         let words = Words {
@@ -313,7 +321,7 @@ impl Job<'_> {
         };
         let again = async |purpose| {
             let read = read(session, purpose).await?;
-            let mut still = judge(&read);
+            let mut still = judge(&read)?;
             still.retain(|held| seen.contains(held));
             let history = still.iter().map(|held| self.line(held)).collect();
             let plan = self::plan(session, &read, self.step, still);

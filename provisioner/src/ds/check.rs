@@ -61,7 +61,8 @@ pub fn verdict(
 
 fn secure(domain: &str, key: &DnsKey, judgement: &Judgement) -> Verdict {
     let is_its = |ds: &Ds| ds.digest_type != SHA1 && ds.matches(domain, key);
-    if !judgement.records.iter().any(|(ds, _)| is_its(ds)) {
+    let mut records = judgement.records.iter();
+    if !records.any(|(ds, fit)| is_its(ds) && *fit == Fit::Good) {
         return Verdict::OtherKey(judgement.records_that(|fit| fit == Fit::Good));
     }
     let stale = judgement.records_that(|fit| fit != Fit::Good);

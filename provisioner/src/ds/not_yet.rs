@@ -76,14 +76,6 @@ impl NotYet {
         }
     }
 
-    /// Whether time alone brings it about.
-    pub fn passes(&self) -> bool {
-        match self {
-            NotYet::Remembered { .. } | NotYet::Unserved(_) => true,
-            NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Unknown(_) => false,
-        }
-    }
-
     /// What to do, as a sentence without its stop.
     pub fn remedy(&self) -> String {
         match self {
@@ -111,7 +103,7 @@ impl fmt::Display for NotYet {
 mod tests {
     use super::*;
     use crate::fixture;
-    use crate::kind::journal_group::EVIDENCE_SIGNED;
+    use crate::kind::journal_group::{EVIDENCE_SIGNED, EVIDENCE_SIGNED_TTL};
     use crate::snapshot::Observation;
 
     fn found(change: impl FnOnce(&mut Snapshot, &mut ksk::Live)) -> Option<NotYet> {
@@ -141,7 +133,7 @@ mod tests {
                 .to_string()
                 .contains("ACTION_NEEDED The key is disabled.")
         );
-        assert!(failing.remedy().contains("apply") && !failing.passes() && !failing.signs());
+        assert!(failing.remedy().contains("apply") && !failing.signs());
         // The second key of a rotation is not apply's.
         let second = found(|_, live| {
             live.keys[0].status = "INACTIVE".into();
@@ -149,19 +141,21 @@ mod tests {
         });
         assert!(second.is_some_and(|why| why.remedy().contains("ksk rotate")));
         let off = found(|_, live| live.signing = "NOT_SIGNING".into());
-        assert!(off.is_some_and(|why| why.remedy().contains("apply") && !why.passes()));
+        assert!(off.is_some_and(|why| why.remedy().contains("apply")));
 
         // Signed half an hour ago, and the largest TTL of the zone is two days.
         let held = found(|snapshot, _| {
             if let Observation::Present(journal) = &mut snapshot.journal_group {
                 let since = "2026-11-21T11:30:00Z".to_owned();
                 journal.tags.insert(EVIDENCE_SIGNED.into(), since);
+                let ttl = "172800".to_owned();
+                journal.tags.insert(EVIDENCE_SIGNED_TTL.into(), ttl);
             }
         });
         let Some(held) = held else {
             panic!("a hold-down is expected")
         };
-        assert!(held.signs() && held.passes());
+        assert!(held.signs());
         assert_eq!(held.remedy(), "ask again at 2026-11-23T11:30:00Z");
     }
 

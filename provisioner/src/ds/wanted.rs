@@ -116,7 +116,7 @@ pub fn in_turn(
         later: None,
     };
     if new_is_there {
-        let part = if old_is_there && at < *remove_from {
+        let part = if old_is_there && (at < *remove_from || new.not_yet.is_some()) {
             Part::Stays
         } else {
             Part::Only
@@ -125,10 +125,17 @@ pub fn in_turn(
     } else if too_early.is_none() {
         now.wanted.push(new.wanted(Part::Comes));
     }
-    if old_is_there && !(new_is_there && at >= *remove_from) {
+    // What stays alone has to sign, and to be on every server.
+    let ails = new.not_yet.as_ref().filter(|_| new_is_there);
+    if old_is_there && !(new_is_there && at >= *remove_from && ails.is_none()) {
         now.wanted.push(old.wanted(Part::Stays));
     }
     now.later = match &too_early {
+        Some(why) if old_is_there && new_is_there => Some(format!(
+            "the record of {} stays, as the other key is not ready: {why}; {}",
+            old.name,
+            why.remedy()
+        )),
         Some(why) if !new_is_there => Some(format!(
             "the record of {} is to be added beside it: {why}",
             new.name

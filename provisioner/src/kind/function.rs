@@ -163,9 +163,28 @@ pub fn has_document(desired: &Desired, snapshot: &Snapshot) -> Option<bool> {
     Some(live.code_sha256 == wanted)
 }
 
+/// Why the list of roles is refused: with the updater's own role in it, whoever takes the function over
+/// could prove himself to every other updater of this configuration, and holds names of his own.
+fn names_itself(desired: &Desired) -> Option<String> {
+    let own = desired.role_name();
+    let is_own = |arn: &str| {
+        let mut parts = arn.split(':');
+        parts.nth(4) == Some(desired.account.as_str())
+            && parts.next().and_then(|role| role.rsplit('/').next()) == Some(own.as_str())
+    };
+    let roles = desired.stack.updater.roles.iter().map(ToString::to_string);
+    let itself = roles.into_iter().find(|arn| is_own(arn))?;
+    Some(format!(
+        "[updater] roles has {itself}, which is the updater's own role; take it out"
+    ))
+}
+
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     if let Code::Unusable(why) = &snapshot.code {
+        return super::blocked(addr, why);
+    }
+    if let Some(why) = names_itself(desired) {
         return super::blocked(addr, why);
     }
     match &snapshot.function {
@@ -1143,3 +1162,6 @@ fn no_vpc() -> aws_sdk_lambda::types::VpcConfig {
         .set_security_group_ids(Some(Vec::new()))
         .build()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
-use crate::kind::log_group;
+use crate::kind::{log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::rotation;
@@ -27,6 +27,8 @@ pub const EVIDENCE_ZONE: &str = "spore:zone";
 pub const EVIDENCE_API: &str = "spore:api";
 /// Evidence: since when a zone that was delegated unsigned has been signed.
 pub const EVIDENCE_SIGNED: &str = "spore:signed-since";
+/// Evidence: the largest TTL in seconds that the zone's records had when signing went on.
+pub const EVIDENCE_SIGNED_TTL: &str = "spore:signed-ttl";
 /// Evidence: since when no parent server has had a DS record of the zone.
 pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
@@ -119,7 +121,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     match &snapshot.journal_group {
         Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
         Observation::Absent => {
-            let tags = desired.tags();
+            let mut tags = desired.tags();
+            // With the group itself, so that there is no moment at which it says nothing.
+            tags.extend(zone_signing::lost_note(snapshot));
             let mut fields = vec![
                 Field::new("name", &name),
                 Field::new("retention-days", RETENTION_DAYS.to_string()),

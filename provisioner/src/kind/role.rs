@@ -23,7 +23,7 @@ use crate::plan::{
 use crate::policy::{Policy, fill};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
-use crate::stack::{AcceptedKind, Accounts, RecordType};
+use crate::stack::{AcceptedKind, Accounts};
 use crate::tags::Tags;
 
 /// Who may use the role, with placeholders.
@@ -116,11 +116,7 @@ fn policy_arg(desired: &Desired) -> PolicyArg {
     let mut types: BTreeSet<&str> = updater
         .record_types
         .iter()
-        .map(|record| match record {
-            RecordType::A => "A",
-            RecordType::Aaaa => "AAAA",
-            RecordType::Txt => "TXT",
-        })
+        .map(|record| record.word())
         .collect();
     // A name's owner is a TXT record beside it.
     types.insert("TXT");

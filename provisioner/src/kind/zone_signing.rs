@@ -104,7 +104,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         .after(After::Settled(StepId::new(&zone, "create")))
         .done(Condition::ChangeInSync);
     let mut drafts = Vec::new();
-    if may_be_remembered(snapshot) {
+    // AWS's failure on a zone that was signed before changes nothing about what resolvers remember.
+    let is_again = status != "NOT_SIGNING" && noted(snapshot).is_some_and(|since| since.is_ok());
+    if may_be_remembered(snapshot) && !is_again {
         // A run that dies right after it turned signing on must not leave this unsaid.
         let not_yet = Arg::Known(NOT_NOTED.to_owned());
         let key = journal_group::EVIDENCE_SIGNED;
@@ -115,9 +117,18 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 "create",
             ))),
         );
+        let key = journal_group::EVIDENCE_SIGNED_TTL;
+        let ttl = Arg::Known(largest_ttl_secs(snapshot).to_string());
+        let ttl = journal_group::Op::remember(desired, key, ttl);
+        let announced = After::Answered(StepId::new(addr, "announce-signing"));
+        drafts.push(Draft::new("announce-ttl", ttl).after(announced));
         drafts.push(remember_signed(desired).after(After::Settled(StepId::new(addr, "enable"))));
     }
-    drafts.push(draft.after(After::Answered(StepId::new(addr, "announce-signing"))));
+    drafts.push(
+        draft
+            .after(After::Answered(StepId::new(addr, "announce-signing")))
+            .after(After::Answered(StepId::new(addr, "announce-ttl"))),
+    );
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -136,21 +147,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 /// Signing is on; since when may still have to be noted.
 fn signing(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let journal = desired.addr(Kind::JournalGroup);
-    let noted = match &snapshot.journal_group {
+    let is_noted = match &snapshot.journal_group {
         // That says why, and what is noted there is not known.
         Observation::Unreadable(_) | Observation::Foreign(_) => true,
-        // The note is gone with its journal. Whoever vouches for the zone already was not early.
-        Observation::Absent => {
-            let answers = snapshot.parent.all();
-            let is_vouched_for =
-                answers.is_ok_and(|answers| answers.iter().any(|answer| !answer.ds.is_empty()));
-            !may_be_remembered(snapshot) || is_vouched_for
-        }
-        Observation::Present(live) => live
-            .evidence(journal_group::EVIDENCE_SIGNED)
-            .is_none_or(|since| since.parse::<Timestamp>().is_ok()),
+        Observation::Absent => lost_note(snapshot).is_empty(),
+        Observation::Present(_) => noted(snapshot).is_none_or(|since| since.is_ok()),
     };
-    if noted {
+    if is_noted {
         return super::up_to_date(addr, Outputs::new());
     }
     let wait = Condition::HoldDown {
@@ -179,6 +182,48 @@ fn signing(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         ],
         ..Lowered::default()
     }
+}
+
+/// What the journal says of when signing went on: nothing, something, or that it was not noted.
+fn noted(snapshot: &Snapshot) -> Option<Result<Timestamp, jiff::Error>> {
+    let journal = snapshot.journal_group.present()?;
+    let since = journal.evidence(journal_group::EVIDENCE_SIGNED)?;
+    Some(since.parse())
+}
+
+/// What a journal that is made anew must say of a zone that is signed already: the note is gone with the
+/// old one, and resolvers may remember unsigned answers. Whoever vouches for the zone was not early.
+pub fn lost_note(snapshot: &Snapshot) -> Vec<(String, String)> {
+    let is_signed = snapshot
+        .dnssec
+        .present()
+        .is_some_and(|live| live.signing != "NOT_SIGNING");
+    let answers = snapshot.parent.all();
+    let is_vouched_for =
+        answers.is_ok_and(|answers| answers.iter().any(|answer| !answer.ds.is_empty()));
+    if !is_signed || !may_be_remembered(snapshot) || is_vouched_for {
+        return Vec::new();
+    }
+    let ttl = largest_ttl_secs(snapshot).to_string();
+    vec![
+        (
+            journal_group::EVIDENCE_SIGNED.to_owned(),
+            NOT_NOTED.to_owned(),
+        ),
+        (journal_group::EVIDENCE_SIGNED_TTL.to_owned(), ttl),
+    ]
+}
+
+/// The largest TTL that the zone's records have; where not all were read, the largest there is.
+fn largest_ttl_secs(snapshot: &Snapshot) -> u64 {
+    let zone = snapshot.hosted_zone.present();
+    let Some(zone) = zone.filter(|zone| zone.complete) else {
+        return TTL_MAX_SECS;
+    };
+    let ttls = zone.records.iter().filter_map(|set| set.ttl_secs);
+    ttls.max()
+        .and_then(|ttl| u64::try_from(ttl).ok())
+        .unwrap_or_default()
 }
 
 fn remember_signed(desired: &Desired) -> Draft {
@@ -237,15 +282,18 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
         }
         Observation::Absent => return Unsigned::No,
     }
-    let Some((since, lasts)) = signed_since(snapshot) else {
+    if snapshot.hosted_zone.present().is_none() {
+        return Unsigned::No;
+    }
+    let Some(since) = noted(snapshot) else {
         return Unsigned::No;
     };
-    let Ok(since) = since.parse::<Timestamp>() else {
+    let Ok(since) = since else {
         let why =
             "the run that turned signing on did not come to note when; `spore-infra apply` does";
         return Unsigned::Unknown(why.into());
     };
-    let until = later(since, lasts);
+    let until = later(since, remembered_for(snapshot));
     if snapshot.taken_at < until {
         Unsigned::Until(until)
     } else {
@@ -253,32 +301,24 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
     }
 }
 
+/// How long resolvers may remember unsigned answers: the largest TTL of when signing came on. Lowering one
+/// afterwards makes nobody forget sooner.
+fn remembered_for(snapshot: &Snapshot) -> Duration {
+    let journal = snapshot.journal_group.present();
+    let ttl = journal.and_then(|journal| journal.evidence(journal_group::EVIDENCE_SIGNED_TTL));
+    let secs = ttl.and_then(|secs| secs.parse().ok());
+    Duration::from_secs(secs.unwrap_or(TTL_MAX_SECS))
+}
+
 /// The same wait as a condition of a step.
 pub fn unsigned_hold_down(snapshot: &Snapshot) -> Option<Condition> {
-    let (since, lasts) = signed_since(snapshot)?;
     Some(Condition::HoldDown {
-        since: Since::At(since.parse().ok()?),
-        lasts,
+        since: Since::At(noted(snapshot)?.ok()?),
+        lasts: remembered_for(snapshot),
         source: "the zone was delegated before it was signed, and resolvers may remember unsigned \
                  answers for the largest TTL of the zone"
             .into(),
     })
-}
-
-/// What the journal notes of when a delegated zone was signed, and how long resolvers may remember answers
-/// of before.
-fn signed_since(snapshot: &Snapshot) -> Option<(&str, Duration)> {
-    let journal = snapshot.journal_group.present()?;
-    let since = journal.evidence(journal_group::EVIDENCE_SIGNED)?;
-    let zone = snapshot.hosted_zone.present()?;
-    let ttls = zone.records.iter().filter_map(|set| set.ttl_secs);
-    let largest = ttls.max().unwrap_or_default();
-    let secs = if zone.complete {
-        u64::try_from(largest).unwrap_or_default()
-    } else {
-        TTL_MAX_SECS
-    };
-    Some((since, Duration::from_secs(secs)))
 }
 
 /// Route 53 does not sign a zone that its parent delegates to other servers
@@ -526,10 +566,12 @@ mod tests {
         }
     }
 
-    fn noted(snapshot: &mut Snapshot, since: &str) {
+    fn note(snapshot: &mut Snapshot, since: &str) {
         if let Observation::Present(journal) = &mut snapshot.journal_group {
             let key = journal_group::EVIDENCE_SIGNED;
             journal.tags.insert(key.into(), since.into());
+            let key = journal_group::EVIDENCE_SIGNED_TTL;
+            journal.tags.insert(key.into(), "172800".into());
         }
     }
 
@@ -539,13 +581,13 @@ mod tests {
         snapshot.parent = fixture::parent(delegated(&[]));
         assert_eq!(unsigned(&snapshot), Unsigned::No);
         // The NS set of the zone has the largest TTL: two days.
-        noted(&mut snapshot, "2026-11-20T12:00:00Z");
+        note(&mut snapshot, "2026-11-20T12:00:00Z");
         let until = "2026-11-22T12:00:00Z".parse().unwrap();
         assert_eq!(unsigned(&snapshot), Unsigned::Until(until));
-        noted(&mut snapshot, "2026-11-18T12:00:00Z");
+        note(&mut snapshot, "2026-11-18T12:00:00Z");
         assert_eq!(unsigned(&snapshot), Unsigned::No);
         for strange in [NOT_NOTED, "", "yesterday"] {
-            noted(&mut snapshot, strange);
+            note(&mut snapshot, strange);
             assert!(
                 matches!(unsigned(&snapshot), Unsigned::Unknown(_)),
                 "{strange}"
@@ -573,7 +615,7 @@ mod tests {
         let mut snapshot = fixture::applied();
         snapshot.parent = fixture::parent(delegated(&[]));
         assert!(steps(&snapshot).is_empty());
-        noted(&mut snapshot, NOT_NOTED);
+        note(&mut snapshot, NOT_NOTED);
         assert_eq!(steps(&snapshot), ["remember-signed"]);
         if let Observation::Present(live) = &mut snapshot.dnssec {
             live.signing = "NOT_SIGNING".into();
@@ -583,7 +625,29 @@ mod tests {
         snapshot.parent = fixture::parent(whole);
         assert_eq!(
             steps(&snapshot),
-            ["announce-signing", "remember-signed", "enable"]
+            [
+                "announce-signing",
+                "announce-ttl",
+                "remember-signed",
+                "enable"
+            ]
+        );
+        // A zone that was signed before loses nothing by AWS's failure.
+        note(&mut snapshot, "2026-01-01T00:00:00Z");
+        if let Observation::Present(live) = &mut snapshot.dnssec {
+            live.signing = "INTERNAL_FAILURE".into();
+        }
+        assert_eq!(steps(&snapshot), ["enable"]);
+        // A journal that is made anew says at once that it does not know.
+        if let Observation::Present(live) = &mut snapshot.dnssec {
+            live.signing = "SIGNING".into();
+        }
+        snapshot.journal_group = Observation::Absent;
+        let made = journal_group::converge(&desired.addr(Kind::JournalGroup), &desired, &snapshot);
+        let shown = format!("{:?}", made.drafts);
+        assert!(
+            shown.contains(NOT_NOTED) && shown.contains("172800"),
+            "{shown}"
         );
     }
 

@@ -130,12 +130,12 @@ fn externals(lowered: &[(Addr, Lowered)]) -> Vec<&str> {
 }
 
 fn touches(draft: &Draft, key: &Key) -> bool {
-    match &draft.op {
-        Op::Ksk(ksk::Op::Deactivate { name, .. } | ksk::Op::Delete { name, .. }) => {
-            *name == key.name
-        }
-        Op::KmsKey(kms_key::Op::ScheduleDeletion { key: arn, .. }) => arn.value() == key.kms_arn,
-        _ => false,
+    if let Op::Ksk(ksk::Op::Deactivate { name, .. } | ksk::Op::Delete { name, .. }) = &draft.op {
+        *name == key.name
+    } else if let Op::KmsKey(kms_key::Op::ScheduleDeletion { key: arn, .. }) = &draft.op {
+        arn.value() == key.kms_arn
+    } else {
+        false
     }
 }
 
@@ -314,6 +314,26 @@ fn giving_up_waits_for_what_resolvers_may_remember_of_the_new_key() {
     });
     assert_eq!(may_abort(&desired, &insecure), None);
     assert_eq!(wait(&insecure), []);
+}
+
+#[test]
+fn a_new_key_that_cannot_sign_is_cured_before_route_53_says_so() {
+    let desired = fixture::desired();
+    for (twin, steps) in [
+        ("Disabled", &["enable", "policy"][..]),
+        ("PendingDeletion", &["cancel-deletion", "enable", "policy"]),
+    ] {
+        for parent in [Has::Old, Has::Both, Has::New] {
+            let mut ails = snapshot(State {
+                parent: [parent; 2],
+                ..WHOLE
+            });
+            twin_is(&mut ails, twin);
+            let lowered = rotate(&desired, &ails);
+            assert_eq!(names(&lowered), steps, "{twin}, {parent:?}");
+            assert_eq!(externals(&lowered), [""; 0], "{twin}, {parent:?}");
+        }
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl<'a> State<'a> {
             is_failing: facts
                 .aws
                 .as_ref()
-                .is_ok_and(|aws| aws.keys.iter().any(|ksk| is_ours_and_failing(ksk))),
+                .is_ok_and(|aws| aws.keys.iter().any(is_ours_and_failing)),
             ends: ends(zone),
         })
     }

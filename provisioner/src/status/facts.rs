@@ -273,6 +273,8 @@ pub struct Aws {
     pub turning: Option<Turning>,
     /// Evidence for waits that the journal keeps, as sentences.
     pub evidence: Vec<String>,
+    /// Why no DS record may be added yet, if resolvers may remember unsigned answers.
+    pub unsigned: Option<String>,
 }
 
 /// A key-signing key as Route 53 shows it.

@@ -205,7 +205,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             }
             publish(facts, state, steps, "");
         }
-    } else if let [key, ..] = state.ready.as_slice() {
+    } else if let ([key, ..], None) = (state.ready.as_slice(), unsigned(facts)) {
         // Nothing fits, and ours would: it goes in first.
         let wrong: Vec<&Ds> = state.useless().collect();
         steps.parent(format!(
@@ -223,7 +223,8 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
-        let why = state.not_ready.clone().unwrap_or_default();
+        let why = state.not_ready.as_deref().or(unsigned(facts));
+        let why = why.unwrap_or_default();
         steps.parent(format!(
             "take out DS {} now, before anything else: {why}, so that no DS record can be right, and \
              without one names resolve again",
@@ -364,12 +365,20 @@ fn publish(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, when: &str) 
     } else {
         format!("{when}: ")
     };
+    if let Some(why) = unsigned(facts) {
+        steps.wait(why.to_owned());
+    }
     match state.ready.first() {
         Some(key) => steps.parent(format!("{when}add DS {}", ds_of(key, &facts.domain))),
         None => steps.parent(format!(
             "{when}add the DS record that `spore-infra ds` prints, not before it prints one"
         )),
     }
+}
+
+/// Why a DS record would be too early, by the journal.
+fn unsigned(facts: &Facts) -> Option<&str> {
+    facts.aws.as_ref().ok()?.unsigned.as_deref()
 }
 
 /// What is left to do on our side.

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::stack::{Accounts, Naming, Proof, RecordType, Stack};
+use crate::stack::{Accounts, Naming, Proof, Stack};
 
 /// The format's version.
 const VERSION: u32 = 1;
@@ -44,7 +44,7 @@ pub fn config(stack: &Stack) -> Config {
             Naming::PerAccount => "per-account",
             Naming::Flat => "flat",
         },
-        record_types: updater.record_types.iter().map(record_type).collect(),
+        record_types: updater.record_types.iter().map(|one| one.word()).collect(),
         ttl_secs: updater.ttl.as_secs(),
         lease_secs: updater.lease.as_secs(),
         quota: updater.quota,
@@ -89,14 +89,6 @@ fn proof(proof: &Proof) -> &'static str {
         Proof::InstanceRole => "instance-role",
         Proof::IdentityDocument => "identity-document",
         Proof::IamRole => "iam-role",
-    }
-}
-
-fn record_type(record_type: &RecordType) -> &'static str {
-    match record_type {
-        RecordType::A => "A",
-        RecordType::Aaaa => "AAAA",
-        RecordType::Txt => "TXT",
     }
 }
 

@@ -505,6 +505,27 @@ fn a_missing_ds_is_a_warning_with_the_record_to_add() {
 }
 
 #[test]
+fn no_ds_is_asked_for_while_unsigned_answers_may_be_remembered() {
+    let why = "resolvers may remember unsigned answers until 2026-11-24T11:56:00Z";
+    let mut early = facts().parents(&delegation(&OURS, &[])).judged(&insecure());
+    early.aws().unsigned = Some(why.into());
+    let add = format!("add DS {DS}");
+    follows(&of(&early), &[("wait", why), ("others", &add)]);
+    // Of a wrong one there is nothing to keep meanwhile.
+    let wrong = "12735 13 2 DCD1AAEE6DBB5C2A8B6F2C2BF3D79F5B90F6C6B2C8D6F0A1B2C3D4E5F6071829";
+    let mut wrong = facts().parents(&delegation(&OURS, &[wrong]));
+    wrong.aws().unsigned = Some(why.into());
+    let report = of(&wrong);
+    let steps = steps(&report);
+    let at = |text: &str| steps.iter().position(|(_, what)| what.contains(text));
+    let (out, wait, add) = (at("take out DS 12735"), at(why), at(&add));
+    assert!(
+        out.is_some() && out < add && wait < add && add.is_some(),
+        "{steps:?}"
+    );
+}
+
+#[test]
 fn parents_that_differ_are_waited_for() {
     let mut facts = facts();
     facts.own().parents[1].answer = Ok(delegation(&OURS, &[]));
