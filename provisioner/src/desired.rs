@@ -268,10 +268,17 @@ impl Desired {
     /// The tags every object of the stack carries.
     pub fn tags(&self) -> BTreeMap<String, String> {
         let mut tags = self.extra_tags.clone();
-        tags.insert(TAG_MANAGED_BY.into(), MANAGED_BY.into());
-        tags.insert(TAG_STACK.into(), self.domain.clone());
-        tags.insert(TAG_VERSION.into(), env!("CARGO_PKG_VERSION").into());
+        tags.extend(self.own_tags());
         tags
+    }
+
+    /// Those of them that say whose it is, without the document's own.
+    pub fn own_tags(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (TAG_MANAGED_BY.to_owned(), MANAGED_BY.to_owned()),
+            (TAG_STACK.to_owned(), self.domain.clone()),
+            (TAG_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ])
     }
 
     /// The tags of `live` that have to be set, with their wanted values.
@@ -300,6 +307,12 @@ impl Desired {
             .iter()
             .find(|accepted| accepted.kind == kind && accepted.name.as_str() == name)
             .map(|accepted| accepted.reason.as_str())
+    }
+
+    /// The other stack that an object with these tags belongs to, if it does.
+    pub fn other_stack<'a>(&self, tags: &'a BTreeMap<String, String>) -> Option<&'a str> {
+        let stack = tags.get(TAG_STACK).map(String::as_str);
+        stack.filter(|stack| *stack != self.domain)
     }
 
     /// Whether an object with these tags belongs to the stack.

@@ -444,7 +444,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal) -> Lowered {
     let nothing_more = DestroyOptions::default();
     let (options, is_teardown) = match goal {
-        Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+        Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
             (&nothing_more, false)
         }
         Goal::Destroy(options) => (options, true),
@@ -519,7 +519,12 @@ fn seen<L>(
     match observation {
         Observation::Present(live) => attributes(live),
         Observation::Absent => BTreeMap::new(),
-        Observation::Foreign(what) => BTreeMap::from([("foreign".to_owned(), what.clone())]),
+        Observation::Foreign(what, stranger) => {
+            let has = stranger.iter().flat_map(|stranger| &stranger.attributes);
+            has.map(|(name, value)| (name.clone(), value.clone()))
+                .chain([("foreign".to_owned(), what.clone())])
+                .collect()
+        }
         Observation::Unreadable(_) => BTreeMap::from([("unreadable".to_owned(), String::new())]),
     }
 }
@@ -606,7 +611,10 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
 }
 
 /// One field per tag that changes.
-fn tag_fields(set: &BTreeMap<String, String>, live: &BTreeMap<String, String>) -> Vec<Field> {
+pub(crate) fn tag_fields(
+    set: &BTreeMap<String, String>,
+    live: &BTreeMap<String, String>,
+) -> Vec<Field> {
     set.iter()
         .map(|(key, value)| Field {
             name: format!("tags.{key}"),

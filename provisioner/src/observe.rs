@@ -15,7 +15,7 @@ use crate::journal;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{
     alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
-    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role, zone_signing,
 };
 use crate::retry::Failure;
 use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
@@ -135,7 +135,7 @@ pub async fn snapshot(
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
         .map(str::to_owned);
-    let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
+    let picked = hosted_zone::pick(read, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
     let remembered_api = journal_group
         .present()
@@ -165,7 +165,7 @@ pub async fn snapshot(
         rest_api,
     ) = tokio::join!(
         listed_lock,
-        hosted_zone::detail(read, picked.clone(), records),
+        hosted_zone::detail(read, desired, picked.clone(), records),
         hosted_zone::left(read, &picked),
         async {
             match (&zone_id, &picked) {
@@ -195,9 +195,26 @@ pub async fn snapshot(
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,
-        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
+        Observation::Present(_) | Observation::Foreign(_, _) | Observation::Unreadable(_) => dnssec,
     };
-    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
+    // How long unsigned answers are remembered is told by all records, and an unsigned zone may have any TTL.
+    let is_to_be_signed = desired.dnssec
+        && zone_signing::may_be_remembered(&hosted_zone, &parent)
+        && dnssec
+            .present()
+            .is_none_or(|live| live.signing == "NOT_SIGNING");
+    let is_all = hosted_zone.present().is_none_or(|zone| zone.complete);
+    let hosted_zone = if is_to_be_signed && !is_all {
+        hosted_zone::detail(read, desired, hosted_zone, Records::All).await
+    } else {
+        hosted_zone
+    };
+    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec, &parent).await;
+    // What a zone that is not ours has is no concern of this stack's plans; its keys were needed to see what
+    // can be taken over with it.
+    let is_foreign = hosted_zone.foreign().is_some();
+    let dnssec = dnssec.unless(is_foreign);
+    let query_logging = query_logging.unless(is_foreign);
     let shows_all = records == Records::FirstPage
         && delegation::is_settled(
             desired,
@@ -252,13 +269,17 @@ async fn served(
     };
     let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
     let keys = keys.unwrap_or_default();
-    let lacks = parent
-        .zone()
-        .is_some_and(|parent| parent.ns().is_none() || desired.dnssec && parent.ds().is_none());
+    let servers = zone.name_servers(&desired.domain);
+    // An NS set that differs may be adopted.
+    let lacks = parent.zone().is_some_and(|parent| {
+        parent
+            .ns()
+            .is_none_or(|set| !delegation::names(set, &servers))
+            || desired.dnssec && parent.ds().is_none()
+    });
     if keys.len() < 2 && !lacks {
         return Ok(());
     }
-    let servers = zone.name_servers(&desired.domain);
     let is_signed = dnssec
         .present()
         .is_some_and(|dnssec| dnssec.signing == "SIGNING");

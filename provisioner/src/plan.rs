@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
@@ -161,6 +162,8 @@ pub enum Symbol {
     Update,
     /// `-`
     Destroy,
+    /// `=`
+    Adopt,
 }
 
 impl Symbol {
@@ -170,6 +173,7 @@ impl Symbol {
             Symbol::Create => "+",
             Symbol::Update => "~",
             Symbol::Destroy => "-",
+            Symbol::Adopt => "=",
         }
     }
 }
@@ -208,6 +212,12 @@ impl Field {
         }
     }
 
+    /// An attribute that stays, shown because it matters.
+    pub fn same(name: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self::change(name, value.clone(), value)
+    }
+
     /// An attribute that disappears.
     pub fn gone(name: impl Into<String>, before: impl Into<String>) -> Self {
         Self {
@@ -223,7 +233,7 @@ impl Field {
 pub struct Change {
     /// The resource.
     pub addr: Addr,
-    /// Create, update or destroy.
+    /// Create, update, destroy or adopt.
     pub symbol: Symbol,
     /// Attributes before and after.
     pub fields: Vec<Field>,
@@ -386,6 +396,8 @@ pub enum Goal {
     Rotate,
     /// The present key-signing key kept, the one that was to follow it gone.
     AbortRotation,
+    /// What exists under our names and is no stack's made this stack's.
+    Adopt,
 }
 
 impl Goal {
@@ -557,6 +569,12 @@ pub fn abort_rotation(desired: &Desired, snapshot: &Snapshot) -> Plan {
     link(desired, snapshot, Goal::AbortRotation, lowered)
 }
 
+/// Plans the taking over of what exists under the stack's names and is no stack's.
+pub fn adopt(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    let lowered = adoption::adopt(desired, snapshot);
+    link(desired, snapshot, Goal::Adopt, lowered)
+}
+
 /// Turns what the kinds ask for into one ordered plan.
 pub(crate) fn link(
     desired: &Desired,
@@ -614,7 +632,7 @@ pub(crate) fn link(
     plan.notices.extend(match plan.goal {
         Goal::Converge => outside(desired, snapshot),
         Goal::Destroy(_) => dangling(desired, snapshot),
-        Goal::Unsign | Goal::Rotate | Goal::AbortRotation => None,
+        Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => None,
     });
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan
@@ -783,7 +801,8 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
             | Goal::Destroy(_)
             | Goal::Unsign
             | Goal::Rotate
-            | Goal::AbortRotation => {}
+            | Goal::AbortRotation
+            | Goal::Adopt => {}
         }
     }
 }
@@ -880,9 +899,10 @@ impl Plan {
         self.report.iter().filter_map(of)
     }
 
-    /// Whether applying it would do nothing at all.
+    /// Whether applying it would do nothing at all. Who has nothing to adopt leaves a lock of others to the
+    /// next apply.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.leftover_lock().is_none()
+        self.steps.is_empty() && (self.goal == Goal::Adopt || self.leftover_lock().is_none())
     }
 
     /// Why parts of it cannot be done, if any.
@@ -926,6 +946,12 @@ impl Plan {
     /// Whether resources wait for somebody outside.
     pub fn waits_for_others(&self) -> bool {
         !self.external().is_empty()
+    }
+
+    /// How many objects are adopted.
+    pub fn adopted(&self) -> usize {
+        let adopted = |change: &&Change| change.symbol == Symbol::Adopt;
+        self.changes.iter().filter(adopted).count()
     }
 
     /// How many resources are added, changed and destroyed.

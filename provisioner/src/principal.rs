@@ -22,6 +22,9 @@ const READER: &str = include_str!("../../policies/reader.json");
 /// What writing needs besides, with placeholders.
 const OPERATOR: &str = include_str!("../../policies/operator.json");
 
+/// What adopting one key needs besides, with placeholders.
+const ADOPT_KEY: &str = include_str!("../../policies/adopt-key.json");
+
 /// Characters of all inline policies of a role together, without white space (IAM User Guide, "IAM and
 /// AWS STS quotas").
 pub const INLINE_CHARS_MAX: usize = 10_240;
@@ -92,26 +95,42 @@ fn texts(value: &Value) -> Vec<&str> {
 /// one that exists; without it, every zone of the account is in reach, as an id is given by AWS.
 pub fn grants(principal: Principal, desired: &Desired, zone_id: Option<&str>) -> Vec<Grant> {
     let values = values(desired, zone_id);
-    let of = |principal, template| {
-        let policy = fill(template, &values);
-        let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
-        statements.into_iter().map(move |mut statement| {
-            if let Some(object) = statement.as_object_mut() {
-                object.retain(|name, value| name != "Condition" || *value != json!({}));
-            }
-            let why = why(statement["Sid"].as_str().unwrap_or_default());
-            Grant {
-                principal,
-                statement,
-                why,
-            }
-        })
-    };
-    let mut all: Vec<Grant> = of(Principal::Reader, READER).collect();
+    let mut all = of_template(Principal::Reader, READER, &values);
     if principal == Principal::Operator {
-        all.extend(of(Principal::Operator, OPERATOR));
+        all.extend(of_template(Principal::Operator, OPERATOR, &values));
     }
     all
+}
+
+/// What the operator must be allowed besides to adopt the key of a key-signing key that was made by hand. Such
+/// a key has its maker's alias, and keys with an alias of others are out of the operator's reach.
+pub fn to_adopt(desired: &Desired, key_arn: &str) -> Vec<Grant> {
+    let values = [
+        ("domain", json!(desired.domain)),
+        ("key_arn", json!(key_arn)),
+    ];
+    of_template(Principal::Operator, ADOPT_KEY, &values)
+}
+
+fn of_template(
+    principal: Principal,
+    template: &str,
+    values: &[(&'static str, Value)],
+) -> Vec<Grant> {
+    let policy = fill(template, values);
+    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+    let grant = |mut statement: Value| {
+        if let Some(object) = statement.as_object_mut() {
+            object.retain(|name, value| name != "Condition" || *value != json!({}));
+        }
+        let why = why(statement["Sid"].as_str().unwrap_or_default());
+        Grant {
+            principal,
+            statement,
+            why,
+        }
+    };
+    statements.into_iter().map(grant).collect()
 }
 
 /// One policy with all of some grants.
@@ -315,6 +334,7 @@ fn why(sid: &str) -> &'static str {
         "KeepKeysOfOwnNames" => {
             "tag the stack's keys again, and take its aliases back from keys of others"
         }
+        "AdoptKey" => "take over the key of a key-signing key made by hand, unless a stack has it",
         "ChangeOwnKeys" => "name, tag and enable the stack's keys, and take back others' grants",
         "SetPolicyOfOwnKeys" => "say who may use the stack's keys; never past KMS's lockout check",
         "RetireOwnKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
@@ -364,7 +384,9 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_and_everything_has_a_reason() {
         let desired = fixture::desired();
-        for grant in grants(Principal::Operator, &desired, None) {
+        let adopting = to_adopt(&desired, fixture::KEY);
+        let all = grants(Principal::Operator, &desired, None);
+        for grant in all.iter().chain(&adopting) {
             assert!(!grant.statement.to_string().contains("${"), "{grant:?}");
             assert!(!grant.why.is_empty(), "{}", grant.sid());
         }

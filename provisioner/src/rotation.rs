@@ -23,7 +23,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
-use crate::ds::keys::unusable;
+use crate::ds::keys::{Whose, unusable, whose};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
@@ -302,7 +302,7 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let arn = kms.map_or("", |key| key.arn.as_str());
     if let Some(foreign) = keys
         .iter()
-        .find(|key| key.kms_arn != arn && !desired.is_ksk_name(&key.name))
+        .find(|key| whose(desired, snapshot, key) == Whose::Stranger)
     {
         return Some(format!(
             "key-signing key {} (KMS key {}) is not this stack's",

@@ -3,6 +3,7 @@
 //! A refusal names the rule, what it found, and what to do first. All rules run before the first call.
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::desired::{Desired, TAG_VERSION};
 use crate::kind::delegation;
 use crate::plan::{Goal, Plan};
@@ -46,6 +47,7 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
             refusals.extend(rotation::may_abort(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
+        Goal::Adopt => refusals.extend(adoption::refusals(desired, snapshot)),
         Goal::Destroy(options) => {
             refusals.extend(ds_at_parent(desired, snapshot, plan));
             refusals.extend(key_of_unread_zone(desired, snapshot));
@@ -58,7 +60,12 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
 
 /// A stack that a newer tool wrote may hold what this one does not understand.
 fn newer_tool(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    let live = snapshot.journal_group.present()?.evidence(TAG_VERSION)?;
+    // One that only lost the stack's tag says the same.
+    let live = match &snapshot.journal_group {
+        Observation::Present(live) => live.tags.get(TAG_VERSION),
+        Observation::Foreign(_, stranger) => stranger.as_ref()?.tags.get(TAG_VERSION),
+        Observation::Absent | Observation::Unreadable(_) => None,
+    }?;
     let ours = env!("CARGO_PKG_VERSION");
     let numbers = |version: &str| -> Option<Vec<u64>> {
         version.split('.').map(|part| part.parse().ok()).collect()
@@ -118,7 +125,7 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<R
     }
     if matches!(
         snapshot.hosted_zone,
-        Observation::Absent | Observation::Foreign(_)
+        Observation::Absent | Observation::Foreign(_, _)
     ) {
         return None;
     }
@@ -169,7 +176,7 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<R
 /// Where a zone that is not ours stands in place of ours, its key-signing keys are not read; one may
 /// use the stack's key. (Two zones of one name are such a case: either may be the signed one.)
 fn key_of_unread_zone(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    let Observation::Foreign(why) = &snapshot.hosted_zone else {
+    let Observation::Foreign(why, _) = &snapshot.hosted_zone else {
         return None;
     };
     if let Some(key) = snapshot.kms_key.present() {
@@ -330,7 +337,8 @@ mod tests {
     #[test]
     fn zones_in_doubt_keep_key_and_journal() {
         let mut snapshot = fixture::applied();
-        snapshot.hosted_zone = Observation::Foreign("2 public zones of this name exist".into());
+        snapshot.hosted_zone =
+            Observation::Foreign("2 public zones of this name exist".into(), None);
         snapshot.dnssec = Observation::Absent;
         assert_eq!(rules(&destroy(&snapshot, false)), ["key-in-doubt"]);
         snapshot.kms_key = Observation::Absent;

@@ -23,8 +23,9 @@ pub enum Observation<L> {
     Absent,
     /// It exists and is ours.
     Present(L),
-    /// Something that is not ours stands where ours would stand; the text says what.
-    Foreign(String),
+    /// Something that is not ours stands where ours would stand; the text says what. With it what is
+    /// known of it, where `adopt` can take it over.
+    Foreign(String, Option<Box<Stranger>>),
     /// It could not be read; the text says why. It blocks, and never causes a write.
     Unreadable(String),
 }
@@ -34,7 +35,27 @@ impl<L> Observation<L> {
     pub fn present(&self) -> Option<&L> {
         match self {
             Observation::Present(live) => Some(live),
-            Observation::Absent | Observation::Foreign(_) | Observation::Unreadable(_) => None,
+            Observation::Absent | Observation::Foreign(_, _) | Observation::Unreadable(_) => None,
+        }
+    }
+
+    /// What stands in its place, and that itself where it can be taken over.
+    pub fn foreign(&self) -> Option<(&str, Option<&Stranger>)> {
+        match self {
+            Observation::Foreign(why, stranger) => Some((why, stranger.as_deref())),
+            Observation::Absent | Observation::Present(_) | Observation::Unreadable(_) => None,
+        }
+    }
+
+    /// The same, but absent when it is known and of no concern.
+    #[must_use]
+    pub fn unless(self, is_of_no_concern: bool) -> Self {
+        match self {
+            Observation::Present(_) if is_of_no_concern => Observation::Absent,
+            Observation::Absent
+            | Observation::Present(_)
+            | Observation::Foreign(_, _)
+            | Observation::Unreadable(_) => self,
         }
     }
 
@@ -42,9 +63,20 @@ impl<L> Observation<L> {
     pub fn unreadable(&self) -> Option<&str> {
         match self {
             Observation::Unreadable(why) => Some(why),
-            Observation::Absent | Observation::Foreign(_) | Observation::Present(_) => None,
+            Observation::Absent | Observation::Foreign(_, _) | Observation::Present(_) => None,
         }
     }
+}
+
+/// An object under one of our names that carries no stack's tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its id or ARN, where its name does not say which object it is.
+    pub id: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What it has, by attribute, tags included.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// The updater's code, as far as it is known without compiling.

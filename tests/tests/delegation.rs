@@ -289,6 +289,69 @@ fn what_others_have_in_the_parent_zone_is_never_overwritten() {
 }
 
 #[test]
+fn a_delegation_that_leads_elsewhere_is_replaced_by_adopt_alone() {
+    run(async {
+        let (sandbox, parent) = world().await;
+        let bench = Bench::on(sandbox.clone(), desired(DOMAIN, ACCOUNT, "")).await;
+        let other = "ns1.elsewhere.example.";
+        by_hand(&parent, ChangeAction::Create, DOMAIN, RrType::Ns, other).await;
+        let judge = Arc::new(Mutex::new(Judge::new(&DnsName::parse(DOMAIN).unwrap())));
+        let (watching, seen) = (judge.clone(), Arc::new(Mutex::new(Vec::new())));
+        let saying = seen.clone();
+        sandbox.watch(move |what, world, now| {
+            let verdict = watching.lock().unwrap().look(world, now);
+            saying.lock().unwrap().push((what.to_owned(), verdict));
+        });
+        bench.converge().await;
+        bench.advance(HOUR);
+
+        // With a DS record of another key resolvers would take this zone for bogus.
+        let ds = format!("12735 13 2 {}", "AB".repeat(32));
+        by_hand(&parent, ChangeAction::Create, DOMAIN, RrType::Ds, &ds).await;
+        let plan = bench.plan(&Goal::Adopt, None).await;
+        assert!(
+            matches!(&plan.refusals[..], [one] if one.message.contains("12735")),
+            "{:?}",
+            plan.refusals
+        );
+        by_hand(&parent, ChangeAction::Delete, DOMAIN, RrType::Ds, &ds).await;
+
+        let plan = bench.plan(&Goal::Adopt, None).await;
+        let change = &plan.changes[0];
+        let shown = change
+            .fields
+            .iter()
+            .find(|field| field.name == "NS")
+            .unwrap();
+        assert_eq!(shown.before.as_deref(), Some(other));
+        assert!(
+            shown.after.as_ref().unwrap().contains("awsdns"),
+            "{shown:?}"
+        );
+        let before = bench.clock.now();
+        let (plan, _) = bench.carry_out(&Goal::Adopt).await;
+        assert!(is_about(&plan, "adopt"));
+        // Somebody may remember a DS record: its TTL was not seen, so that a day is waited.
+        assert!(bench.clock.now().duration_since(before).as_hours() >= 24);
+        bench.advance(96 * HOUR);
+        assert_eq!(bench.plan(&Goal::Adopt, None).await.steps.len(), 0);
+
+        // Signing waits for the delegation, and the DS record for signing.
+        bench.converge().await;
+        bench.advance(HOUR);
+        bench.converge().await;
+        bench.advance(96 * HOUR);
+        assert_eq!(bench.left_to_do().await, "");
+        assert_eq!(in_parent(&parent).await.len(), 2);
+        let verdict = sandbox.inspect(|world, now| judge.lock().unwrap().look(world, now));
+        assert_eq!(verdict, Verdict::Secure);
+        for (what, verdict) in seen.lock().unwrap().iter() {
+            assert!(!verdict.is_bogus(), "{what}: {verdict:?}");
+        }
+    });
+}
+
+#[test]
 fn a_parent_that_is_not_the_worlds_or_not_the_only_one_is_left_alone() {
     run(async {
         let (sandbox, parent) = world().await;

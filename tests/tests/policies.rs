@@ -442,6 +442,36 @@ fn policies_need_no_credentials_and_fit_where_they_go() {
     assert!(told.stderr.contains("--out DIR"), "{}", told.tell());
 }
 
+#[test]
+fn the_right_to_adopt_a_key_is_asked_for_by_its_arn() {
+    let stage = Stage::new();
+    let with = |who: &str, arn: &str| {
+        let run = stage.run(["policy", who, "--adopt-key", arn]);
+        run.arg("--json").arg(stage.document())
+    };
+    let here = "arn:aws:kms:us-east-1:123456789012:key/0e41f267-eec6-498e-a24a-094d5d56a228";
+    let told = with("requirements", here)
+        .done("policy requirements")
+        .unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&told.stdout).unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row["statement"] == "AdoptKey")
+        .unwrap();
+    assert_eq!(row["resources"], json!([here]));
+    assert_eq!(row["actions"], json!(["kms:TagResource"]));
+    // Only a key that can be this stack's, and only for who writes.
+    for (who, arn) in [
+        ("requirements", here.replace("us-east-1", "eu-central-1")),
+        ("requirements", here.replace("123456789012", "210987654321")),
+        ("requirements", "alias/spawn".to_owned()),
+        ("reader", here.to_owned()),
+    ] {
+        let told = with(who, &arn).exits(1, "policy").unwrap();
+        assert!(told.stderr.contains("--adopt-key"), "{}", told.tell());
+    }
+}
+
 /// Changes of records, as Route 53 shows them to policies: names without the last dot, types, actions.
 fn may_change(policy: &Policy, changes: &[(&str, &str, &str)]) -> bool {
     let of = |part: fn(&(&str, &str, &str)) -> String| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `plan`, `apply` and `destroy`: review, approval, lock, run, result.
+//! `plan`, `apply`, `destroy` and what else writes by a plan: review, approval, lock, run, result.
 
 mod approval;
 pub(super) mod planfile;
@@ -203,6 +203,11 @@ pub async fn unsign(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow:
     lead(global, named, go, Goal::Unsign).await
 }
 
+/// `adopt`.
+pub async fn adopt(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+    lead(global, named, go, Goal::Adopt).await
+}
+
 /// Leads the stack to a goal that needs no code of the updater.
 async fn lead(
     global: &Global,
@@ -378,7 +383,7 @@ impl Job<'_> {
     async fn plan(&self, purpose: Purpose) -> anyhow::Result<(Snapshot, Plan)> {
         let desired = &self.session.desired;
         let records = match self.goal {
-            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
                 Records::FirstPage
             }
             Goal::Destroy(_) => Records::All,
@@ -390,6 +395,7 @@ impl Job<'_> {
             Goal::Unsign => plan::unsign(desired, &snapshot),
             Goal::Rotate => plan::rotate(desired, &snapshot),
             Goal::AbortRotation => plan::abort_rotation(desired, &snapshot),
+            Goal::Adopt => plan::adopt(desired, &snapshot),
         };
         Ok((snapshot, plan))
     }
@@ -418,6 +424,13 @@ impl Job<'_> {
             Goal::Converge | Goal::Rotate | Goal::AbortRotation => (
                 format!(
                     "Apply this to {} in account {}? Only `yes` does it:",
+                    desired.domain, desired.account
+                ),
+                "yes".to_owned(),
+            ),
+            Goal::Adopt => (
+                format!(
+                    "Take this over into the stack {} in account {}? Only `yes` does it:",
                     desired.domain, desired.account
                 ),
                 "yes".to_owned(),
@@ -543,8 +556,8 @@ impl Job<'_> {
     /// zone. A plan file covers one plan.
     async fn goes_on(&self, plan: &Plan) -> anyhow::Result<bool> {
         let wrote = delegation::is_written_by(plan);
-        if self.file.is_some() || !wrote && !matches!(self.goal, Goal::Rotate | Goal::AbortRotation)
-        {
+        let goes_further = matches!(self.goal, Goal::Rotate | Goal::AbortRotation | Goal::Adopt);
+        if self.file.is_some() || !wrote && !goes_further {
             return Ok(false);
         }
         let (snapshot, next) = self.plan(Purpose::Apply).await?;
@@ -556,6 +569,13 @@ impl Job<'_> {
                     rotation::is_under_way(&snapshot) && (wrote || writes)
                 }
                 Goal::Unsign | Goal::Destroy(_) => delegation::only_unvouches(plan),
+                // A delegation can be judged when the zone is ours. What lists do not show yet as adopted
+                // is not adopted again.
+                Goal::Adopt => {
+                    let done = plan.step_digests();
+                    judge(&next).is_none()
+                        && next.step_digests().keys().any(|id| !done.contains_key(id))
+                }
             })
     }
 
@@ -599,7 +619,13 @@ impl Job<'_> {
                 output::note("then run `spore-infra ksk rotate` again");
                 return Ok(Exit::Done);
             }
-            Goal::Unsign | Goal::Rotate | Goal::AbortRotation => return Ok(Exit::Done),
+            Goal::Adopt if !plan.is_empty() => {
+                output::note("adopted; `spore-infra plan` shows what apply will change about it");
+                return Ok(Exit::Done);
+            }
+            Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
+                return Ok(Exit::Done);
+            }
             Goal::Converge | Goal::Destroy(_) => {}
         }
         if !plan.is_empty() {

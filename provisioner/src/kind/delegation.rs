@@ -16,6 +16,7 @@
 //! The DS record needs what DNS shows after the NS set is there, and a teardown what it shows after the
 //! DS record is gone: these are plans of their own, which one command carries out one after the other.
 
+mod adopt;
 mod down;
 mod observe;
 mod perform;
@@ -24,6 +25,7 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, Since};
 use crate::desired::Desired;
@@ -34,6 +36,7 @@ use crate::kind::zone_signing::{self, SYNC_MAX, Unsigned};
 use crate::plan::{After, Change, Draft, Field, Lowered, Plan, Report, Risk, StepId, Symbol, of};
 use crate::snapshot::{Observation, ParentView, Snapshot};
 
+pub use adopt::{adopt, not_adoptable};
 pub use down::{destroy, ds_first, is_withdrawn_by_us, only_unvouches, zone_hold_down};
 pub use observe::observe;
 pub use perform::perform;
@@ -179,8 +182,13 @@ fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> b
     let Some(zone) = snapshot.hosted_zone.present() else {
         return false;
     };
-    let servers: BTreeSet<String> = zone.name_servers(&desired.domain).into_iter().collect();
+    names(set, &zone.name_servers(&desired.domain))
+}
+
+/// Whether an NS set names exactly these servers.
+pub fn names(set: &RecordSet, servers: &[String]) -> bool {
     let plain = |value: &String| value.trim_end_matches('.').to_lowercase();
+    let servers: BTreeSet<String> = servers.iter().cloned().collect();
     set.policy.is_none()
         && set.alias.is_none()
         && !servers.is_empty()
@@ -189,6 +197,11 @@ fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> b
 
 /// The records of a DS set that are of none of the zone's keys.
 fn strange(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> Vec<String> {
+    strange_ds(desired, snapshot, &set.values)
+}
+
+/// The same of records from wherever they were seen.
+fn strange_ds(desired: &Desired, snapshot: &Snapshot, records: &[String]) -> Vec<String> {
     let keys = snapshot.dnssec.present().map(|live| &live.keys[..]);
     let dnskeys: Vec<DnsKey> = keys
         .unwrap_or_default()
@@ -199,8 +212,8 @@ fn strange(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> Vec<Strin
         let ds = Ds::parse(value);
         ds.is_ok_and(|ds| dnskeys.iter().any(|key| ds.matches(&desired.domain, key)))
     };
-    let values = set.values.iter();
-    values.filter(|value| !is_ours(value)).cloned().collect()
+    let records = records.iter();
+    records.filter(|record| !is_ours(record)).cloned().collect()
 }
 
 /// The DS record of a key, with the digest that every validator knows (RFC 8624, section 3.3).
@@ -240,8 +253,9 @@ fn foreign(
             addr,
             format!(
                 "{theirs}, but the zone's name servers are {}; nothing shows who made that, so it is not \
-                 overwritten: delete that NS set, or correct it, and apply again",
-                zone.name_servers(domain).join("; ")
+                 overwritten: `{}` replaces it, or delete or correct that NS set, and apply again",
+                zone.name_servers(domain).join("; "),
+                adoption::COMMAND
             ),
         ),
         // What to write there is known when the zone is.
@@ -252,7 +266,7 @@ fn foreign(
                  overwritten"
             ),
         ),
-        Observation::Foreign(_) | Observation::Unreadable(_) => Lowered {
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => Lowered {
             report: vec![Report::HeldBack {
                 addr: addr.clone(),
                 by: desired.addr(Kind::HostedZone),
@@ -361,7 +375,7 @@ fn delegate(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) ->
 fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {
     let up_to_date = || super::up_to_date(addr, Outputs::new());
     let dnssec = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => None,

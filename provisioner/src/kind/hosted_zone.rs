@@ -2,7 +2,8 @@
 //!
 //! Natural key: the caller reference `spore-infra/DOMAIN/N`. AWS never accepts a used one again, even
 //! after deletion, and zone names are not unique: so N counts up from 1, and two zones of one name
-//! are an error. Private zones are ignored. A zone is never replaced: its name servers are what the
+//! are an error. A zone of another reference is ours only when it was adopted: its tags say so. Private
+//! zones are ignored. A zone is never replaced: its name servers are what the
 //! parent delegates to. AWS: CreateHostedZone, ListHostedZonesByName, ChangeTagsForResource,
 //! ChangeResourceRecordSets, DeleteHostedZone.
 
@@ -204,7 +205,7 @@ fn quota_warning(addr: &Addr, snapshot: &Snapshot) -> Option<Report> {
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let zone = of(addr, Output::ZoneId);
     match &snapshot.hosted_zone {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent if matches!(snapshot.zones_left, Ok(Some(..=0))) => super::blocked(
             addr,
             "the account has as many hosted zones as it may: ask AWS for more (Service Quotas, Route 53, \
@@ -331,7 +332,7 @@ pub fn destroy(
     let live = match &snapshot.hosted_zone {
         Observation::Absent => return Lowered::default(),
         Observation::Unreadable(why) => return super::blocked(addr, why),
-        Observation::Foreign(what) => {
+        Observation::Foreign(what, _) => {
             return Lowered {
                 report: vec![Report::Left {
                     what: addr.to_string(),

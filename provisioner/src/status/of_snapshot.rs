@@ -33,7 +33,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
             aws.name_servers = zone.name_servers(&desired.domain).into_iter().collect();
         }
         Observation::Absent => {}
-        Observation::Foreign(why) | Observation::Unreadable(why) => {
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => {
             unread.push(format!("the hosted zone: {why}"));
         }
     }
@@ -55,7 +55,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
                 .collect();
         }
         Observation::Absent => {}
-        Observation::Foreign(why) | Observation::Unreadable(why) => {
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => {
             unread.push(format!("the zone's DNSSEC: {why}"));
         }
     }
@@ -155,7 +155,7 @@ fn alarms(snapshot: &Snapshot, unread: &mut Vec<String>) -> BTreeMap<String, Hea
             Observation::Absent => {
                 heard.insert(name, Heard::Nobody("there is no such alarm".into()));
             }
-            Observation::Foreign(why) | Observation::Unreadable(why) => {
+            Observation::Foreign(why, _) | Observation::Unreadable(why) => {
                 unread.push(format!("alarm {name}: {why}"));
             }
         }

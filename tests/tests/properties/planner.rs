@@ -49,7 +49,7 @@ fn untouchable(desired: &Desired, snapshot: &Snapshot) -> BTreeSet<Addr> {
     fn is<L>(observation: &Observation<L>) -> bool {
         matches!(
             observation,
-            Observation::Unreadable(_) | Observation::Foreign(_)
+            Observation::Unreadable(_) | Observation::Foreign(_, _)
         )
     }
     let mut found = BTreeSet::new();
@@ -197,7 +197,7 @@ proptest! {
                 };
                 prop_assert_eq!(*days, 30);
                 prop_assert!(
-                    !matches!(snapshot.hosted_zone, Observation::Foreign(_) | Observation::Unreadable(_)),
+                    !matches!(snapshot.hosted_zone, Observation::Foreign(_, _) | Observation::Unreadable(_)),
                     "{} while a zone that was not read may use the key", step.id
                 );
                 prop_assert!(!matches!(snapshot.dnssec, Observation::Unreadable(_)));

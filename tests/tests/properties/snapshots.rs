@@ -57,7 +57,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                 let dnssec = match (&hosted_zone, dnssec) {
                     (Observation::Present(_), dnssec) => dnssec,
                     (Observation::Unreadable(why), _) => Observation::Unreadable(why.clone()),
-                    (Observation::Absent | Observation::Foreign(_), _) => Observation::Absent,
+                    (Observation::Absent | Observation::Foreign(_, _), _) => Observation::Absent,
                 };
                 Snapshot {
                     taken_at: now(),
@@ -97,7 +97,7 @@ fn observed<L: Clone + std::fmt::Debug + 'static>(
     prop_oneof![
         weight => live.prop_map(Observation::Present),
         2 => Just(Observation::Absent),
-        1 => Just(Observation::Foreign("somebody else's".into())),
+        1 => Just(Observation::Foreign("somebody else's".into(), None)),
         1 => Just(Observation::Unreadable("AccessDenied".into())),
     ]
 }

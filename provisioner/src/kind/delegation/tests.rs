@@ -244,3 +244,113 @@ fn a_withdrawal_that_was_cut_off_is_waited_out_by_the_next_run() {
         matches!(hold_down, Some(Condition::HoldDown { since: Since::At(at), .. }) if at == since)
     );
 }
+
+/// What adopting would do, and whether it is refused.
+fn adopting(snapshot: &Snapshot) -> (String, bool) {
+    let desired = fixture::desired();
+    let lowered = adopt(&desired.addr(Kind::Delegation), &desired, snapshot);
+    let refused = not_adoptable(&desired, snapshot).is_some();
+    (answer(&lowered), refused)
+}
+
+#[test]
+fn a_delegation_is_taken_over_only_where_no_resolver_can_insist_on_other_keys() {
+    let elsewhere = || own("NS", &["ns1.elsewhere.example."]);
+    let other = ["ns1.elsewhere.example"];
+    let key = ours();
+    let fine = |steps: &str| (steps.to_owned(), false);
+    // Nothing there, ours, and not to be written: nothing to take over.
+    assert_eq!(adopting(&with(vec![], &[], &[])), fine("nothing"));
+    assert_eq!(adopting(&with(vec![ns()], &SERVERS, &[])), fine("nothing"));
+    for parent in [Parent::External, Parent::Settled] {
+        let mut snapshot = with(vec![elsewhere()], &other, &[]);
+        snapshot.parent_zone = parent;
+        assert_eq!(adopting(&snapshot), fine("nothing"));
+    }
+    // No DS record: one may have been there, and that is waited out.
+    let none = with(vec![elsewhere()], &other, &[]);
+    assert_eq!(adopting(&none), fine("remember-ds-gone adopt"));
+    let mut known = none.clone();
+    if let Observation::Present(journal) = &mut known.journal_group {
+        let key = journal_group::EVIDENCE_DS_GONE.to_owned();
+        journal.tags.insert(key, "2026-11-21T11:30:00Z".into());
+    }
+    assert_eq!(adopting(&known), fine("adopt"));
+    // A DS record of a key that signs: who validates needs this zone already.
+    let vouched = with(
+        vec![elsewhere(), own("DS", &[&key])],
+        &other,
+        &[key.as_str()],
+    );
+    assert_eq!(adopting(&vouched), fine("adopt"));
+    for status in ["NOT_SIGNING", "ACTION_NEEDED"] {
+        let mut unsigned = vouched.clone();
+        if let Observation::Present(dnssec) = &mut unsigned.dnssec {
+            dnssec.signing = status.into();
+        }
+        assert!(adopting(&unsigned).1, "{status}");
+    }
+    let mut ailing = vouched;
+    if let Observation::Present(dnssec) = &mut ailing.dnssec {
+        dnssec.keys[0].status = "ACTION_NEEDED".into();
+    }
+    assert!(adopting(&ailing).1);
+    // One of another key, in the zone or still on one of its servers.
+    for (sets, shown) in [
+        (vec![elsewhere(), own("DS", &[STRANGE])], &[][..]),
+        (
+            vec![elsewhere(), own("DS", &[&key, STRANGE])],
+            &[key.as_str()],
+        ),
+        (vec![elsewhere()], &[STRANGE]),
+    ] {
+        assert!(adopting(&with(sets, &other, shown)).1);
+    }
+    let mut routed = with(vec![elsewhere()], &other, &[]);
+    if let Parent::Zone(live) = &mut routed.parent_zone {
+        live.sets[0].policy = Some("set identifier eu".into());
+    }
+    assert!(adopting(&routed).1);
+}
+
+#[test]
+fn a_delegation_is_not_taken_over_while_something_is_not_known() {
+    let elsewhere = own("NS", &["ns1.elsewhere.example."]);
+    let base = with(vec![elsewhere], &["ns1.elsewhere.example"], &[]);
+    let mut silent = base.clone();
+    silent.served = Err("ns-1.awsdns-00.com does not answer".into());
+    assert_eq!(adopting(&silent), ("blocked".to_owned(), false));
+    let mut unknown = base.clone();
+    unknown.parent = ParentView::Unknown("no answer".into());
+    assert_eq!(adopting(&unknown), ("blocked".to_owned(), false));
+    unknown.parent_zone = Parent::Unknown("AccessDenied".into());
+    assert_eq!(adopting(&unknown), ("blocked".to_owned(), false));
+    // Where it should lead to is not known while the zone is not ours.
+    let mut strange = base;
+    strange.hosted_zone = Observation::Foreign("somebody's".into(), None);
+    assert_eq!(adopting(&strange), ("held back".to_owned(), false));
+}
+
+#[test]
+fn a_wait_before_there_is_a_journal_makes_one_first() {
+    let elsewhere = own("NS", &["ns1.elsewhere.example."]);
+    let mut snapshot = with(vec![elsewhere], &["ns1.elsewhere.example"], &[]);
+    snapshot.journal_group = Observation::Absent;
+    let plan = plan::adopt(&fixture::desired(), &snapshot);
+    let steps: Vec<String> = plan.steps.iter().map(|step| step.id.to_string()).collect();
+    let at = |name: &str| {
+        let found = steps.iter().position(|step| step.ends_with(name));
+        found.unwrap_or_else(|| panic!("no {name} in {steps:?}"))
+    };
+    assert!(at("journal_group/spore.example.edu:create") < at(":remember-ds-gone"));
+    assert!(at(":remember-ds-gone") < at("delegation/spore.example.edu:adopt"));
+    let last = &plan.steps[at("delegation/spore.example.edu:adopt")];
+    let [Condition::HoldDown { lasts, since, .. }] = &last.ready_when[..] else {
+        panic!("one hold-down, not {:?}", last.ready_when)
+    };
+    assert_eq!(*lasts, zone_signing::HOLD_DOWN_UNSEEN);
+    assert_eq!(
+        *since,
+        Since::Answered(StepId::new(&last.id.addr, "remember-ds-gone"))
+    );
+}
