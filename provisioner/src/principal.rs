@@ -31,6 +31,9 @@ pub const INLINE_CHARS_MAX: usize = 10_240;
 /// Characters of one managed policy, without white space (the same page). A role has ten of them.
 pub const MANAGED_CHARS_MAX: usize = 6_144;
 
+/// Every hosted zone of the account.
+const ANY_ZONE: &str = "arn:aws:route53:::hostedzone/*";
+
 /// Who runs the tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Principal {
@@ -193,11 +196,19 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ("domain", json!(domain)),
         ("zone_arn", zone_arn.clone()),
         (
-            // Which zone that is shows only in DNS; the conditions leave two record sets of it. Without an
-            // id of the own zone, the statements on that reach every zone of the account already.
+            // Which zone of the account is the parent shows only in DNS.
+            "read_zone_arn",
+            match &desired.stack.delegation {
+                Delegation::Auto => json!(ANY_ZONE),
+                Delegation::Through(_) | Delegation::External => zone_arn.clone(),
+            },
+        ),
+        (
+            // The conditions leave two record sets of it. Without an id of the own zone, the statements on
+            // that reach every zone of the account already.
             "parent_zone_arns",
             match (&desired.stack.delegation, zone_id) {
-                (Delegation::Auto, Some(_)) => json!("arn:aws:route53:::hostedzone/*"),
+                (Delegation::Auto, Some(_)) => json!(ANY_ZONE),
                 (Delegation::Auto | Delegation::Through(_) | Delegation::External, _) => json!([]),
             },
         ),
@@ -281,18 +292,19 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
 /// What a statement is for. A statement without a reason fails a test.
 fn why(sid: &str) -> &'static str {
     match sid {
-        "ReadWithoutResource" => {
+        "ReadLists" => {
             "find the zone, the keys, the log groups and everything that carries the stack's tag, and \
-             see how much Lambda concurrency is free; AWS knows no narrower resource for these"
+             see how much Lambda concurrency is free and that one more zone fits; AWS knows no narrower \
+             resource for these"
         }
-        "ReadZoneQuota" => "see that one more zone fits, before the first write",
-        "ReadQueryLogPolicies" => "see whether Route 53 may write query logs in this account",
-        "ReadZone" => "compare the zone, its signing, its records and its tags",
-        "ReadParentZone" => {
-            "compare the delegation, where the parent zone is in this account; which one that is shows in DNS"
+        "ReadLogPolicies" => "see whether Route 53 may write query logs in this account",
+        "ReadZone" => "compare the zone, its signing and its tags",
+        "ReadRecords" => {
+            "compare the zone's records, and the delegation where the parent zone is in this account: which \
+             one that is shows only in DNS"
         }
-        "ReachParentZone" => "read and change the delegation in the parent zone's account",
-        "ChangeDelegation" => {
+        "ReachParent" => "read and change the delegation in the parent zone's account",
+        "Delegate" => {
             "delegate the zone and vouch for its key: only the NS and DS records of exactly its name"
         }
         "ReadKeys" => {
@@ -312,14 +324,12 @@ fn why(sid: &str) -> &'static str {
         "MakeZone" => "make the zone; AWS knows no narrower resource",
         "ChangeZone" => "sign the zone, stop signing it, tag it, delete it",
         "LogQueries" => "have queries logged",
-        "StopLoggingQueries" => {
+        "StopQueryLogs" => {
             "stop logging queries when the document says so; a configuration's id is AWS's choice"
         }
         "LetRoute53Log" => "let Route 53 write query logs; AWS knows no narrower resource",
-        "SetZoneTimes" => {
-            "set the SOA record's times, which bound how long a mistake is remembered"
-        }
-        "EmptyAndRestoreZone" => {
+        "SetSoa" => "set the SOA record's times, which bound how long a mistake is remembered",
+        "EditRecords" => {
             "delete the zone's last records before the zone itself, `restore` them from a file, and free \
              names"
         }
@@ -331,13 +341,13 @@ fn why(sid: &str) -> &'static str {
             "tag a key while it is made: CreateKey asks for the right on every key, so that keys which \
              have an alias are left out"
         }
-        "KeepKeysOfOwnNames" => {
+        "KeepNamedKeys" => {
             "tag the stack's keys again, and take its aliases back from keys of others"
         }
         "AdoptKey" => "take over the key of a key-signing key made by hand, unless a stack has it",
-        "ChangeOwnKeys" => "name, tag and enable the stack's keys, and take back others' grants",
-        "SetPolicyOfOwnKeys" => "say who may use the stack's keys; never past KMS's lockout check",
-        "RetireOwnKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
+        "ChangeKeys" => "name, tag and enable the stack's keys, and take back others' grants",
+        "SetKeyPolicy" => "say who may use the stack's keys; never past KMS's lockout check",
+        "RetireKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
         "NameKeys" => "the keys' aliases: KMS asks for the right on alias and key",
         "ChangeLogs" => {
             "make the log groups, keep journal and lock in them, count refusals, delete on request"
@@ -345,14 +355,14 @@ fn why(sid: &str) -> &'static str {
         "MakeRole" => "make the roles of updater and API logs, with the document's boundary if any",
         "ChangeRole" => "take back what others gave the updater, and delete its role",
         "UnboundRole" => "the document wants no permissions boundary: take off one that others set",
-        "GiveRolesTheirRights" => {
+        "SetRolePolicy" => {
             "give the roles their policies, and see that the shared one is this tool's"
         }
-        "PassRoleToLambda" => "let the function run as its role, and nothing else",
-        "PassRoleToApiGateway" => "let API Gateway write logs as the shared role, and nothing else",
+        "PassToLambda" => "let the function run as its role, and nothing else",
+        "PassToApi" => "let API Gateway write logs as the shared role, and nothing else",
         "ChangeFunction" => "make, update and delete the updater",
-        "RemoveFunctionUrls" => "remove URLs that somebody gave the function or an alias of it",
-        "LetTheApiInvoke" => "let API Gateway invoke the updater, and nobody else",
+        "RemoveUrls" => "remove URLs that somebody gave the function or an alias of it",
+        "LetApiInvoke" => "let API Gateway invoke the updater, and nobody else",
         "MakeApi" => "make the API, tagged from the start",
         "ChangeOwnApi" => "build, deploy, repair and delete the stack's API",
         "ChangeStages" => {
@@ -360,7 +370,7 @@ fn why(sid: &str) -> &'static str {
              own tags"
         }
         "TagApi" => "tag the API; whose it is cannot be told from a call on tags",
-        "LimitWhoCallsTheApi" => "set and clear the API's resource policy",
+        "SetApiPolicy" => "set and clear the API's resource policy",
         "LetApisLog" => "name the account's role for API logs when nobody has",
         "ChangeAlarms" => "tag and delete the stack's alarms",
         "SetAlarms" => {
@@ -441,7 +451,7 @@ mod tests {
         let desired = fixture::desired();
         let narrow = grants(Principal::Operator, &desired, Some("Z1"));
         // The parent's id is not known; there the records are narrowed.
-        let on_parent = ["ReadParentZone", "ChangeDelegation"];
+        let on_parent = ["ReadRecords", "Delegate"];
         let own = narrow
             .iter()
             .filter(|grant| !on_parent.contains(&grant.sid()));

@@ -25,11 +25,12 @@ use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::keys::{Whose, unusable, whose};
 use crate::ds::{DigestType, DnsKey, Ds};
+use crate::kind::delegation::{self, Parent};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
-use crate::kind::{Op, delegation, hosted_zone, kms_key};
+use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::safety::Refusal;
 use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
@@ -263,6 +264,14 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             return refusal("parent-unknown", message);
         }
     };
+    if !delegation::has_arrived(snapshot, &answers) {
+        let message = format!(
+            "a change of the DS records of {} is on its way to the servers of the parent zone, and what comes \
+             next depends on what they show; run this again in a minute (nothing was changed)",
+            desired.domain
+        );
+        return refusal("parent-lags", message);
+    }
     let (old, new) = match stage(snapshot)? {
         Stage::One(key) | Stage::Ended(key) => (key, key),
         Stage::Two { old, new } => (old, new),
@@ -536,9 +545,19 @@ impl<'a> Drafts<'a> {
             risk: Risk::Safe,
         });
         self.remember("remember-next", EVIDENCE_NEXT, Some("create-next"));
-        // Whoever can write the parent zone goes on by itself.
-        if delegation::held(desired, self.snapshot).is_some() {
-            return;
+        match self.snapshot.parent_zone {
+            // Whoever can write the parent zone goes on by itself.
+            Parent::Zone(_) if delegation::held(desired, self.snapshot).is_some() => return,
+            // Nobody asked whose it is while it had nothing to be changed.
+            Parent::Settled => {
+                return self.external(format!(
+                    "once {name} is there, the new key's DS record goes beside the old one, not before its \
+                     DNSKEY set has run out everywhere ({} s after this run): `spore-infra ksk rotate` puts it \
+                     there where that zone is ours to write, and prints it where it is not",
+                    DNSKEY_TTL.as_secs()
+                ));
+            }
+            Parent::Zone(_) | Parent::External | Parent::Unused(_) | Parent::Unknown(_) => {}
         }
         self.external(format!(
             "once {name} is there, it adds the new key's DS record beside the old one, not before its \
@@ -554,6 +573,8 @@ impl<'a> Drafts<'a> {
         if let Some(set) = delegation::held(self.desired, self.snapshot)
             && delegation::is_published(self.desired, set, new)
         {
+            // Since when its record is gone is counted from after this.
+            self.forget(&EVIDENCE[3..4]);
             let why = format!("{} alone is vouched for again", old.name);
             return self.publish("take-back-ds", (set, &[old]), Vec::new(), &why);
         }
@@ -741,40 +762,31 @@ impl<'a> Drafts<'a> {
         vec![self.next_hold_down(next_since), both]
     }
 
-    /// The parent's DS set becomes that of these keys; if it is that already, the change is on its way.
+    /// The parent's DS set becomes that of these keys. Every server shows what it is now ([`fit`]).
     fn publish(
         &mut self,
         step: &'static str,
-        (set, keys): (&RecordSet, &[&Key]),
+        wanted: (&RecordSet, &[&Key]),
         ready: Vec<Condition>,
         why: &str,
     ) {
-        let stays = |key: &&Key| delegation::is_published(self.desired, set, key);
-        let all = self
-            .snapshot
-            .dnssec
-            .present()
-            .map(|dnssec| &dnssec.keys[..]);
-        let is_there = keys.iter().copied().all(|key| stays(&key))
-            && all
-                .unwrap_or_default()
-                .iter()
-                .all(|key| keys.iter().any(|wanted| wanted.name == key.name) || !stays(&key));
-        let wanted = (set, keys);
-        let lowered = if is_there {
-            None
-        } else {
-            delegation::publish(self.desired, self.snapshot, step, wanted, ready, why)
-        };
-        match lowered {
-            Some(lowered) => self.parent = lowered,
-            None => self.parent.report.push(Report::Warning {
+        let lowered = delegation::publish(self.desired, self.snapshot, step, wanted, ready, why);
+        let Some(mut lowered) = lowered else {
+            self.parent.report.push(Report::Warning {
                 addr: self.desired.addr(Kind::Delegation),
-                what: "the parent zone has the DS set that comes next, and not each of its servers shows it; \
-                       run this again in a minute"
+                what: "Route 53 shows no DNSKEY record of a key that is to be vouched for; run this again in a \
+                       minute"
                     .into(),
-            }),
+            });
+            return;
+        };
+        // Evidence that the change makes untrue is dropped before it, whatever this run comes to.
+        let journal = self.desired.addr(Kind::JournalGroup);
+        for draft in &mut lowered.drafts {
+            let forgotten = EVIDENCE.map(|(_, step)| After::Answered(StepId::new(&journal, step)));
+            draft.after.extend(forgotten);
         }
+        self.parent = lowered;
     }
 
     fn is_aliased(&self, key: &Key) -> bool {

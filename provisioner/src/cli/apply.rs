@@ -22,7 +22,7 @@ use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::delegation;
 use crate::kind::hosted_zone::Records;
-use crate::kind::journal_group::{self, DsSeen};
+use crate::kind::journal_group;
 use crate::master_file;
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
@@ -238,6 +238,15 @@ struct Job<'a> {
     file: Option<PlanFile>,
 }
 
+/// Where a plan stands among those of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It is what was asked for.
+    First,
+    /// It goes on where the one before it ended.
+    Next,
+}
+
 /// How a plan of a run ended.
 enum Ended {
     /// That was all.
@@ -250,17 +259,22 @@ impl Job<'_> {
     /// Where the parent zone is ours to write, what comes after a change of it depends on what DNS shows
     /// then: that is another plan, shown and approved as the first.
     async fn run(&self) -> anyhow::Result<Exit> {
+        let mut turn = Turn::First;
         for _ in 0..PLANS_MAX {
-            if let Ended::With(exit) = self.run_plan().await? {
+            if let Ended::With(exit) = self.run_plan(turn).await? {
                 return Ok(exit);
             }
+            turn = Turn::Next;
         }
         output::note("more is left to do; run the same command again");
         Ok(Exit::Waiting)
     }
 
-    async fn run_plan(&self) -> anyhow::Result<Ended> {
+    async fn run_plan(&self, turn: Turn) -> anyhow::Result<Ended> {
         let (snapshot, plan) = self.plan(Purpose::Apply).await?;
+        if self.is_overtaken(turn, &snapshot) {
+            return Ok(Ended::With(overtaken()));
+        }
         self.show(&plan)?;
         // What moved says more than what is blocked by it.
         if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
@@ -293,6 +307,10 @@ impl Job<'_> {
                 return Err(error);
             }
         };
+        if self.is_overtaken(turn, &snapshot) {
+            release(lock, &write, clock.now()).await;
+            return Ok(Ended::With(overtaken()));
+        }
         if let Some(exit) = self.moved(&plan, &again) {
             release(lock, &write, clock.now()).await;
             return exit.map(Ended::With);
@@ -311,8 +329,13 @@ impl Job<'_> {
             release(lock, &write, clock.now()).await;
             return Err(error);
         }
-        let seen = journal_group::ds_seen(&snapshot);
-        self.carry_out(&again, seen, lock, &write).await
+        self.carry_out(&again, &snapshot, lock, &write).await
+    }
+
+    /// Whether somebody else has ended meanwhile what this run was going on with: `ksk rotate` on one key
+    /// would begin anew.
+    fn is_overtaken(&self, turn: Turn, snapshot: &Snapshot) -> bool {
+        turn == Turn::Next && self.goal == Goal::Rotate && !rotation::is_under_way(snapshot)
     }
 
     /// A destroy that is refused for a DS record at the parent is the last look at it: its TTL is what the
@@ -442,6 +465,15 @@ impl Job<'_> {
                 ),
                 desired.domain.clone(),
             ),
+            // What is taken down depends on this; it is a plan of its own, with its own question.
+            Goal::Destroy(_) if delegation::only_unvouches(plan) => (
+                format!(
+                    "Take the DS record of {} out of the parent zone, before anything of it in account {} is \
+                     destroyed? Type the domain to do it:",
+                    desired.domain, desired.account
+                ),
+                desired.domain.clone(),
+            ),
             Goal::Destroy(_) => (
                 format!(
                     "Destroy {destroyed} resources of {} in account {}, irreversibly? Type the domain to do it:",
@@ -489,7 +521,7 @@ impl Job<'_> {
     async fn carry_out(
         &self,
         plan: &Plan,
-        seen: Option<DsSeen>,
+        before: &Snapshot,
         mut lock: Lock,
         write: &Clients,
     ) -> anyhow::Result<Ended> {
@@ -517,7 +549,7 @@ impl Job<'_> {
         // What was seen of the parent is written when something is written anyway: a no-change apply
         // writes nothing.
         if self.goal.keeps_stack()
-            && let Some(seen) = seen
+            && let Some(seen) = journal_group::ds_seen(before)
             && let Err(failure) =
                 journal::remember_ds(write, &session.clock, &session.desired, seen).await
         {
@@ -531,7 +563,7 @@ impl Job<'_> {
             output::note(failures.trim_end());
         }
         Ok(Ended::With(match outcome {
-            Outcome::Converged if self.goes_on(plan).await? => return Ok(Ended::More),
+            Outcome::Converged if self.goes_on(plan, before).await? => return Ok(Ended::More),
             Outcome::Converged => self.finish(plan).await?,
             Outcome::Waiting { until, why } => {
                 output::note(&format!(
@@ -552,31 +584,32 @@ impl Job<'_> {
         }))
     }
 
-    /// Whether the same command has more to do, now that DNS shows what this plan wrote into the parent
-    /// zone. A plan file covers one plan.
-    async fn goes_on(&self, plan: &Plan) -> anyhow::Result<bool> {
-        let wrote = delegation::is_written_by(plan);
-        let goes_further = matches!(self.goal, Goal::Rotate | Goal::AbortRotation | Goal::Adopt);
-        if self.file.is_some() || !wrote && !goes_further {
+    /// Whether the same command has more to do, now that DNS shows what this plan did: where the parent zone is
+    /// ours to write, and in a plan file never, as it covers one plan.
+    async fn goes_on(&self, plan: &Plan, before: &Snapshot) -> anyhow::Result<bool> {
+        if self.file.is_some() {
             return Ok(false);
         }
-        let (snapshot, next) = self.plan(Purpose::Apply).await?;
-        let writes = delegation::is_written_by(&next);
-        Ok(!next.steps.is_empty()
-            && match &self.goal {
-                Goal::Converge => writes,
-                Goal::Rotate | Goal::AbortRotation => {
-                    rotation::is_under_way(&snapshot) && (wrote || writes)
-                }
-                Goal::Unsign | Goal::Destroy(_) => delegation::only_unvouches(plan),
-                // A delegation can be judged when the zone is ours. What lists do not show yet as adopted
-                // is not adopted again.
-                Goal::Adopt => {
-                    let done = plan.step_digests();
-                    judge(&next).is_none()
-                        && next.step_digests().keys().any(|id| !done.contains_key(id))
-                }
-            })
+        match self.goal {
+            Goal::Unsign | Goal::Destroy(_) => Ok(delegation::only_unvouches(plan)),
+            Goal::Converge => {
+                let is_ours = before.parent_zone.zone().is_some();
+                Ok(is_ours && delegation::is_written_by(&self.plan(Purpose::Apply).await?.1))
+            }
+            Goal::Rotate | Goal::AbortRotation => {
+                let (after, next) = self.plan(Purpose::Apply).await?;
+                let is_of_parent = [plan, &next].into_iter().any(delegation::is_written_by);
+                Ok(rotation::is_under_way(&after) && !next.steps.is_empty() && is_of_parent)
+            }
+            // A delegation can be judged when the zone is ours. What lists do not show yet as adopted is not
+            // adopted again.
+            Goal::Adopt => {
+                let (_, next) = self.plan(Purpose::Apply).await?;
+                let done = plan.step_digests();
+                let is_more = next.step_digests().keys().any(|id| !done.contains_key(id));
+                Ok(is_more && judge(&next).is_none())
+            }
+        }
     }
 
     /// The last words: the DS record, or that everything is gone.
@@ -666,6 +699,12 @@ impl Job<'_> {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The last words of a rotation that another run has ended.
+fn overtaken() -> Exit {
+    output::note("another run has ended the rotation meanwhile; nothing more was done");
+    Exit::Done
 }
 
 /// Takes the stack's lock, waiting for its holder as long as one wait may last.

@@ -29,10 +29,13 @@ use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, Since};
 use crate::desired::Desired;
+use crate::ds::judgement::{Fit, Keys, Trust, fit, judge};
+use crate::ds::keys::{Whose, whose};
+use crate::ds::not_yet::{NotYet, not_yet};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::ksk::Key;
-use crate::kind::zone_signing::{self, SYNC_MAX, Unsigned};
+use crate::kind::zone_signing::{self, SYNC_MAX};
 use crate::plan::{After, Change, Draft, Field, Lowered, Plan, Report, Risk, StepId, Symbol, of};
 use crate::snapshot::{Observation, ParentView, Snapshot};
 
@@ -40,7 +43,7 @@ pub use adopt::{adopt, not_adoptable};
 pub use down::{destroy, ds_first, is_withdrawn_by_us, only_unvouches, zone_hold_down};
 pub use observe::observe;
 pub use perform::perform;
-pub use turn::{held, is_published, publish};
+pub use turn::{has_arrived, held, is_published, publish};
 
 /// TTL of the NS set that this tool makes: resolvers hold it as long after it is withdrawn. Route 53's
 /// own NS set in the zone has two days, which is more than a first delegation needs.
@@ -48,6 +51,9 @@ pub const NS_TTL_SECS: i64 = 3_600;
 /// TTL of the DS set that this tool makes, so that a mistake is soon over (Route 53 Developer Guide,
 /// "Enabling DNSSEC signing and establishing a chain of trust", step 8).
 pub const DS_TTL_SECS: i64 = 300;
+
+/// Most records that a message names.
+const NAMED_MAX: usize = 10;
 
 /// What there is of a parent zone to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,8 +137,8 @@ impl Live {
             .collect()
     }
 
-    /// The zone in words.
-    fn words(&self) -> String {
+    /// The zone in words: where to look, and by whose right.
+    pub fn words(&self) -> String {
         match &self.role {
             None => format!("zone {} ({}) of this account", self.name, self.id),
             Some(role) => format!("zone {} ({}) by role {role}", self.name, self.id),
@@ -195,25 +201,42 @@ pub fn names(set: &RecordSet, servers: &[String]) -> bool {
         && set.values.iter().map(plain).collect::<BTreeSet<_>>() == servers
 }
 
-/// The records of a DS set that are of none of the zone's keys.
+/// The records of a DS set that are of no key of this stack, by the judgement that every command uses. One
+/// of a key that ails is the stack's all the same: that key is cured.
 fn strange(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> Vec<String> {
     strange_ds(desired, snapshot, &set.values)
 }
 
 /// The same of records from wherever they were seen.
 fn strange_ds(desired: &Desired, snapshot: &Snapshot, records: &[String]) -> Vec<String> {
-    let keys = snapshot.dnssec.present().map(|live| &live.keys[..]);
-    let dnskeys: Vec<DnsKey> = keys
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|key| DnsKey::parse(&key.dnskey).ok())
-        .collect();
+    let keys = Keys::of(desired, snapshot);
     let is_ours = |value: &&String| {
-        let ds = Ds::parse(value);
-        ds.is_ok_and(|ds| dnskeys.iter().any(|key| ds.matches(&desired.domain, key)))
+        Ds::parse(value).is_ok_and(|ds| match fit(&desired.domain, &keys, &ds) {
+            Fit::Good | Fit::Failing | Fit::Resting => true,
+            Fit::Strange | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
+        })
     };
     let records = records.iter();
     records.filter(|record| !is_ours(record)).cloned().collect()
+}
+
+/// What a DS set with records of others does to the zone, in words.
+fn harm(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> &'static str {
+    let records: Vec<Ds> = set
+        .values
+        .iter()
+        .filter_map(|value| Ds::parse(value).ok())
+        .collect();
+    match judge(&desired.domain, &Keys::of(desired, snapshot), &records).trust {
+        Trust::Bogus => "validating resolvers take every name in it for bogus",
+        Trust::Disputed => {
+            "validating resolvers that heed only the strongest digest type take every name in it for bogus"
+        }
+        Trust::Secure | Trust::Weak | Trust::Failing => {
+            "validating resolvers find a key by another record as yet"
+        }
+        Trust::Unusable | Trust::None => "validating resolvers know none of these",
+    }
 }
 
 /// The DS record of a key, with the digest that every validator knows (RFC 8624, section 3.3).
@@ -276,6 +299,15 @@ fn foreign(
     }
 }
 
+/// Names for a message, so many that people still read them.
+fn some(names: &[String]) -> String {
+    let shown = names.get(..NAMED_MAX).unwrap_or(names);
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 fn warning(addr: &Addr, what: String) -> Lowered {
     Lowered {
         report: vec![Report::Warning {
@@ -303,7 +335,7 @@ fn delegate(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) ->
             "{} has records that a delegation of {domain} would hide: {}; move them into the zone {domain} \
              or delete them, and apply again",
             live.words(),
-            hidden.join(", ")
+            some(&hidden)
         );
         return super::blocked(addr, why);
     }
@@ -387,31 +419,43 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
             up_to_date()
         } else {
             let why = format!(
-                "{} has DS records of {} that are of none of its keys: {}; validating resolvers take \
-                 every name in it for bogus when none is. Nothing shows who made them, so they are not \
-                 overwritten: delete them, and apply again",
+                "{} has DS records of {} that are of no key of this stack: {}; {}. Nothing shows who made \
+                 them, so they are not overwritten: delete them there, and apply again",
                 live.words(),
                 desired.domain,
-                strange.join("; ")
+                some(&strange),
+                harm(desired, snapshot, set)
             );
             super::blocked(addr, why)
         };
     }
-    // Keys that are being made, cured or turned are vouched for by a later plan.
-    let key = match dnssec.map(|dnssec| (dnssec.signing.as_str(), &dnssec.keys[..])) {
-        Some(("SIGNING", [key])) if desired.dnssec && key.status == "ACTIVE" => key,
+    // Keys that are being made or turned are vouched for by a later plan, those of others by others.
+    let key = match dnssec.map(|dnssec| &dnssec.keys[..]) {
+        Some([key]) if desired.dnssec && whose(desired, snapshot, key) != Whose::Stranger => key,
         Some(_) | None => return up_to_date(),
     };
-    let not_yet = |why: &str| {
+    let held = |why: &str| {
         let what = format!(
             "the DS record of {} is not published yet: {why}",
             desired.domain
         );
         warning(addr, what)
     };
+    let hold_down = match not_yet(desired, snapshot, key) {
+        None => None,
+        Some(why @ NotYet::Remembered { .. }) => match zone_signing::unsigned_hold_down(snapshot) {
+            Some(hold_down) => Some(hold_down),
+            None => return held(&why.to_string()),
+        },
+        // What this very plan does about it, the next one builds on.
+        Some(why @ (NotYet::Key { .. } | NotYet::Signing(_))) => return held(&why.to_string()),
+        Some(why @ (NotYet::Unknown(_) | NotYet::Unserved(_))) => {
+            return held(&format!("{why}; {}", why.remedy()));
+        }
+    };
     let answers = match snapshot.parent.all() {
         Ok(answers) => answers,
-        Err(why) => return not_yet(&why),
+        Err(why) => return held(&why),
     };
     let Some(zone) = snapshot.hosted_zone.present() else {
         return up_to_date();
@@ -421,20 +465,17 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
         .iter()
         .all(|answer| answer.name_servers.iter().cloned().collect::<BTreeSet<_>>() == servers);
     if !is_delegated || answers.iter().any(|answer| !answer.ds.is_empty()) {
-        return not_yet(
+        return held(
             "a change of the parent zone is not on each of its servers; apply again in a minute",
         );
     }
     if let Err(why) = &snapshot.served {
-        return not_yet(&format!("{why}; apply again in some minutes"));
+        return held(&format!("{why}; apply again in some minutes"));
     }
     let Some(record) = ds_of(desired, key) else {
-        return not_yet("Route 53 shows no DNSKEY record of the key-signing key");
-    };
-    let hold_down = match zone_signing::unsigned(snapshot) {
-        Unsigned::No => None,
-        Unsigned::Until(_) => zone_signing::unsigned_hold_down(snapshot),
-        unknown @ Unsigned::Unknown(_) => return not_yet(&unknown.why().unwrap_or_default()),
+        return held(
+            "Route 53 shows no DNSKEY record of the key-signing key; apply again in a minute",
+        );
     };
     let set = RecordSet {
         name: format!("{}.", desired.domain),

@@ -107,7 +107,14 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         return Lowered {
             report: vec![Report::Left {
                 what: format!("the NS set of {} in {}", desired.domain, live.words()),
-                why: format!("it names other servers than the zone's: {}", shown(set)),
+                why: match snapshot.hosted_zone.present() {
+                    Some(_) => format!("it names other servers than the zone's: {}", shown(set)),
+                    None => format!(
+                        "there is no zone of this stack that would show whose it is: {}; delete it there if \
+                         nobody answers for the name",
+                        shown(set)
+                    ),
+                },
             }],
             ..Lowered::default()
         };

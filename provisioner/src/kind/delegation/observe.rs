@@ -44,7 +44,10 @@ pub async fn observe(
             Delegation::Auto | Delegation::External => {
                 "allow these reads, or write `[delegation] parent = \"external\"` if others maintain it"
             }
-            Delegation::Through(_) => "see that `[delegation] parent-role` can be taken on and may read it",
+            Delegation::Through(role) => {
+                &format!("see that {role} (`[delegation] parent-role`) trusts whoever runs this, and may list, \
+                          read and change that zone; or leave it out if others maintain the zone")
+            }
         };
         Parent::Unknown(format!(
             "whether the parent zone {zone} can be written is not known: {failure}; {remedy}"
@@ -85,37 +88,58 @@ async fn find(
             there.push((listed.id, servers));
         }
     }
-    let (id, own) = match &there[..] {
-        [] => {
-            return Ok(match role {
-                None => Parent::External,
-                Some(role) => Parent::Unknown(format!(
-                    "DNS shows {zone} as the parent zone, and the account of {role} has no public zone of that name"
-                )),
-            });
-        }
-        [one] => one,
-        several => {
-            let ids: Vec<&str> = several.iter().map(|(id, _)| id.as_str()).collect();
+    let is_used = |own: &[String]| {
+        let own: BTreeSet<String> = own.iter().map(|server| plain(server)).collect();
+        own.iter().map(String::as_str).collect::<BTreeSet<_>>() == *servers
+    };
+    let (id, own) = match (&there[..], role) {
+        ([], None) => return Ok(Parent::External),
+        ([], Some(role)) => {
             return Ok(Parent::Unknown(format!(
-                "{} public zones are named {zone}: {}; delete those that nobody uses, or write `[delegation] \
-                 parent = \"external\"`",
-                ids.len(),
-                ids.join(", ")
+                "DNS shows {zone} as the parent zone, and the account of {role} has no public zone of that name: \
+                 correct `[delegation] parent-role`, or leave it out if others maintain that zone"
+            )));
+        }
+        ([one], _) => one,
+        (several, _) => {
+            let told: Vec<String> = several
+                .iter()
+                .map(|(id, own)| {
+                    let whither = if is_used(own) {
+                        "to which DNS leads"
+                    } else {
+                        "to which it does not"
+                    };
+                    format!("{id}, {whither}")
+                })
+                .collect();
+            let (whose, else_) = match role {
+                None => (
+                    "this account".to_owned(),
+                    "or write `[delegation] parent = \"external\"`",
+                ),
+                Some(role) => (
+                    format!("the account of {role}"),
+                    "or leave out `[delegation] parent-role`",
+                ),
+            };
+            return Ok(Parent::Unknown(format!(
+                "{} public zones of {whose} are named {zone}: {}; delete those that nobody uses, {else_} if \
+                 others maintain them",
+                several.len(),
+                told.join("; "),
             )));
         }
     };
-    let own: BTreeSet<String> = own
-        .iter()
-        .map(|server| server.trim_end_matches('.').to_lowercase())
-        .collect();
-    if own.iter().map(String::as_str).collect::<BTreeSet<_>>() != *servers {
+    if !is_used(own) {
         let shown: Vec<&str> = servers.iter().copied().collect();
+        let own: Vec<String> = own.iter().map(|server| plain(server)).collect();
         return Ok(Parent::Unused(format!(
             "zone {zone} ({id}) is not the one the world uses: it has {}, and DNS leads to {}; it is left \
-             alone",
-            own.into_iter().collect::<Vec<_>>().join(", "),
-            shown.join(", ")
+             alone, so whoever maintains the other one delegates {}",
+            own.join(", "),
+            shown.join(", "),
+            desired.domain
         )));
     }
     Ok(Parent::Zone(Live {
@@ -125,6 +149,11 @@ async fn find(
         role: role.map(str::to_owned),
         sets: sets(read, id, &desired.domain, None).await?,
     }))
+}
+
+/// A name server's name as DNS shows it here.
+fn plain(server: &str) -> String {
+    server.trim_end_matches('.').to_lowercase()
 }
 
 /// The record sets of a zone at and below a name, from a type on: one page, which begins with the name's

@@ -57,6 +57,18 @@ fn ns() -> RecordSet {
     own("NS", &["NS-1.awsdns-00.com.", "ns-2.awsdns-00.net."])
 }
 
+/// What is told of the delegation.
+fn told(snapshot: &Snapshot) -> String {
+    let desired = fixture::desired();
+    let lowered = converge(&desired.addr(Kind::Delegation), &desired, snapshot);
+    let texts = lowered.report.iter().map(|report| match report {
+        Report::Blocked { why, .. } => why.clone(),
+        Report::Warning { what, .. } => what.clone(),
+        other => format!("{other:?}"),
+    });
+    texts.collect()
+}
+
 /// What a kind answers, in a word or by its steps.
 fn answer(lowered: &Lowered) -> String {
     let steps: Vec<&str> = lowered.drafts.iter().map(|draft| draft.name).collect();
@@ -118,6 +130,75 @@ fn what_is_there_decides_what_is_written() {
 }
 
 #[test]
+fn a_key_is_vouched_for_only_while_it_signs_and_is_ours() {
+    let with_key = |change: &dyn Fn(&mut Key)| {
+        let mut snapshot = with(vec![ns()], &SERVERS, &[]);
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            change(&mut dnssec.keys[0]);
+        }
+        snapshot
+    };
+    assert_eq!(up(&with_key(&|_| {})), "publish-ds");
+    for status in ["INACTIVE", "ACTION_NEEDED", "INTERNAL_FAILURE", "DELETING"] {
+        assert_eq!(up(&with_key(&|key| key.status = status.into())), "warning");
+    }
+    let theirs = with_key(&|key| {
+        key.name = "theirs".into();
+        key.kms_arn = "arn:aws:kms:us-east-1:123456789012:key/2".into();
+    });
+    assert_eq!(up(&theirs), "up to date");
+    // KMS withholds it, and Route 53 does not know that yet.
+    for state in ["Disabled", "PendingDeletion"] {
+        let mut ails = with_key(&|_| {});
+        if let Observation::Present(key) = &mut ails.kms_key {
+            key.state = state.into();
+        }
+        assert_eq!(up(&ails), "warning", "{state}");
+        assert!(told(&ails).contains(state), "{}", told(&ails));
+    }
+    // A record of a key that ails stays: the key is cured.
+    let ds = ours();
+    let mut rests = with(vec![ns(), own("DS", &[&ds])], &SERVERS, &[&ds]);
+    if let Observation::Present(dnssec) = &mut rests.dnssec {
+        dnssec.keys[0].status = "INACTIVE".into();
+    }
+    assert_eq!(up(&rests), "up to date");
+}
+
+#[test]
+fn what_a_record_of_others_does_is_said() {
+    let ds = ours();
+    let strong = format!("1 13 4 {}", "AB".repeat(48));
+    let unknown = format!("1 13 3 {}", "AB".repeat(32));
+    for (values, words) in [
+        (&[STRANGE][..], "take every name in it for bogus"),
+        (&[&ds, STRANGE], "find a key by another record"),
+        (&[&ds, &strong], "heed only the strongest digest type"),
+        (&[&unknown], "know none of these"),
+    ] {
+        let why = told(&with(vec![ns(), own("DS", values)], &SERVERS, values));
+        assert!(why.contains(words), "{values:?}: {why}");
+        assert!(
+            why.contains("zone example.edu (Z9) of this account"),
+            "{why}"
+        );
+        assert!(why.contains("delete them there"), "{why}");
+        assert!(!why.contains(&ds), "ours is not to be deleted: {why}");
+    }
+}
+
+#[test]
+fn a_message_names_so_many_records_that_people_read_them() {
+    let many = (0..25).map(|n| set(&format!("h{n}.{DOMAIN}."), "A", &["192.0.2.1"]));
+    let why = told(&with(many.collect(), &[], &[]));
+    assert!(
+        why.contains("h9.spore") && why.contains("and 15 more"),
+        "{why}"
+    );
+    assert!(!why.contains("h10.spore"), "{why}");
+}
+
+#[test]
 fn a_zone_that_is_not_ours_is_left() {
     let mut snapshot = with(Vec::new(), &[], &[]);
     for (parent, wanted) in [
@@ -155,6 +236,17 @@ fn a_record_waits_for_servers_and_for_resolvers() {
     }
     let lowered = converge(&addr, &desired, &recent);
     assert_eq!(lowered.drafts[0].ready_when.len(), 1);
+    // It was signed while in use, and nobody noted when.
+    let mut unnoted = recent.clone();
+    if let Observation::Present(journal) = &mut unnoted.journal_group {
+        let key = journal_group::EVIDENCE_SIGNED.to_owned();
+        journal.tags.insert(key, "not-noted".into());
+    }
+    assert_eq!(up(&unnoted), "warning");
+    unnoted.journal_group = Observation::Unreadable("logs: AccessDenied".into());
+    assert_eq!(up(&unnoted), "warning");
+    unnoted.journal_group = Observation::Absent;
+    assert_eq!(up(&unnoted), "warning");
     // Not every parent server answers: nothing is known.
     if let ParentView::Seen { servers, .. } = &mut recent.parent {
         servers[1].answer = Err("no answer".into());

@@ -1,5 +1,7 @@
 //! The parent's part of a rotation, where we can write the parent zone: which DS set comes next.
 
+use std::collections::BTreeSet;
+
 use super::{DS_TTL_SECS, Op, delegates_to_us, ds_of, shown, strange};
 use crate::addr::Kind;
 use crate::condition::Condition;
@@ -8,7 +10,7 @@ use crate::ds::{DnsKey, Ds};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::ksk::Key;
 use crate::plan::{Change, Draft, Field, Lowered, Risk, Symbol};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Delegated, Snapshot};
 
 /// The DS set of the parent zone, when it is ours to change: the delegation leads to this zone and every
 /// record is of a key of it.
@@ -21,6 +23,24 @@ pub fn held<'a>(desired: &Desired, snapshot: &'a Snapshot) -> Option<&'a RecordS
         && set.policy.is_none()
         && strange(desired, snapshot, set).is_empty();
     is_ours.then_some(set)
+}
+
+/// Whether every parent server shows the DS set that the parent zone has: what comes next in a rotation is
+/// decided by what resolvers may hold. True where that zone is not ours to read, as nothing else is known then.
+pub fn has_arrived(snapshot: &Snapshot, answers: &[&Delegated]) -> bool {
+    let Some(live) = snapshot.parent_zone.zone() else {
+        return true;
+    };
+    let records = |texts: &[String]| -> BTreeSet<String> {
+        let texts = texts.iter();
+        texts
+            .map(|text| Ds::parse(text).map_or_else(|_| text.clone(), |ds| ds.to_string()))
+            .collect()
+    };
+    let there = live
+        .ds()
+        .map_or_else(BTreeSet::new, |set| records(&set.values));
+    answers.iter().all(|answer| records(&answer.ds) == there)
 }
 
 /// Whether a DS set has a record of a key.
