@@ -19,6 +19,8 @@ pub enum Kind {
     Ksk,
     /// DNSSEC signing of the zone, as a whole.
     ZoneSigning,
+    /// The zone's NS and DS records in its parent zone, where that is ours to write.
+    Delegation,
     /// The KMS key that encrypts the log groups.
     LogsKey,
     /// A log group with retention and key.
@@ -43,12 +45,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in reading order.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::JournalGroup,
         Kind::HostedZone,
         Kind::KmsKey,
         Kind::Ksk,
         Kind::ZoneSigning,
+        Kind::Delegation,
         Kind::LogsKey,
         Kind::LogGroup,
         Kind::LogsPolicy,
@@ -69,6 +72,7 @@ impl Kind {
             Kind::KmsKey => "kms_key",
             Kind::Ksk => "ksk",
             Kind::ZoneSigning => "zone_signing",
+            Kind::Delegation => "delegation",
             Kind::LogsKey => "logs_key",
             Kind::LogGroup => "log_group",
             Kind::LogsPolicy => "logs_policy",

@@ -14,7 +14,7 @@ use crate::clock::{Clock, Stopped};
 use crate::desired::Desired;
 use crate::journal::{self, Lock};
 use crate::kind::{Look, Op, Seen, function, hosted_zone, kms_key, logs_key, rest_api};
-use crate::plan::{Plan, StepId};
+use crate::plan::{Goal, Plan, StepId};
 use crate::retry::{Class, Failure};
 use crate::run::{Decision, Event, Outcome, Run, StatusText};
 
@@ -154,6 +154,8 @@ impl Driver<'_> {
         if plan.goal.keeps_stack()
             && let Err(failure) =
                 journal::record(self.write, self.clock, self.desired, started_at, history).await
+            // Who adopts before the first apply has no journal yet.
+            && !(plan.goal == Goal::Adopt && failure.class == Class::Gone)
         {
             (self.tell)(Progress::Note(format!(
                 "the history of this run was not written: {failure}"
@@ -262,6 +264,7 @@ impl Driver<'_> {
 async fn perform_look(look: &Look, read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
     match look {
         Look::Change(id) => hosted_zone::look_change(read, id).await,
+        Look::ParentChange(id) => hosted_zone::look_change(&read.of_parent(), id).await,
         Look::Zone { domain } => hosted_zone::look(read, domain).await,
         Look::Key => kms_key::look(read, desired).await,
         Look::LogsKey => logs_key::look(read, desired).await,

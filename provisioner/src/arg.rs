@@ -18,6 +18,8 @@ pub enum Output {
     KeyArn,
     /// Id of the Route 53 change that a step started, without `/change/`.
     ChangeId,
+    /// The same of a change in the parent zone, which may be in another account.
+    ParentChangeId,
     /// Id of the REST API.
     ApiId,
     /// Id of the API's root resource.
@@ -38,6 +40,7 @@ impl Output {
             Output::NameServers => "name-servers",
             Output::KeyArn => "arn",
             Output::ChangeId => "change",
+            Output::ParentChangeId => "parent-change",
             Output::ApiId => "id",
             Output::RootResourceId => "root-resource",
             Output::ResourceId => "resource",

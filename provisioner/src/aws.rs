@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
@@ -34,13 +35,18 @@ use spore_sandbox::door::Sandbox;
 use crate::arg::{Output, Outputs};
 use crate::clock::{SdkSleep, SigningTime};
 use crate::denial;
+use crate::desired::Desired;
 use crate::retry::{Class, Failure, classify};
+use crate::stack::Delegation;
 use crate::target::Target;
 use crate::updater::Bootstrap;
 
 /// Region of KMS for DNSSEC, of Route 53's signatures and metrics (Route 53 Developer Guide,
 /// "Working with customer managed keys for DNSSEC").
 pub const GLOBAL_REGION: &str = "us-east-1";
+
+/// Name of the session in which a role of the parent zone's account is taken on; CloudTrail there shows it.
+const PARENT_SESSION: &str = "spore-infra";
 
 /// What a set of clients may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +85,9 @@ pub struct Clients {
     pub logs_global: aws_sdk_cloudwatchlogs::Client,
     /// Route 53.
     pub route53: aws_sdk_route53::Client,
+    /// Route 53 of the account that has the parent zone, with the document's `parent-role`; without one,
+    /// the stack's own.
+    pub route53_parent: aws_sdk_route53::Client,
     /// STS in the stack's region.
     pub sts: aws_sdk_sts::Client,
     /// The tagging API in us-east-1.
@@ -113,9 +122,47 @@ impl Clients {
             logs: client!(aws_sdk_cloudwatchlogs, region),
             logs_global: client!(aws_sdk_cloudwatchlogs, GLOBAL_REGION),
             route53: client!(aws_sdk_route53, GLOBAL_REGION),
+            route53_parent: client!(aws_sdk_route53, GLOBAL_REGION),
             sts: client!(aws_sdk_sts, region),
             tagging: client!(aws_sdk_resourcegroupstagging, GLOBAL_REGION),
             tagging_regional: client!(aws_sdk_resourcegroupstagging, region),
+        }
+    }
+
+    /// The same, with the parent zone in another account if the document names a role there. The role is
+    /// taken on when the first call needs it.
+    #[must_use]
+    pub async fn with_parent(self, target: &Target, desired: &Desired, access: &Access) -> Self {
+        let Delegation::Through(role) = &desired.stack.delegation else {
+            return self;
+        };
+        let shared = shared_config(target, &desired.region, &desired.account, access).await;
+        // STS answers in every region; the stack's is where the caller is known to be let in.
+        let regional = shared.to_builder();
+        let regional = regional.region(Region::new(desired.region.clone()));
+        let provider = AssumeRoleProvider::builder(role.as_str())
+            .session_name(PARENT_SESSION)
+            .configure(&regional.build())
+            .build()
+            .await;
+        let mut config = aws_sdk_route53::config::Builder::from(&shared)
+            .region(Region::new(GLOBAL_REGION.to_owned()))
+            .credentials_provider(provider);
+        if *access == Access::Read {
+            config = config.interceptor(ReadOnly);
+        }
+        Self {
+            route53_parent: aws_sdk_route53::Client::from_conf(config.build()),
+            ..self
+        }
+    }
+
+    /// These clients for whom the parent zone is the only one: Route 53 is that of its account.
+    #[must_use]
+    pub fn of_parent(&self) -> Self {
+        Self {
+            route53: self.route53_parent.clone(),
+            ..self.clone()
         }
     }
 }

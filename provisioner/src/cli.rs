@@ -127,6 +127,14 @@ enum Command {
         #[arg(long)]
         delete_logs: bool,
     },
+    /// Take over what exists under the stack's names and is no stack's: from then on apply makes it match
+    /// the document, and destroy removes it. What is another stack's stays that stack's.
+    Adopt {
+        /// Stack document; the only one in plans/ if left out.
+        stack: Option<PathBuf>,
+        #[command(flatten)]
+        go: Go,
+    },
     /// Print the DS and DNSKEY records for the parent zone.
     Ds {
         /// Stack document; the only one in plans/ if left out.
@@ -229,9 +237,8 @@ enum Command {
         what: PolicyOf,
         /// Stack document; the only one in plans/ if left out.
         stack: Option<PathBuf>,
-        /// Id of the stack's hosted zone, once it exists: other zones are then out of reach.
-        #[arg(long, value_name = "ID")]
-        zone_id: Option<String>,
+        #[command(flatten)]
+        ids: Ids,
         /// Print the requirements as JSON; policies always are.
         #[arg(long)]
         json: bool,
@@ -426,6 +433,17 @@ enum NamesCommand {
         #[command(flatten)]
         code: Code,
     },
+}
+
+/// What cannot be known offline, and narrows or widens a policy.
+#[derive(Debug, Clone, Args)]
+struct Ids {
+    /// Id of the stack's hosted zone, once it exists: other zones are then out of reach.
+    #[arg(long, value_name = "ID")]
+    zone_id: Option<String>,
+    /// ARN of the key behind a key-signing key that was made by hand, so that the operator can adopt it.
+    #[arg(long, value_name = "ARN")]
+    adopt_key: Option<String>,
 }
 
 /// What `policy` prints.
@@ -677,6 +695,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             };
             apply::destroy(&global, stack, &go, options).await
         }
+        Command::Adopt { stack, go } => apply::adopt(&global, stack, &go).await,
         Command::Ds {
             stack,
             format,
@@ -744,10 +763,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Policy {
             what,
             stack,
-            zone_id,
+            ids,
             json,
             out,
-        } => policy::policy(what, stack, zone_id.as_deref(), json, out),
+        } => policy::policy(what, stack, &ids, json, out),
         Command::Sandbox { command } => sandbox::run(&global, command).await,
         Command::Schema => {
             output::line(&serde_json::to_string_pretty(&crate::stack::schema())?);

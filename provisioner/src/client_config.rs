@@ -111,7 +111,9 @@ fn present<'a, L>(seen: &'a Observation<L>, what: &str) -> Result<&'a L, String>
     match seen {
         Observation::Present(live) => Ok(live),
         Observation::Absent => Err(missing(what)),
-        Observation::Foreign(why) | Observation::Unreadable(why) => Err(format!("{what}: {why}")),
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => {
+            Err(format!("{what}: {why}"))
+        }
     }
 }
 

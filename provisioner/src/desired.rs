@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::addr::{Addr, Kind};
 use crate::kind::{alarm, log_group, metric_filter};
 use crate::name::{self, Charset};
-use crate::stack::{AcceptedKind, Stack};
+use crate::stack::{AcceptedKind, Delegation, Stack};
 
 /// The settings that planning needs. Made from a valid stack document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,7 @@ impl Desired {
             .into_iter()
             .flat_map(|kind| match kind {
                 Kind::KmsKey | Kind::Ksk | Kind::ZoneSigning if !self.dnssec => Vec::new(),
+                Kind::Delegation if self.stack.delegation == Delegation::External => Vec::new(),
                 Kind::LogsKey if !self.stack.logs.encrypt => Vec::new(),
                 Kind::LogsPolicy | Kind::QueryLogging if !self.stack.logs.queries => Vec::new(),
                 Kind::LogGroup => log_group::addrs(self),
@@ -113,6 +114,7 @@ impl Desired {
                 | Kind::KmsKey
                 | Kind::Ksk
                 | Kind::ZoneSigning
+                | Kind::Delegation
                 | Kind::LogsKey
                 | Kind::LogsPolicy
                 | Kind::QueryLogging
@@ -133,6 +135,7 @@ impl Desired {
             | Kind::KmsKey
             | Kind::Ksk
             | Kind::ZoneSigning
+            | Kind::Delegation
             | Kind::LogsKey
             | Kind::LogsPolicy
             | Kind::QueryLogging
@@ -155,9 +158,11 @@ impl Desired {
     /// For kinds of which a stack has several.
     pub fn addr(&self, kind: Kind) -> Addr {
         match kind {
-            Kind::JournalGroup | Kind::HostedZone | Kind::ZoneSigning | Kind::QueryLogging => {
-                Addr::new(kind, &self.domain)
-            }
+            Kind::JournalGroup
+            | Kind::HostedZone
+            | Kind::ZoneSigning
+            | Kind::Delegation
+            | Kind::QueryLogging => Addr::new(kind, &self.domain),
             Kind::KmsKey => Addr::new(kind, "ksk"),
             Kind::Ksk => Addr::new(kind, "active"),
             Kind::LogsKey => Addr::new(kind, "logs"),
@@ -263,10 +268,17 @@ impl Desired {
     /// The tags every object of the stack carries.
     pub fn tags(&self) -> BTreeMap<String, String> {
         let mut tags = self.extra_tags.clone();
-        tags.insert(TAG_MANAGED_BY.into(), MANAGED_BY.into());
-        tags.insert(TAG_STACK.into(), self.domain.clone());
-        tags.insert(TAG_VERSION.into(), env!("CARGO_PKG_VERSION").into());
+        tags.extend(self.own_tags());
         tags
+    }
+
+    /// Those of them that say whose it is, without the document's own.
+    pub fn own_tags(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (TAG_MANAGED_BY.to_owned(), MANAGED_BY.to_owned()),
+            (TAG_STACK.to_owned(), self.domain.clone()),
+            (TAG_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ])
     }
 
     /// The tags of `live` that have to be set, with their wanted values.
@@ -295,6 +307,12 @@ impl Desired {
             .iter()
             .find(|accepted| accepted.kind == kind && accepted.name.as_str() == name)
             .map(|accepted| accepted.reason.as_str())
+    }
+
+    /// The other stack that an object with these tags belongs to, if it does.
+    pub fn other_stack<'a>(&self, tags: &'a BTreeMap<String, String>) -> Option<&'a str> {
+        let stack = tags.get(TAG_STACK).map(String::as_str);
+        stack.filter(|stack| *stack != self.domain)
     }
 
     /// Whether an object with these tags belongs to the stack.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::desired::Desired;
 use crate::kind::hosted_zone::RecordSet;
-use crate::kind::{hosted_zone, journal_group, kms_key, ksk};
+use crate::kind::{delegation, hosted_zone, journal_group, kms_key, ksk};
 use crate::snapshot::{Caller, Code, Delegated, Observation, ParentView, ServerView, Snapshot};
 
 pub const DOMAIN: &str = "spore.example.edu";
@@ -56,6 +56,7 @@ pub fn empty() -> Snapshot {
         metric_filters: BTreeMap::new(),
         alarms: BTreeMap::new(),
         parent: parent(Delegated::default()),
+        parent_zone: delegation::Parent::External,
         served: Ok(()),
         lock: None,
     }

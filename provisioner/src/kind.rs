@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod api_account;
+pub mod delegation;
 pub mod function;
 pub mod hosted_zone;
 pub mod journal_group;
@@ -45,6 +46,8 @@ pub enum Op {
     Ksk(ksk::Op),
     /// On the zone's signing.
     ZoneSigning(zone_signing::Op),
+    /// On records of the parent zone.
+    Delegation(delegation::Op),
     /// On the resource of this kind.
     LogsKey(logs_key::Op),
     /// On the resource of this kind.
@@ -125,6 +128,8 @@ impl Limit {
 pub enum Look {
     /// The state of a Route 53 change.
     Change(String),
+    /// The same in the parent zone's account.
+    ParentChange(String),
     /// A zone of this name that this stack made.
     Zone {
         /// Zone name.
@@ -150,7 +155,7 @@ impl Look {
     /// The rate limit a look counts against.
     pub fn limit(&self) -> Limit {
         match self {
-            Look::Change(_) | Look::Zone { .. } => Limit::Route53,
+            Look::Change(_) | Look::ParentChange(_) | Look::Zone { .. } => Limit::Route53,
             Look::Key | Look::LogsKey => Limit::Kms,
             Look::Function { .. } => Limit::Lambda,
             Look::RestApi { .. } => Limit::ApiGateway,
@@ -160,7 +165,9 @@ impl Look {
     /// What is waited for, for people.
     pub fn waits_for(&self) -> &'static str {
         match self {
-            Look::Change(_) => "Route 53's name servers (in sync, usually within 60 s: GetChange)",
+            Look::Change(_) | Look::ParentChange(_) => {
+                "Route 53's name servers (in sync, usually within 60 s: GetChange)"
+            }
             Look::Function { .. } => {
                 "Lambda, to make the function ready (usually within seconds: GetFunctionConfiguration)"
             }
@@ -204,6 +211,7 @@ impl Op {
             Op::KmsKey(op) => Op::KmsKey(op.map(f)),
             Op::Ksk(op) => Op::Ksk(op.map(f)),
             Op::ZoneSigning(op) => Op::ZoneSigning(op.map(f)),
+            Op::Delegation(op) => Op::Delegation(op.map(f)),
             Op::LogsKey(op) => Op::LogsKey(op.map(f)),
             Op::LogGroup(op) => Op::LogGroup(op.map(f)),
             Op::LogsPolicy(op) => Op::LogsPolicy(op.map(f)),
@@ -222,7 +230,7 @@ impl Op {
         match self {
             Op::HostedZone(op) => op.brings(),
             Op::KmsKey(op) => op.brings(),
-            Op::JournalGroup(_) | Op::Ksk(_) | Op::ZoneSigning(_) => &[],
+            Op::JournalGroup(_) | Op::Ksk(_) | Op::ZoneSigning(_) | Op::Delegation(_) => &[],
             Op::LogsKey(op) => op.brings(),
             Op::LogGroup(op) => op.brings(),
             Op::LogsPolicy(op) => op.brings(),
@@ -244,6 +252,7 @@ impl Op {
             Op::KmsKey(op) => op.action(),
             Op::Ksk(op) => op.action(),
             Op::ZoneSigning(op) => op.action(),
+            Op::Delegation(op) => op.action(),
             Op::LogsKey(op) => op.action(),
             Op::LogGroup(op) => op.action(),
             Op::LogsPolicy(op) => op.action(),
@@ -262,7 +271,9 @@ impl Op {
         match self {
             Op::JournalGroup(_) => Limit::Logs,
             Op::KmsKey(_) => Limit::Kms,
-            Op::HostedZone(_) | Op::Ksk(_) | Op::ZoneSigning(_) => Limit::Route53,
+            Op::HostedZone(_) | Op::Ksk(_) | Op::ZoneSigning(_) | Op::Delegation(_) => {
+                Limit::Route53
+            }
             Op::LogsKey(op) => op.limit(),
             Op::LogGroup(op) => op.limit(),
             Op::LogsPolicy(op) => op.limit(),
@@ -284,6 +295,7 @@ impl Op {
             Op::KmsKey(op) => op.verb(),
             Op::Ksk(op) => op.verb(),
             Op::ZoneSigning(op) => op.verb(),
+            Op::Delegation(op) => op.verb(),
             Op::LogsKey(op) => op.verb(),
             Op::LogGroup(op) => op.verb(),
             Op::LogsPolicy(op) => op.verb(),
@@ -311,7 +323,7 @@ impl Op {
                 )
             }
             Op::Ksk(op) => matches!(op, ksk::Op::Delete { .. }),
-            Op::ZoneSigning(_) => false,
+            Op::ZoneSigning(_) | Op::Delegation(_) => false,
             Op::LogsKey(op) => op.is_removal(),
             Op::LogGroup(op) => op.is_removal(),
             Op::LogsPolicy(op) => op.is_removal(),
@@ -336,7 +348,8 @@ impl Op {
             | Op::KmsKey(_)
             | Op::JournalGroup(_)
             | Op::Ksk(_)
-            | Op::ZoneSigning(_) => None,
+            | Op::ZoneSigning(_)
+            | Op::Delegation(_) => None,
             Op::LogsKey(op) => op.look(),
             Op::LogGroup(op) => op.look(),
             Op::LogsPolicy(op) => op.look(),
@@ -367,6 +380,7 @@ impl Op {
             | Op::JournalGroup(_)
             | Op::Ksk(_)
             | Op::ZoneSigning(_)
+            | Op::Delegation(_)
             | Op::LogsKey(_)
             | Op::LogGroup(_)
             | Op::LogsPolicy(_)
@@ -388,6 +402,7 @@ impl Op {
             Op::KmsKey(op) => kms_key::perform(op, write).await,
             Op::Ksk(op) => ksk::perform(op, write).await,
             Op::ZoneSigning(op) => zone_signing::perform(op, write).await,
+            Op::Delegation(op) => delegation::perform(op, write).await,
             Op::LogsKey(op) => logs_key::perform(op, write).await,
             Op::LogGroup(op) => log_group::perform(op, write).await,
             Op::LogsPolicy(op) => logs_policy::perform(op, write).await,
@@ -410,6 +425,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Kind::KmsKey => kms_key::converge(addr, desired, snapshot),
         Kind::Ksk => ksk::converge(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::converge(addr, desired, snapshot),
+        Kind::Delegation => delegation::converge(addr, desired, snapshot),
         Kind::LogsKey => logs_key::converge(addr, desired, snapshot),
         Kind::LogGroup => log_group::converge(addr, desired, snapshot),
         Kind::LogsPolicy => logs_policy::converge(addr, desired, snapshot),
@@ -428,7 +444,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal) -> Lowered {
     let nothing_more = DestroyOptions::default();
     let (options, is_teardown) = match goal {
-        Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+        Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
             (&nothing_more, false)
         }
         Goal::Destroy(options) => (options, true),
@@ -439,6 +455,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal)
         Kind::KmsKey => kms_key::destroy(addr, desired, snapshot),
         Kind::Ksk => ksk::destroy(addr, desired, snapshot),
         Kind::ZoneSigning => zone_signing::destroy(addr, desired, snapshot),
+        Kind::Delegation => delegation::destroy(addr, desired, snapshot),
         Kind::LogsKey => logs_key::destroy(addr, desired, snapshot, options.delete_logs),
         Kind::LogGroup => log_group::destroy(addr, desired, snapshot, options.delete_logs),
         Kind::LogsPolicy => logs_policy::destroy(addr, desired, snapshot),
@@ -470,6 +487,7 @@ pub fn attributes(
                 Kind::KmsKey => seen(&snapshot.kms_key, kms_key::Live::attributes),
                 Kind::Ksk => seen(&snapshot.dnssec, ksk::Live::key_attributes),
                 Kind::ZoneSigning => seen(&snapshot.dnssec, ksk::Live::signing_attributes),
+                Kind::Delegation => snapshot.parent_zone.attributes(),
                 Kind::LogsKey => seen(&snapshot.logs_key, logs_key::Live::attributes),
                 Kind::LogGroup => member(&snapshot.log_groups, &addr, log_group::Live::attributes),
                 Kind::LogsPolicy => seen(&snapshot.logs_policy, logs_policy::Live::attributes),
@@ -489,6 +507,8 @@ pub fn attributes(
             };
             (addr, attributes)
         })
+        // A parent that is not ours to write is none of the plan's concern.
+        .filter(|(addr, attributes)| addr.kind() != Kind::Delegation || !attributes.is_empty())
         .collect()
 }
 
@@ -499,7 +519,12 @@ fn seen<L>(
     match observation {
         Observation::Present(live) => attributes(live),
         Observation::Absent => BTreeMap::new(),
-        Observation::Foreign(what) => BTreeMap::from([("foreign".to_owned(), what.clone())]),
+        Observation::Foreign(what, stranger) => {
+            let has = stranger.iter().flat_map(|stranger| &stranger.attributes);
+            has.map(|(name, value)| (name.clone(), value.clone()))
+                .chain([("foreign".to_owned(), what.clone())])
+                .collect()
+        }
         Observation::Unreadable(_) => BTreeMap::from([("unreadable".to_owned(), String::new())]),
     }
 }
@@ -586,7 +611,10 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
 }
 
 /// One field per tag that changes.
-fn tag_fields(set: &BTreeMap<String, String>, live: &BTreeMap<String, String>) -> Vec<Field> {
+pub(crate) fn tag_fields(
+    set: &BTreeMap<String, String>,
+    live: &BTreeMap<String, String>,
+) -> Vec<Field> {
     set.iter()
         .map(|(key, value)| Field {
             name: format!("tags.{key}"),

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The core is pure: [`stack`], [`desired`], [`snapshot`], [`plan`], [`graph`], [`condition`],
-//! [`safety`], [`rotation`], [`run`], [`retry`], [`policy`], [`ds`], [`render`], [`status`], `handover`,
+//! [`safety`], [`rotation`], [`adoption`], [`run`], [`retry`], [`policy`], [`ds`], [`render`], [`status`], `handover`,
 //! `restore`, `names`, `client_config`, `master_file` and the first two thirds of each file under
 //! [`kind`] neither read, write, wait nor print. The edge is thin and decides nothing: [`aws`], [`tags`],
 //! [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`updater`], [`clock`], [`cli`], and the last
@@ -29,6 +29,7 @@
 //! To read it: this page, [`plan`], [`run`], then one kind, such as [`kind::zone_signing`].
 
 pub mod addr;
+pub mod adoption;
 pub mod apply;
 pub mod arg;
 pub mod aws;

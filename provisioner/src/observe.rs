@@ -14,8 +14,8 @@ use crate::ds::DnsKey;
 use crate::journal;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{
-    alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
-    logs_policy, metric_filter, query_logging, rest_api, role,
+    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role, zone_signing,
 };
 use crate::retry::Failure;
 use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
@@ -135,7 +135,7 @@ pub async fn snapshot(
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
         .map(str::to_owned);
-    let picked = hosted_zone::pick(read, desired, zones, remembered.as_deref()).await;
+    let picked = hosted_zone::pick(read, zones, remembered.as_deref()).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
     let remembered_api = journal_group
         .present()
@@ -165,7 +165,7 @@ pub async fn snapshot(
         rest_api,
     ) = tokio::join!(
         listed_lock,
-        hosted_zone::detail(read, picked.clone(), records),
+        hosted_zone::detail(read, desired, picked.clone(), records),
         hosted_zone::left(read, &picked),
         async {
             match (&zone_id, &picked) {
@@ -195,10 +195,38 @@ pub async fn snapshot(
     // A zone that was deleted between two reads takes its keys with it.
     let dnssec = match hosted_zone {
         Observation::Absent => Observation::Absent,
-        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => dnssec,
+        Observation::Present(_) | Observation::Foreign(_, _) | Observation::Unreadable(_) => dnssec,
     };
-    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec).await;
-    let served = served(dns, desired, &hosted_zone, &dnssec, taken_at).await;
+    // How long unsigned answers are remembered is told by all records, and an unsigned zone may have any TTL.
+    let is_to_be_signed = desired.dnssec
+        && zone_signing::may_be_remembered(&hosted_zone, &parent)
+        && dnssec
+            .present()
+            .is_none_or(|live| live.signing == "NOT_SIGNING");
+    let is_all = hosted_zone.present().is_none_or(|zone| zone.complete);
+    let hosted_zone = if is_to_be_signed && !is_all {
+        hosted_zone::detail(read, desired, hosted_zone, Records::All).await
+    } else {
+        hosted_zone
+    };
+    let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec, &parent).await;
+    // What a zone that is not ours has is no concern of this stack's plans; its keys were needed to see what
+    // can be taken over with it.
+    let is_foreign = hosted_zone.foreign().is_some();
+    let dnssec = dnssec.unless(is_foreign);
+    let query_logging = query_logging.unless(is_foreign);
+    let shows_all = records == Records::FirstPage
+        && delegation::is_settled(
+            desired,
+            &hosted_zone
+                .present()
+                .map(|zone| zone.name_servers(&desired.domain))
+                .unwrap_or_default(),
+            dnssec.present().map(|dnssec| &dnssec.keys[..]),
+            &parent,
+        );
+    let parent_zone = delegation::observe(read, desired, &parent, shows_all).await;
+    let served = served(dns, desired, &hosted_zone, &dnssec, &parent_zone, taken_at).await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -220,24 +248,48 @@ pub async fn snapshot(
         metric_filters,
         alarms,
         parent,
+        parent_zone,
         served,
         lock,
     })
 }
 
-/// Asks the zone's own name servers, but only in a rotation: an unchanged plan needs no answer.
+/// Asks the zone's own name servers, but only in a rotation, or when their answer decides whether the
+/// parent zone may get a record: an unchanged plan needs none.
 async fn served(
     dns: &Dns,
     desired: &Desired,
     zone: &Observation<hosted_zone::Live>,
     dnssec: &Observation<ksk::Live>,
+    parent: &delegation::Parent,
     now: Timestamp,
 ) -> Result<(), String> {
-    let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
-    let (Some(zone), Some(keys @ [_, _, ..])) = (zone.present(), keys) else {
+    let Some(zone) = zone.present() else {
         return Ok(());
     };
+    let keys = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let keys = keys.unwrap_or_default();
     let servers = zone.name_servers(&desired.domain);
+    // An NS set that differs may be adopted.
+    let lacks = parent.zone().is_some_and(|parent| {
+        parent
+            .ns()
+            .is_none_or(|set| !delegation::names(set, &servers))
+            || desired.dnssec && parent.ds().is_none()
+    });
+    if keys.len() < 2 && !lacks {
+        return Ok(());
+    }
+    let is_signed = dnssec
+        .present()
+        .is_some_and(|dnssec| dnssec.signing == "SIGNING");
+    if lacks && !is_signed {
+        dns.speaks_for(&desired.domain, &servers).await?;
+    }
+    // A key that does not sign yet is served by nobody.
+    if keys.len() < 2 && !is_signed {
+        return Ok(());
+    }
     for key in keys.iter().filter(|key| key.status == "ACTIVE") {
         let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
         dns.serves_key(&desired.domain, &servers, &key, now).await?;

@@ -12,13 +12,14 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
 use crate::graph;
 use crate::kind::zone_signing::Unsigned;
-use crate::kind::{self, Op};
+use crate::kind::{self, Op, delegation};
 use crate::policy::{Policy, Statement};
 use crate::rotation;
 use crate::safety;
@@ -160,6 +161,8 @@ pub enum Symbol {
     Update,
     /// `-`
     Destroy,
+    /// `=`
+    Adopt,
 }
 
 impl Symbol {
@@ -169,6 +172,7 @@ impl Symbol {
             Symbol::Create => "+",
             Symbol::Update => "~",
             Symbol::Destroy => "-",
+            Symbol::Adopt => "=",
         }
     }
 }
@@ -207,6 +211,12 @@ impl Field {
         }
     }
 
+    /// An attribute that stays, shown because it matters.
+    pub fn same(name: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self::change(name, value.clone(), value)
+    }
+
     /// An attribute that disappears.
     pub fn gone(name: impl Into<String>, before: impl Into<String>) -> Self {
         Self {
@@ -222,7 +232,7 @@ impl Field {
 pub struct Change {
     /// The resource.
     pub addr: Addr,
-    /// Create, update or destroy.
+    /// Create, update, destroy or adopt.
     pub symbol: Symbol,
     /// Attributes before and after.
     pub fields: Vec<Field>,
@@ -385,6 +395,8 @@ pub enum Goal {
     Rotate,
     /// The present key-signing key kept, the one that was to follow it gone.
     AbortRotation,
+    /// What exists under our names and is no stack's made this stack's.
+    Adopt,
 }
 
 impl Goal {
@@ -439,7 +451,37 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
             (addr, lowered)
         })
         .collect();
-    link(desired, snapshot, goal, lowered)
+    link(
+        desired,
+        snapshot,
+        goal,
+        ds_first(desired, snapshot, lowered),
+    )
+}
+
+/// Where the parent zone vouches for the zone and we can write it, that goes first, and alone; of
+/// everything else only what stands against it is told.
+fn ds_first(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    mut lowered: Vec<(Addr, Lowered)>,
+) -> Vec<(Addr, Lowered)> {
+    let Some(first) = delegation::ds_first(desired, snapshot) else {
+        return lowered;
+    };
+    let own = desired.addr(Kind::Delegation);
+    for (addr, lowered) in &mut lowered {
+        *lowered = Lowered {
+            report: std::mem::take(&mut lowered.report)
+                .into_iter()
+                .filter(|report| *addr != own && matches!(report, Report::Blocked { .. }))
+                .collect(),
+            known: std::mem::take(&mut lowered.known),
+            ..Lowered::default()
+        };
+    }
+    lowered.extend(first);
+    lowered
 }
 
 /// A parent server's DS set because of which validators refuse the zone, some or all, and which of them.
@@ -505,6 +547,7 @@ pub fn unsign(desired: &Desired, snapshot: &Snapshot) -> Plan {
             ..Lowered::default()
         },
     ));
+    let lowered = ds_first(desired, snapshot, lowered);
     link(desired, snapshot, Goal::Unsign, lowered)
 }
 
@@ -518,6 +561,12 @@ pub fn rotate(desired: &Desired, snapshot: &Snapshot) -> Plan {
 pub fn abort_rotation(desired: &Desired, snapshot: &Snapshot) -> Plan {
     let lowered = rotation::abort(desired, snapshot);
     link(desired, snapshot, Goal::AbortRotation, lowered)
+}
+
+/// Plans the taking over of what exists under the stack's names and is no stack's.
+pub fn adopt(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    let lowered = adoption::adopt(desired, snapshot);
+    link(desired, snapshot, Goal::Adopt, lowered)
 }
 
 /// Turns what the kinds ask for into one ordered plan.
@@ -547,7 +596,10 @@ pub(crate) fn link(
         plan.rights.extend(lowered.rights);
         plan.report.extend(lowered.report);
         plan.notices.extend(lowered.notices);
-        plan.known.insert(addr.clone(), lowered.known);
+        plan.known
+            .entry(addr.clone())
+            .or_default()
+            .extend(lowered.known);
         drafts.extend(
             lowered
                 .drafts
@@ -574,7 +626,7 @@ pub(crate) fn link(
     plan.notices.extend(match plan.goal {
         Goal::Converge => outside(desired, snapshot),
         Goal::Destroy(_) => dangling(desired, snapshot),
-        Goal::Unsign | Goal::Rotate | Goal::AbortRotation => None,
+        Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => None,
     });
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan
@@ -583,6 +635,9 @@ pub(crate) fn link(
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;
+    if snapshot.parent_zone.zone().is_some() {
+        return None;
+    }
     let (parent, answers) = match (&snapshot.parent, snapshot.parent.all()) {
         (ParentView::Seen { zone, .. }, Ok(answers)) => (zone, answers),
         (_, Err(why)) => {
@@ -643,6 +698,9 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let ParentView::Seen { zone, servers } = &snapshot.parent else {
         return None;
     };
+    if delegation::is_withdrawn_by_us(desired, snapshot) {
+        return None;
+    }
     let answers = servers
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());
@@ -737,7 +795,8 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
             | Goal::Destroy(_)
             | Goal::Unsign
             | Goal::Rotate
-            | Goal::AbortRotation => {}
+            | Goal::AbortRotation
+            | Goal::Adopt => {}
         }
     }
 }
@@ -760,6 +819,7 @@ fn teardown_order(desired: &Desired, drafts: &mut [(Addr, Draft)]) {
             | Kind::KmsKey
             | Kind::Ksk
             | Kind::ZoneSigning
+            | Kind::Delegation
             | Kind::LogsPolicy
             | Kind::QueryLogging
             | Kind::Role
@@ -833,9 +893,10 @@ impl Plan {
         self.report.iter().filter_map(of)
     }
 
-    /// Whether applying it would do nothing at all.
+    /// Whether applying it would do nothing at all. Who has nothing to adopt leaves a lock of others to the
+    /// next apply.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.leftover_lock().is_none()
+        self.steps.is_empty() && (self.goal == Goal::Adopt || self.leftover_lock().is_none())
     }
 
     /// Why parts of it cannot be done, if any.
@@ -879,6 +940,12 @@ impl Plan {
     /// Whether resources wait for somebody outside.
     pub fn waits_for_others(&self) -> bool {
         !self.external().is_empty()
+    }
+
+    /// How many objects are adopted.
+    pub fn adopted(&self) -> usize {
+        let adopted = |change: &&Change| change.symbol == Symbol::Adopt;
+        self.changes.iter().filter(adopted).count()
     }
 
     /// How many resources are added, changed and destroyed.

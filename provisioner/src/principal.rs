@@ -15,17 +15,24 @@ use crate::aws::GLOBAL_REGION;
 use crate::desired::Desired;
 use crate::kind::{api_account, log_group};
 use crate::policy::fill;
+use crate::stack::Delegation;
 
 /// What reading needs, with placeholders.
 const READER: &str = include_str!("../../policies/reader.json");
 /// What writing needs besides, with placeholders.
 const OPERATOR: &str = include_str!("../../policies/operator.json");
 
+/// What adopting one key needs besides, with placeholders.
+const ADOPT_KEY: &str = include_str!("../../policies/adopt-key.json");
+
 /// Characters of all inline policies of a role together, without white space (IAM User Guide, "IAM and
 /// AWS STS quotas").
 pub const INLINE_CHARS_MAX: usize = 10_240;
 /// Characters of one managed policy, without white space (the same page). A role has ten of them.
 pub const MANAGED_CHARS_MAX: usize = 6_144;
+
+/// Every hosted zone of the account.
+const ANY_ZONE: &str = "arn:aws:route53:::hostedzone/*";
 
 /// Who runs the tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,26 +98,42 @@ fn texts(value: &Value) -> Vec<&str> {
 /// one that exists; without it, every zone of the account is in reach, as an id is given by AWS.
 pub fn grants(principal: Principal, desired: &Desired, zone_id: Option<&str>) -> Vec<Grant> {
     let values = values(desired, zone_id);
-    let of = |principal, template| {
-        let policy = fill(template, &values);
-        let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
-        statements.into_iter().map(move |mut statement| {
-            if let Some(object) = statement.as_object_mut() {
-                object.retain(|name, value| name != "Condition" || *value != json!({}));
-            }
-            let why = why(statement["Sid"].as_str().unwrap_or_default());
-            Grant {
-                principal,
-                statement,
-                why,
-            }
-        })
-    };
-    let mut all: Vec<Grant> = of(Principal::Reader, READER).collect();
+    let mut all = of_template(Principal::Reader, READER, &values);
     if principal == Principal::Operator {
-        all.extend(of(Principal::Operator, OPERATOR));
+        all.extend(of_template(Principal::Operator, OPERATOR, &values));
     }
     all
+}
+
+/// What the operator must be allowed besides to adopt the key of a key-signing key that was made by hand. Such
+/// a key has its maker's alias, and keys with an alias of others are out of the operator's reach.
+pub fn to_adopt(desired: &Desired, key_arn: &str) -> Vec<Grant> {
+    let values = [
+        ("domain", json!(desired.domain)),
+        ("key_arn", json!(key_arn)),
+    ];
+    of_template(Principal::Operator, ADOPT_KEY, &values)
+}
+
+fn of_template(
+    principal: Principal,
+    template: &str,
+    values: &[(&'static str, Value)],
+) -> Vec<Grant> {
+    let policy = fill(template, values);
+    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+    let grant = |mut statement: Value| {
+        if let Some(object) = statement.as_object_mut() {
+            object.retain(|name, value| name != "Condition" || *value != json!({}));
+        }
+        let why = why(statement["Sid"].as_str().unwrap_or_default());
+        Grant {
+            principal,
+            statement,
+            why,
+        }
+    };
+    statements.into_iter().map(grant).collect()
 }
 
 /// One policy with all of some grants.
@@ -172,6 +195,30 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ("region", json!(region)),
         ("domain", json!(domain)),
         ("zone_arn", zone_arn.clone()),
+        (
+            // Which zone of the account is the parent shows only in DNS.
+            "read_zone_arn",
+            match &desired.stack.delegation {
+                Delegation::Auto => json!(ANY_ZONE),
+                Delegation::Through(_) | Delegation::External => zone_arn.clone(),
+            },
+        ),
+        (
+            // The conditions leave two record sets of it. Without an id of the own zone, the statements on
+            // that reach every zone of the account already.
+            "parent_zone_arns",
+            match (&desired.stack.delegation, zone_id) {
+                (Delegation::Auto, Some(_)) => json!(ANY_ZONE),
+                (Delegation::Auto | Delegation::Through(_) | Delegation::External, _) => json!([]),
+            },
+        ),
+        (
+            "parent_roles",
+            match &desired.stack.delegation {
+                Delegation::Through(role) => json!(role.as_str()),
+                Delegation::Auto | Delegation::External => json!([]),
+            },
+        ),
         ("zone_arn_for_queries", only(queries, zone_arn)),
         ("any_for_queries", only(queries, json!("*"))),
         (
@@ -245,13 +292,21 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
 /// What a statement is for. A statement without a reason fails a test.
 fn why(sid: &str) -> &'static str {
     match sid {
-        "ReadWithoutResource" => {
+        "ReadLists" => {
             "find the zone, the keys, the log groups and everything that carries the stack's tag, and \
-             see how much Lambda concurrency is free; AWS knows no narrower resource for these"
+             see how much Lambda concurrency is free and that one more zone fits; AWS knows no narrower \
+             resource for these"
         }
-        "ReadZoneQuota" => "see that one more zone fits, before the first write",
-        "ReadQueryLogPolicies" => "see whether Route 53 may write query logs in this account",
-        "ReadZone" => "compare the zone, its signing, its records and its tags",
+        "ReadLogPolicies" => "see whether Route 53 may write query logs in this account",
+        "ReadZone" => "compare the zone, its signing and its tags",
+        "ReadRecords" => {
+            "compare the zone's records, and the delegation where the parent zone is in this account: which \
+             one that is shows only in DNS"
+        }
+        "ReachParent" => "read and change the delegation in the parent zone's account",
+        "Delegate" => {
+            "delegate the zone and vouch for its key: only the NS and DS records of exactly its name"
+        }
         "ReadKeys" => {
             "compare the keys; all keys, since one that lost its tag or alias must be found as well"
         }
@@ -269,14 +324,12 @@ fn why(sid: &str) -> &'static str {
         "MakeZone" => "make the zone; AWS knows no narrower resource",
         "ChangeZone" => "sign the zone, stop signing it, tag it, delete it",
         "LogQueries" => "have queries logged",
-        "StopLoggingQueries" => {
+        "StopQueryLogs" => {
             "stop logging queries when the document says so; a configuration's id is AWS's choice"
         }
         "LetRoute53Log" => "let Route 53 write query logs; AWS knows no narrower resource",
-        "SetZoneTimes" => {
-            "set the SOA record's times, which bound how long a mistake is remembered"
-        }
-        "EmptyAndRestoreZone" => {
+        "SetSoa" => "set the SOA record's times, which bound how long a mistake is remembered",
+        "EditRecords" => {
             "delete the zone's last records before the zone itself, `restore` them from a file, and free \
              names"
         }
@@ -288,12 +341,13 @@ fn why(sid: &str) -> &'static str {
             "tag a key while it is made: CreateKey asks for the right on every key, so that keys which \
              have an alias are left out"
         }
-        "KeepKeysOfOwnNames" => {
+        "KeepNamedKeys" => {
             "tag the stack's keys again, and take its aliases back from keys of others"
         }
-        "ChangeOwnKeys" => "name, tag and enable the stack's keys, and take back others' grants",
-        "SetPolicyOfOwnKeys" => "say who may use the stack's keys; never past KMS's lockout check",
-        "RetireOwnKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
+        "AdoptKey" => "take over the key of a key-signing key made by hand, unless a stack has it",
+        "ChangeKeys" => "name, tag and enable the stack's keys, and take back others' grants",
+        "SetKeyPolicy" => "say who may use the stack's keys; never past KMS's lockout check",
+        "RetireKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
         "NameKeys" => "the keys' aliases: KMS asks for the right on alias and key",
         "ChangeLogs" => {
             "make the log groups, keep journal and lock in them, count refusals, delete on request"
@@ -301,14 +355,14 @@ fn why(sid: &str) -> &'static str {
         "MakeRole" => "make the roles of updater and API logs, with the document's boundary if any",
         "ChangeRole" => "take back what others gave the updater, and delete its role",
         "UnboundRole" => "the document wants no permissions boundary: take off one that others set",
-        "GiveRolesTheirRights" => {
+        "SetRolePolicy" => {
             "give the roles their policies, and see that the shared one is this tool's"
         }
-        "PassRoleToLambda" => "let the function run as its role, and nothing else",
-        "PassRoleToApiGateway" => "let API Gateway write logs as the shared role, and nothing else",
+        "PassToLambda" => "let the function run as its role, and nothing else",
+        "PassToApi" => "let API Gateway write logs as the shared role, and nothing else",
         "ChangeFunction" => "make, update and delete the updater",
-        "RemoveFunctionUrls" => "remove URLs that somebody gave the function or an alias of it",
-        "LetTheApiInvoke" => "let API Gateway invoke the updater, and nobody else",
+        "RemoveUrls" => "remove URLs that somebody gave the function or an alias of it",
+        "LetApiInvoke" => "let API Gateway invoke the updater, and nobody else",
         "MakeApi" => "make the API, tagged from the start",
         "ChangeOwnApi" => "build, deploy, repair and delete the stack's API",
         "ChangeStages" => {
@@ -316,7 +370,7 @@ fn why(sid: &str) -> &'static str {
              own tags"
         }
         "TagApi" => "tag the API; whose it is cannot be told from a call on tags",
-        "LimitWhoCallsTheApi" => "set and clear the API's resource policy",
+        "SetApiPolicy" => "set and clear the API's resource policy",
         "LetApisLog" => "name the account's role for API logs when nobody has",
         "ChangeAlarms" => "tag and delete the stack's alarms",
         "SetAlarms" => {
@@ -340,7 +394,9 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_and_everything_has_a_reason() {
         let desired = fixture::desired();
-        for grant in grants(Principal::Operator, &desired, None) {
+        let adopting = to_adopt(&desired, fixture::KEY);
+        let all = grants(Principal::Operator, &desired, None);
+        for grant in all.iter().chain(&adopting) {
             assert!(!grant.statement.to_string().contains("${"), "{grant:?}");
             assert!(!grant.why.is_empty(), "{}", grant.sid());
         }
@@ -394,7 +450,12 @@ mod tests {
     fn a_zone_id_narrows_every_statement_on_zones() {
         let desired = fixture::desired();
         let narrow = grants(Principal::Operator, &desired, Some("Z1"));
-        let zones = narrow.iter().flat_map(Grant::resources);
+        // The parent's id is not known; there the records are narrowed.
+        let on_parent = ["ReadRecords", "Delegate"];
+        let own = narrow
+            .iter()
+            .filter(|grant| !on_parent.contains(&grant.sid()));
+        let zones = own.flat_map(Grant::resources);
         let zones: BTreeSet<_> = zones.filter(|arn| arn.contains(":hostedzone/")).collect();
         assert_eq!(zones, BTreeSet::from(["arn:aws:route53:::hostedzone/Z1"]));
     }

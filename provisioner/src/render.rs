@@ -38,6 +38,7 @@ impl Paint {
             Symbol::Create => AnsiColor::Green,
             Symbol::Update => AnsiColor::Yellow,
             Symbol::Destroy => AnsiColor::Red,
+            Symbol::Adopt => AnsiColor::Cyan,
         };
         self.on(color.on_default(), symbol.sign())
     }
@@ -95,7 +96,12 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
 /// The last line of a plan.
 pub fn summary(plan: &Plan) -> String {
     let (add, change, destroy) = plan.counts();
-    if add + change + destroy > 0 {
+    if plan.goal == Goal::Adopt && add + change + plan.adopted() > 0 {
+        format!(
+            "Plan: {} to adopt, {add} to add, {change} to change.",
+            plan.adopted()
+        )
+    } else if add + change + destroy > 0 {
         format!("Plan: {add} to add, {change} to change, {destroy} to destroy.")
     } else if !plan.blocked().is_empty() {
         "Nothing can be planned before what blocks is solved.".into()
@@ -112,6 +118,9 @@ pub fn summary(plan: &Plan) -> String {
             Goal::Unsign => "Nothing to do. The zone is not signed and has no keys.".into(),
             Goal::Rotate => "Nothing to do now.".into(),
             Goal::AbortRotation => "Nothing to do. No rotation is under way.".into(),
+            Goal::Adopt => {
+                "Nothing to adopt. Whatever exists under this stack's names is its own.".into()
+            }
         }
     }
 }
@@ -136,6 +145,9 @@ fn write_change(out: &mut String, change: &Change, paint: Paint) {
 fn write_field(out: &mut String, field: &Field, width: usize) {
     let name = &field.name;
     let _ = match (&field.before, &field.after) {
+        (Some(before), Some(after)) if before == after => {
+            writeln!(out, "      {name:width$} = {after}")
+        }
         (None, Some(after)) => writeln!(out, "    + {name:width$} = {after}"),
         (Some(before), None) => writeln!(out, "    - {name:width$} = {before}"),
         (Some(before), Some(after)) if before.contains('\n') || after.contains('\n') => {
@@ -282,6 +294,7 @@ pub fn plan_json(plan: &Plan, stack_file: &str, document: &str) -> Value {
             Goal::Unsign => json!("unsign"),
             Goal::Rotate => json!("rotate"),
             Goal::AbortRotation => json!("abort-rotation"),
+            Goal::Adopt => json!("adopt"),
             Goal::Destroy(options) => json!({"destroy": {
                 "include_records": options.include_records,
                 "delete_logs": options.delete_logs,

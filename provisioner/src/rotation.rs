@@ -24,9 +24,11 @@ use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Judgement, Keys, Published, Trust};
-use crate::ds::keys::unusable;
+use crate::ds::keys::{Whose, unusable, whose};
 use crate::ds::{DigestType, DnsKey, Ds, DsError};
 use crate::handover::pick;
+use crate::kind::delegation::{self, Parent};
+use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
@@ -57,6 +59,9 @@ pub const EVIDENCE: [(&str, &str); 5] = [
 
 /// TTL of the DNSKEY set that Route 53 serves (ASSUMPTIONS.md, A-33).
 pub const DNSKEY_TTL: Duration = Duration::from_secs(3_600);
+
+/// Why the new key is waited for.
+const NEXT_SOURCE: &str = "resolvers may remember a DNSKEY set without the new key for its TTL";
 
 /// Where a rotation stands, by the zone's keys.
 enum Stage<'a> {
@@ -254,6 +259,14 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             return refusal("parent-unknown", message);
         }
     };
+    if !delegation::has_arrived(snapshot, &answers) {
+        let message = format!(
+            "a change of the DS records of {} is on its way to the servers of the parent zone, and what comes \
+             next depends on what they show; run this again in a minute (nothing was changed)",
+            desired.domain
+        );
+        return refusal("parent-lags", message);
+    }
     let published = judged(desired, snapshot, &answers);
     if let Some(at_once) = pick::at_once(&published) {
         return refusal("wrong-ds", format!("{at_once} (nothing was changed)"));
@@ -311,7 +324,7 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let arn = kms.map_or("", |key| key.arn.as_str());
     if let Some(foreign) = keys
         .iter()
-        .find(|key| key.kms_arn != arn && !desired.is_ksk_name(&key.name))
+        .find(|key| whose(desired, snapshot, key) == Whose::Stranger)
     {
         return Some(format!(
             "key-signing key {} (KMS key {}) is not this stack's",
@@ -354,7 +367,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             "not every parent server has the DS record of {}; go on with `spore-infra ksk rotate`",
             old.name
         )
-    } else if seen.new_somewhere {
+    } else if seen.new_somewhere && !can_take_back(desired, snapshot, old, new) {
         format!(
             "a parent server has the DS record of {}: have it removed there first: {}",
             new.name,
@@ -382,6 +395,15 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     })
 }
 
+/// Whether the new key's DS record is ours to take out of the parent zone beside the old one's.
+fn can_take_back(desired: &Desired, snapshot: &Snapshot, old: &Key, new: &Key) -> bool {
+    delegation::held(desired, snapshot).is_some_and(|set| {
+        [old, new]
+            .iter()
+            .all(|key| delegation::is_published(desired, set, key))
+    })
+}
+
 /// The record of a key for the parent zone, with the digest every validator knows (RFC 8624).
 fn ds_line(desired: &Desired, key: &Key) -> String {
     let ds =
@@ -399,6 +421,8 @@ struct Drafts<'a> {
     ksk: Lowered,
     journal: Lowered,
     signing: Lowered,
+    /// The parent's records, where we can write them.
+    parent: Lowered,
     /// Evidence that this plan writes down.
     remembered: BTreeSet<&'static str>,
 }
@@ -441,6 +465,7 @@ impl<'a> Drafts<'a> {
             ksk: Lowered::default(),
             journal: Lowered::default(),
             signing: Lowered::default(),
+            parent: Lowered::default(),
             remembered: BTreeSet::new(),
         })
     }
@@ -452,6 +477,7 @@ impl<'a> Drafts<'a> {
             (addr(Kind::KmsKey), self.key),
             (addr(Kind::Ksk), self.ksk),
             (addr(Kind::ZoneSigning), self.signing),
+            (addr(Kind::Delegation), self.parent),
             (addr(Kind::JournalGroup), self.journal),
         ]
     }
@@ -532,6 +558,20 @@ impl<'a> Drafts<'a> {
             risk: Risk::Safe,
         });
         self.remember("remember-next", EVIDENCE_NEXT, Some("create-next"));
+        match self.snapshot.parent_zone {
+            // Whoever can write the parent zone goes on by itself.
+            Parent::Zone(_) if delegation::held(desired, self.snapshot).is_some() => return,
+            // Nobody asked whose it is while it had nothing to be changed.
+            Parent::Settled => {
+                return self.external(format!(
+                    "once {name} is there, the new key's DS record goes beside the old one, not before its \
+                     DNSKEY set has run out everywhere ({} s after this run): `spore-infra ksk rotate` puts it \
+                     there where that zone is ours to write, and prints it where it is not",
+                    DNSKEY_TTL.as_secs()
+                ));
+            }
+            Parent::Zone(_) | Parent::External | Parent::Unused(_) | Parent::Unknown(_) => {}
+        }
         self.external(format!(
             "once {name} is there, it adds the new key's DS record beside the old one, not before its \
              DNSKEY set has run out everywhere ({} s after this run); `spore-infra ksk rotate` then \
@@ -543,6 +583,14 @@ impl<'a> Drafts<'a> {
     /// The new key goes again. Whether a resolver remembers a DS set with its record alone, nobody
     /// knows: the parent may have been asked, and have taken it back, between two runs.
     fn give_up(&mut self, old: &Key, new: &Key) {
+        if let Some(set) = delegation::held(self.desired, self.snapshot)
+            && delegation::is_published(self.desired, set, new)
+        {
+            // Since when its record is gone is counted from after this.
+            self.forget(&EVIDENCE[3..4]);
+            let why = format!("{} alone is vouched for again", old.name);
+            return self.publish("take-back-ds", (set, &[old]), Vec::new(), &why);
+        }
         let answers = self.snapshot.parent.all().unwrap_or_default();
         let published = judged(self.desired, self.snapshot, &answers);
         let ready = if vouched(&published, old, new).any {
@@ -645,8 +693,14 @@ impl<'a> Drafts<'a> {
             return;
         }
         let times = times(self.snapshot, &answers);
+        let held = delegation::held(desired, self.snapshot);
         if !seen.new_everywhere {
             self.forget(&EVIDENCE[1..3]);
+            if let Some(set) = held {
+                let ready = vec![self.next_hold_down(next_since)];
+                let why = format!("{} is vouched for beside {}", new.name, old.name);
+                return self.publish("add-ds", (set, &[old, new]), ready, &why);
+            }
             let some = if seen.new_somewhere {
                 "on every server, not only on some"
             } else {
@@ -664,6 +718,11 @@ impl<'a> Drafts<'a> {
             if evidence(self.snapshot, EVIDENCE_BOTH).is_none() {
                 self.remember("remember-both", EVIDENCE_BOTH, None);
             }
+            if let Some(set) = held {
+                let ready = self.before_replacing(next_since, &answers);
+                let why = format!("{} alone is vouched for, and {} can go", new.name, old.name);
+                return self.publish("replace-ds", (set, &[new]), ready, &why);
+            }
             let (from, why) = times.remove_from;
             return self.external(format!(
                 "have it remove the DS record of {}, not before {from:.0} ({why}): {}",
@@ -678,11 +737,70 @@ impl<'a> Drafts<'a> {
             Condition::HoldDown {
                 since: Since::At(next_since.unwrap_or(self.snapshot.taken_at)),
                 lasts: DNSKEY_TTL,
-                source: "resolvers may remember a DNSKEY set without the new key for its TTL"
-                    .into(),
+                source: NEXT_SOURCE.into(),
             },
         ];
         self.retire(old, new, &hold_downs);
+    }
+
+    /// The wait until no resolver remembers a DNSKEY set without the new key, by evidence, or from when
+    /// this plan writes that down.
+    fn next_hold_down(&self, next_since: Option<Timestamp>) -> Condition {
+        let journal = self.desired.addr(Kind::JournalGroup);
+        let noted = Since::Answered(StepId::new(&journal, "remember-next"));
+        Condition::HoldDown {
+            since: next_since.map_or(noted, Since::At),
+            lasts: DNSKEY_TTL,
+            source: NEXT_SOURCE.into(),
+        }
+    }
+
+    /// The waits until the new key's DS record may stand alone.
+    fn before_replacing(
+        &self,
+        next_since: Option<Timestamp>,
+        answers: &[&Delegated],
+    ) -> Vec<Condition> {
+        let journal = self.desired.addr(Kind::JournalGroup);
+        let noted = Since::Answered(StepId::new(&journal, "remember-both"));
+        let lasts = ds_ttl(self.snapshot, answers);
+        let both = Condition::HoldDown {
+            since: evidence(self.snapshot, EVIDENCE_BOTH).map_or(noted, Since::At),
+            lasts,
+            source: format!(
+                "resolvers may remember the DS set without the new key for its TTL, of which {} s was the \
+                 largest seen; at least one hour",
+                lasts.as_secs()
+            ),
+        };
+        vec![self.next_hold_down(next_since), both]
+    }
+
+    /// The parent's DS set becomes that of these keys. Every server shows what it is now ([`fit`]).
+    fn publish(
+        &mut self,
+        step: &'static str,
+        wanted: (&RecordSet, &[&Key]),
+        ready: Vec<Condition>,
+        why: &str,
+    ) {
+        let lowered = delegation::publish(self.desired, self.snapshot, step, wanted, ready, why);
+        let Some(mut lowered) = lowered else {
+            self.parent.report.push(Report::Warning {
+                addr: self.desired.addr(Kind::Delegation),
+                what: "Route 53 shows no DNSKEY record of a key that is to be vouched for; run this again in a \
+                       minute"
+                    .into(),
+            });
+            return;
+        };
+        // Evidence that the change makes untrue is dropped before it, whatever this run comes to.
+        let journal = self.desired.addr(Kind::JournalGroup);
+        for draft in &mut lowered.drafts {
+            let forgotten = EVIDENCE.map(|(_, step)| After::Answered(StepId::new(&journal, step)));
+            draft.after.extend(forgotten);
+        }
+        self.parent = lowered;
     }
 
     fn is_aliased(&self, key: &Key) -> bool {

@@ -445,7 +445,11 @@ impl Run {
     }
 
     fn answered(&mut self, id: &StepId, mut outputs: Outputs, now: Timestamp) {
-        let change = outputs.remove(&Output::ChangeId);
+        let change = outputs.remove(&Output::ChangeId).map(Look::Change);
+        let change = change.or_else(|| {
+            let in_parent = outputs.remove(&Output::ParentChangeId);
+            in_parent.map(Look::ParentChange)
+        });
         let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
@@ -460,7 +464,7 @@ impl Run {
             .done_when
             .iter()
             .find_map(|condition| match condition {
-                Condition::ChangeInSync => change.clone().map(Look::Change),
+                Condition::ChangeInSync => change.clone(),
                 Condition::FunctionReady { name } => Some(Look::Function { name: name.clone() }),
                 Condition::HoldDown { .. } | Condition::ListsSettled { .. } => None,
             });
@@ -871,9 +875,11 @@ mod tests {
                 Output::KeyArn,
                 "arn:found".into(),
             )]))),
-            Look::Change(_) | Look::Zone { .. } | Look::Function { .. } | Look::RestApi { .. } => {
-                Ok(Seen::InSync)
-            }
+            Look::Change(_)
+            | Look::ParentChange(_)
+            | Look::Zone { .. }
+            | Look::Function { .. }
+            | Look::RestApi { .. } => Ok(Seen::InSync),
         };
         let (started, outcome, run, _) = play(from_empty(), answer, found);
         assert_eq!(outcome, Outcome::Converged);
@@ -900,9 +906,11 @@ mod tests {
         };
         let not_listed = |_: &StepId, look: &Look, _: Timestamp| match look {
             Look::Key | Look::LogsKey => Ok(Seen::NotListed),
-            Look::Change(_) | Look::Zone { .. } | Look::Function { .. } | Look::RestApi { .. } => {
-                Ok(Seen::InSync)
-            }
+            Look::Change(_)
+            | Look::ParentChange(_)
+            | Look::Zone { .. }
+            | Look::Function { .. }
+            | Look::RestApi { .. } => Ok(Seen::InSync),
         };
         let (_, outcome, ..) = play(from_empty(), answer, not_listed);
         assert_eq!(outcome, Outcome::Converged);
@@ -953,6 +961,7 @@ mod tests {
         let look = |_: &StepId, look: &Look, _: Timestamp| match look {
             Look::Zone { .. } => Ok(Seen::NotListed),
             Look::Change(_)
+            | Look::ParentChange(_)
             | Look::Key
             | Look::LogsKey
             | Look::Function { .. }

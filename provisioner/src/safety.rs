@@ -2,8 +2,13 @@
 //!
 //! A refusal names the rule, what it found, and what to do first. All rules run before the first call.
 
+use std::collections::BTreeSet;
+
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::desired::{Desired, TAG_VERSION};
+use crate::ds::Ds;
+use crate::kind::delegation::{self, Parent};
 use crate::plan::{Goal, Plan};
 use crate::rotation;
 use crate::snapshot::{Observation, Snapshot};
@@ -33,20 +38,24 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
         Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
         Goal::Unsign => {
             refusals.extend(signing_on_by_document(desired));
-            refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(parent_zone_unknown(desired, snapshot));
+            refusals.extend(ds_at_parent(desired, snapshot, plan));
             refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::Rotate => {
+            refusals.extend(parent_zone_unknown(desired, snapshot));
             refusals.extend(rotation::fit(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::AbortRotation => {
+            refusals.extend(parent_zone_unknown(desired, snapshot));
             refusals.extend(rotation::may_abort(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
+        Goal::Adopt => refusals.extend(adoption::refusals(desired, snapshot)),
         Goal::Destroy(options) => {
-            refusals.extend(ds_at_parent(desired, snapshot));
+            refusals.extend(ds_at_parent(desired, snapshot, plan));
             refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(foreign_records(desired, snapshot, options.include_records));
             refusals.extend(nothing_unreadable(plan));
@@ -57,7 +66,12 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
 
 /// A stack that a newer tool wrote may hold what this one does not understand.
 fn newer_tool(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    let live = snapshot.journal_group.present()?.evidence(TAG_VERSION)?;
+    // One that only lost the stack's tag says the same.
+    let live = match &snapshot.journal_group {
+        Observation::Present(live) => live.tags.get(TAG_VERSION),
+        Observation::Foreign(_, stranger) => stranger.as_ref()?.tags.get(TAG_VERSION),
+        Observation::Absent | Observation::Unreadable(_) => None,
+    }?;
     let ours = env!("CARGO_PKG_VERSION");
     let numbers = |version: &str| -> Option<Vec<u64>> {
         version.split('.').map(|part| part.parse().ok()).collect()
@@ -110,10 +124,14 @@ fn signing_on_by_document(desired: &Desired) -> Option<Refusal> {
 /// While any parent server has a DS record, resolvers insist on signatures: taking the zone or its
 /// keys away makes every name in it fail (RFC 4035, section 5). Terraform had deleted 21 of 25
 /// resources before it noticed (peers' lessons, report 2).
-fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<Refusal> {
+    // Taking that very record out, and nothing else, is what has to come first.
+    if delegation::only_unvouches(plan) {
+        return None;
+    }
     if matches!(
         snapshot.hosted_zone,
-        Observation::Absent | Observation::Foreign(_)
+        Observation::Absent | Observation::Foreign(_, _)
     ) {
         return None;
     }
@@ -132,12 +150,15 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             });
         }
     };
-    let mut records: Vec<&str> = answers
+    // What its zone has and no server shows yet is on its way to them.
+    let live = snapshot.parent_zone.zone();
+    let in_zone = live.and_then(delegation::Live::ds);
+    let records: BTreeSet<String> = answers
         .iter()
-        .flat_map(|answer| answer.ds.iter().map(String::as_str))
+        .flat_map(|answer| &answer.ds)
+        .chain(in_zone.into_iter().flat_map(|set| &set.values))
+        .map(|text| Ds::parse(text).map_or_else(|_| text.clone(), |ds| ds.to_string()))
         .collect();
-    records.sort_unstable();
-    records.dedup();
     if records.is_empty() {
         return None;
     }
@@ -145,21 +166,46 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         .iter()
         .map(|ds| format!("{}. IN DS {ds}", desired.domain))
         .collect();
+    let (place, next) = match (live, in_zone) {
+        (Some(live), Some(_)) => (
+            live.words(),
+            "not all of that is this stack's to take out: delete it there first, then run this again",
+        ),
+        (Some(live), None) => (
+            format!("a server of {}", live.words()),
+            "its removal is on its way to every server: run this again in a minute",
+        ),
+        (None, _) => (
+            "the parent zone".to_owned(),
+            "have it removed there first, then run this again",
+        ),
+    };
     Some(Refusal {
         rule: DS_AT_PARENT,
         addr,
         message: format!(
-            "the parent zone still has: {}; have it removed there first, then run this again \
-             (nothing was deleted)",
+            "{place} still has: {}; {next} (nothing was deleted)",
             lines.join("; ")
         ),
+    })
+}
+
+/// Whose the parent zone is decides who changes its DS records, and in which order.
+fn parent_zone_unknown(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let Parent::Unknown(why) = &snapshot.parent_zone else {
+        return None;
+    };
+    Some(Refusal {
+        rule: "parent-zone-unknown",
+        addr: desired.addr(Kind::Delegation),
+        message: format!("{why} (nothing was changed)"),
     })
 }
 
 /// Where a zone that is not ours stands in place of ours, its key-signing keys are not read; one may
 /// use the stack's key. (Two zones of one name are such a case: either may be the signed one.)
 fn key_of_unread_zone(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    let Observation::Foreign(why) = &snapshot.hosted_zone else {
+    let Observation::Foreign(why, _) = &snapshot.hosted_zone else {
         return None;
     };
     if let Some(key) = snapshot.kms_key.present() {
@@ -282,6 +328,62 @@ mod tests {
     }
 
     #[test]
+    fn what_the_parents_zone_has_counts_before_its_servers_show_it() {
+        let mut snapshot = fixture::applied();
+        let stale = format!("1 13 2 {}", "AB".repeat(32));
+        let zone = |values: Vec<String>| {
+            let set = RecordSet {
+                name: format!("{DOMAIN}."),
+                rtype: "DS".into(),
+                values,
+                ..RecordSet::default()
+            };
+            Parent::Zone(delegation::Live {
+                id: "Z9".into(),
+                name: "example.edu".into(),
+                child: format!("{DOMAIN}."),
+                sets: vec![set],
+                ..delegation::Live::default()
+            })
+        };
+        snapshot.parent_zone = zone(vec![stale.clone()]);
+        let mut desired = fixture::desired();
+        desired.dnssec = false;
+        let plans = [destroy(&snapshot, false), plan::unsign(&desired, &snapshot)];
+        for plan in plans {
+            let refusal = plan.refusals.iter().find(|one| one.rule == DS_AT_PARENT);
+            let message = refusal.map(|one| one.message.as_str()).unwrap_or_default();
+            assert!(message.contains(&stale), "{message}");
+            assert!(
+                message.contains("zone example.edu (Z9) of this account"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_turned_while_nobody_knows_whose_the_parent_zone_is() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent_zone = Parent::Unknown("AccessDenied".into());
+        let mut unsigned = fixture::desired();
+        unsigned.dnssec = false;
+        let desired = fixture::desired();
+        for plan in [
+            plan::unsign(&unsigned, &snapshot),
+            plan::rotate(&desired, &snapshot),
+            plan::abort_rotation(&desired, &snapshot),
+        ] {
+            assert!(
+                rules(&plan).contains(&"parent-zone-unknown"),
+                "{:?}",
+                plan.goal
+            );
+        }
+        // What takes everything down refuses what is blocked.
+        assert_eq!(rules(&destroy(&snapshot, false)), ["unreadable"]);
+    }
+
+    #[test]
     fn a_parent_that_does_not_answer_is_not_a_parent_without_ds() {
         let mut snapshot = fixture::applied();
         snapshot.parent = ParentView::Unknown("no answer".into());
@@ -320,7 +422,8 @@ mod tests {
     #[test]
     fn zones_in_doubt_keep_key_and_journal() {
         let mut snapshot = fixture::applied();
-        snapshot.hosted_zone = Observation::Foreign("2 public zones of this name exist".into());
+        snapshot.hosted_zone =
+            Observation::Foreign("2 public zones of this name exist".into(), None);
         snapshot.dnssec = Observation::Absent;
         assert_eq!(rules(&destroy(&snapshot, false)), ["key-in-doubt"]);
         snapshot.kms_key = Observation::Absent;

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use crate::addr::Addr;
 use crate::ds::Ds;
 use crate::kind::{
-    alarm, api_account, function, hosted_zone, journal_group, kms_key, ksk, log_group, logs_key,
-    logs_policy, metric_filter, query_logging, rest_api, role,
+    alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
+    logs_key, logs_policy, metric_filter, query_logging, rest_api, role,
 };
 
 use crate::updater::Bootstrap;
@@ -24,8 +24,9 @@ pub enum Observation<L> {
     Absent,
     /// It exists and is ours.
     Present(L),
-    /// Something that is not ours stands where ours would stand; the text says what.
-    Foreign(String),
+    /// Something that is not ours stands where ours would stand; the text says what. With it what is
+    /// known of it, where `adopt` can take it over.
+    Foreign(String, Option<Box<Stranger>>),
     /// It could not be read; the text says why. It blocks, and never causes a write.
     Unreadable(String),
 }
@@ -35,7 +36,27 @@ impl<L> Observation<L> {
     pub fn present(&self) -> Option<&L> {
         match self {
             Observation::Present(live) => Some(live),
-            Observation::Absent | Observation::Foreign(_) | Observation::Unreadable(_) => None,
+            Observation::Absent | Observation::Foreign(_, _) | Observation::Unreadable(_) => None,
+        }
+    }
+
+    /// What stands in its place, and that itself where it can be taken over.
+    pub fn foreign(&self) -> Option<(&str, Option<&Stranger>)> {
+        match self {
+            Observation::Foreign(why, stranger) => Some((why, stranger.as_deref())),
+            Observation::Absent | Observation::Present(_) | Observation::Unreadable(_) => None,
+        }
+    }
+
+    /// The same, but absent when it is known and of no concern.
+    #[must_use]
+    pub fn unless(self, is_of_no_concern: bool) -> Self {
+        match self {
+            Observation::Present(_) if is_of_no_concern => Observation::Absent,
+            Observation::Absent
+            | Observation::Present(_)
+            | Observation::Foreign(_, _)
+            | Observation::Unreadable(_) => self,
         }
     }
 
@@ -43,9 +64,20 @@ impl<L> Observation<L> {
     pub fn unreadable(&self) -> Option<&str> {
         match self {
             Observation::Unreadable(why) => Some(why),
-            Observation::Absent | Observation::Foreign(_) | Observation::Present(_) => None,
+            Observation::Absent | Observation::Foreign(_, _) | Observation::Present(_) => None,
         }
     }
+}
+
+/// An object under one of our names that carries no stack's tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its id or ARN, where its name does not say which object it is.
+    pub id: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What it has, by attribute, tags included.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// The updater's code, as far as it is known without compiling.
@@ -111,8 +143,11 @@ pub struct Snapshot {
     pub code: Code,
     /// What the parent zone's servers say about the zone.
     pub parent: ParentView,
-    /// Whether every name server of the zone serves each of its active key-signing keys, signed by it;
-    /// the error says which does not. Only asked while there are two.
+    /// The parent zone, where this tool can write it.
+    pub parent_zone: delegation::Parent,
+    /// Whether every name server of the zone answers for it and serves each of its active key-signing
+    /// keys, signed by it; the error says which does not. Only asked while there are two, or while the
+    /// parent zone, which this tool can write, lacks a record.
     pub served: Result<(), String>,
     /// A lock that somebody holds or left behind.
     pub lock: Option<LockSeen>,

@@ -1144,7 +1144,7 @@ def ksk_key_scheduled_for_deletion(w, t):
     t.assertEqual(ksk["Status"], "ACTIVE")
 
 
-@edit(blocked={"logs_key/logs": "does not carry the tags of this stack"})
+@edit(blocked={"logs_key/logs": "without the tag spore:stack"})
 def logs_key_alias_to_somebody_elses_key(w, t):
     own = w.key(LOGS_ALIAS)["KeyId"]
     other = w.kms.create_key(Tags=[{"TagKey": "owner", "TagValue": "somebody"}])["KeyMetadata"]

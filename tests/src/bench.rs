@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct Bench {
     pub write: Clients,
     /// What the document wants.
     pub desired: Desired,
+    /// ARN of a key that the operator may adopt, where that was asked for.
+    pub adopts: RefCell<Option<String>>,
     /// Whether an apply is under way, whose reads are the operator's.
     is_applying: Cell<bool>,
 }
@@ -58,7 +60,10 @@ impl<'a> As<'a> {
         if bench.is_applying.get() {
             return None;
         }
-        let grants = principal::grants(principal, &bench.desired, None);
+        let mut grants = principal::grants(principal, &bench.desired, None);
+        if let (Principal::Operator, Some(arn)) = (principal, &*bench.adopts.borrow()) {
+            grants.extend(principal::to_adopt(&bench.desired, arn));
+        }
         bench.sandbox.hold(Some(Held {
             role: principal.word().to_owned(),
             policies: vec![principal::document(&grants).to_string()],
@@ -91,7 +96,9 @@ impl Bench {
     pub async fn on(sandbox: Sandbox, desired: Desired) -> Self {
         let target = Target::Local(sandbox.clone());
         let connect = async |access| {
-            Clients::connect(&target, &desired.region, &desired.account, &access).await
+            let clients =
+                Clients::connect(&target, &desired.region, &desired.account, &access).await;
+            clients.with_parent(&target, &desired, &access).await
         };
         let write = Access::Write {
             digest: "0".repeat(64),
@@ -107,6 +114,7 @@ impl Bench {
             sandbox,
             desired,
             target: target.clone(),
+            adopts: RefCell::new(None),
             is_applying: Cell::new(false),
         }
     }
@@ -126,7 +134,7 @@ impl Bench {
     pub async fn plan(&self, goal: &Goal, own: Option<LockSeen>) -> Plan {
         let records = match goal {
             Goal::Destroy(_) => Records::All,
-            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
                 Records::FirstPage
             }
         };
@@ -137,6 +145,7 @@ impl Bench {
             Goal::Unsign => plan::unsign(&self.desired, &snapshot),
             Goal::Rotate => plan::rotate(&self.desired, &snapshot),
             Goal::AbortRotation => plan::abort_rotation(&self.desired, &snapshot),
+            Goal::Adopt => plan::adopt(&self.desired, &snapshot),
         }
     }
 

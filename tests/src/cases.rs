@@ -10,6 +10,25 @@ use std::thread;
 /// # Panics
 /// When a case fails.
 pub fn each<C: Display + Sync>(cases: &[C], check: impl Fn(&C) -> Result<(), String> + Sync) {
+    each_by(1, cases, check);
+}
+
+/// The same for cases that wait more than they work: four of them for each processor.
+///
+/// # Panics
+/// When a case fails.
+pub fn each_waiting<C: Display + Sync>(
+    cases: &[C],
+    check: impl Fn(&C) -> Result<(), String> + Sync,
+) {
+    each_by(4, cases, check);
+}
+
+fn each_by<C: Display + Sync>(
+    share: usize,
+    cases: &[C],
+    check: impl Fn(&C) -> Result<(), String> + Sync,
+) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     let work = || {
@@ -24,7 +43,7 @@ pub fn each<C: Display + Sync>(cases: &[C], check: impl Fn(&C) -> Result<(), Str
         }
     };
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+        for _ in 0..share * thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(work);
         }
     });

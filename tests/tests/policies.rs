@@ -47,22 +47,22 @@ allow-from = ["192.0.2.0/24"]
 /// these very policies, makes such changes and wants each taken back: without the action it fails.
 const IN_DRIFT: [(&str, &str); 29] = [
     ("ChangeOwnApi", "apigateway:PATCH"),
-    ("ChangeOwnKeys", "kms:TagResource"),
+    ("ChangeKeys", "kms:TagResource"),
     ("ChangeStages", "apigateway:DELETE"),
     ("ChangeStages", "apigateway:PATCH"),
     ("ChangeStages", "arn:aws:apigateway:"),
-    ("ChangeOwnKeys", "kms:CancelKeyDeletion"),
-    ("ChangeOwnKeys", "kms:RevokeGrant"),
-    ("KeepKeysOfOwnNames", "kms:"),
-    ("KeepKeysOfOwnNames", "arn:aws:kms:"),
-    ("ChangeOwnKeys", "kms:UpdateAlias"),
+    ("ChangeKeys", "kms:CancelKeyDeletion"),
+    ("ChangeKeys", "kms:RevokeGrant"),
+    ("KeepNamedKeys", "kms:"),
+    ("KeepNamedKeys", "arn:aws:kms:"),
+    ("ChangeKeys", "kms:UpdateAlias"),
     ("NameKeys", "kms:UpdateAlias"),
-    ("SetPolicyOfOwnKeys", "kms:PutKeyPolicy"),
-    ("SetPolicyOfOwnKeys", "arn:aws:kms:"),
+    ("SetKeyPolicy", "kms:PutKeyPolicy"),
+    ("SetKeyPolicy", "arn:aws:kms:"),
     ("UnboundRole", "arn:aws:iam:"),
-    ("LimitWhoCallsTheApi", "arn:aws:apigateway:us-east-1:"),
+    ("SetApiPolicy", "arn:aws:apigateway:us-east-1:"),
     (
-        "LimitWhoCallsTheApi",
+        "SetApiPolicy",
         "arn:aws:apigateway:eu-central-1::/restapis/*",
     ),
     ("TagApi", "apigateway:PUT"),
@@ -72,8 +72,8 @@ const IN_DRIFT: [(&str, &str); 29] = [
     ("ChangeRole", "iam:UpdateAssumeRolePolicy"),
     ("ChangeRole", "iam:UpdateRole"),
     ("UnboundRole", "iam:DeleteRolePermissionsBoundary"),
-    ("RemoveFunctionUrls", "lambda:DeleteFunctionUrlConfig"),
-    ("RemoveFunctionUrls", "arn:aws:lambda:"),
+    ("RemoveUrls", "lambda:DeleteFunctionUrlConfig"),
+    ("RemoveUrls", "arn:aws:lambda:"),
     ("ChangeFunction", "lambda:RemovePermission"),
     ("ChangeFunction", "lambda:TagResource"),
     ("ChangeFunction", "lambda:UpdateFunctionCode"),
@@ -86,9 +86,9 @@ const IN_RECOVERY: [(&str, &str); 7] = [
     // What an interrupted run wrote into its lock.
     ("ChangeLogs", "logs:DescribeLogStreams"),
     // The shared role of another region's stack, which must be this tool's.
-    ("GiveRolesTheirRights", "iam:GetRole"),
+    ("SetRolePolicy", "iam:GetRole"),
     // A zone that the journal remembers and the list does not show yet.
-    ("ReadZone", "route53:GetHostedZone"),
+    ("ReadRecords", "route53:GetHostedZone"),
     // Tags that the tagging API does not show yet.
     ("ReadKeys", "kms:ListResourceTags"),
     ("ReadFunction", "lambda:ListTags"),
@@ -426,17 +426,60 @@ fn policies_need_no_credentials_and_fit_where_they_go() {
         let told = told.done(what).unwrap();
         assert!(told.stdout.contains("route53:GetDNSSEC"), "{}", told.tell());
     }
+    // A parent zone of the account may be any: its records are narrowed, unless it is not to be written.
+    let external = format!("{DOCUMENT}[delegation]\nparent = \"external\"\n");
+    stage.write("stack.toml", external);
     let narrow = parts(&stage, &["--zone-id", "Z0"]);
     assert!(narrow.len() > 1);
     for part in narrow {
         assert!(principal::chars(&part) <= 6_144);
         assert!(!part.to_string().contains("hostedzone/*"), "{part}");
     }
+    // With all that a parent zone in the account needs, it fits into a role, with some room.
+    stage.write("stack.toml", DOCUMENT);
+    let told = stage.run(["policy", "operator", "--zone-id", "Z0123456789ABCDEFGHIJ"]);
+    let told = told.arg(stage.document()).done("policy operator").unwrap();
+    let whole: Value = serde_json::from_str(&told.stdout).unwrap();
+    let chars = principal::chars(&whole);
+    assert!(
+        chars + 200 <= principal::INLINE_CHARS_MAX,
+        "{chars} characters"
+    );
     // Two regions make it longer than a role's inline policies may be.
     stage.write("stack.toml", FULL);
     let told = stage.run(["policy", "operator"]).arg(stage.document());
     let told = told.exits(1, "a policy that is too long").unwrap();
     assert!(told.stderr.contains("--out DIR"), "{}", told.tell());
+}
+
+#[test]
+fn the_right_to_adopt_a_key_is_asked_for_by_its_arn() {
+    let stage = Stage::new();
+    let with = |who: &str, arn: &str| {
+        let run = stage.run(["policy", who, "--adopt-key", arn]);
+        run.arg("--json").arg(stage.document())
+    };
+    let here = "arn:aws:kms:us-east-1:123456789012:key/0e41f267-eec6-498e-a24a-094d5d56a228";
+    let told = with("requirements", here)
+        .done("policy requirements")
+        .unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&told.stdout).unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row["statement"] == "AdoptKey")
+        .unwrap();
+    assert_eq!(row["resources"], json!([here]));
+    assert_eq!(row["actions"], json!(["kms:TagResource"]));
+    // Only a key that can be this stack's, and only for who writes.
+    for (who, arn) in [
+        ("requirements", here.replace("us-east-1", "eu-central-1")),
+        ("requirements", here.replace("123456789012", "210987654321")),
+        ("requirements", "alias/spawn".to_owned()),
+        ("reader", here.to_owned()),
+    ] {
+        let told = with(who, &arn).exits(1, "policy").unwrap();
+        assert!(told.stderr.contains("--adopt-key"), "{}", told.tell());
+    }
 }
 
 /// Changes of records, as Route 53 shows them to policies: names without the last dot, types, actions.

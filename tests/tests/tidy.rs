@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 21] = [
+const PURE: [&str; 22] = [
     "addr",
+    "adoption",
     "arg",
     "client_config",
     "condition",

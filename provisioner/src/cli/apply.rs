@@ -1,4 +1,4 @@
-//! `plan`, `apply` and `destroy`: review, approval, lock, run, result.
+//! `plan`, `apply`, `destroy` and what else writes by a plan: review, approval, lock, run, result.
 
 mod approval;
 pub(super) mod planfile;
@@ -20,8 +20,9 @@ use crate::aws::Clients;
 use crate::condition::later;
 use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
+use crate::kind::delegation;
 use crate::kind::hosted_zone::Records;
-use crate::kind::journal_group::{self, DsSeen};
+use crate::kind::journal_group;
 use crate::master_file;
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
@@ -36,6 +37,10 @@ use progress::Teller;
 
 /// How often a lock that somebody holds is looked at again.
 const LOCK_POLL: Duration = Duration::from_secs(10);
+
+/// Most plans that one command carries out after each other: a rotation has four, and each is followed by
+/// another only if it wrote.
+const PLANS_MAX: usize = 8;
 
 /// `plan`.
 pub async fn plan(
@@ -198,6 +203,11 @@ pub async fn unsign(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow:
     lead(global, named, go, Goal::Unsign).await
 }
 
+/// `adopt`.
+pub async fn adopt(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
+    lead(global, named, go, Goal::Adopt).await
+}
+
 /// Leads the stack to a goal that needs no code of the updater.
 async fn lead(
     global: &Global,
@@ -228,9 +238,43 @@ struct Job<'a> {
     file: Option<PlanFile>,
 }
 
+/// Where a plan stands among those of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It is what was asked for.
+    First,
+    /// It goes on where the one before it ended.
+    Next,
+}
+
+/// How a plan of a run ended.
+enum Ended {
+    /// That was all.
+    With(Exit),
+    /// What DNS shows by now lets the next plan be made.
+    More,
+}
+
 impl Job<'_> {
+    /// Where the parent zone is ours to write, what comes after a change of it depends on what DNS shows
+    /// then: that is another plan, shown and approved as the first.
     async fn run(&self) -> anyhow::Result<Exit> {
+        let mut turn = Turn::First;
+        for _ in 0..PLANS_MAX {
+            if let Ended::With(exit) = self.run_plan(turn).await? {
+                return Ok(exit);
+            }
+            turn = Turn::Next;
+        }
+        output::note("more is left to do; run the same command again");
+        Ok(Exit::Waiting)
+    }
+
+    async fn run_plan(&self, turn: Turn) -> anyhow::Result<Ended> {
         let (snapshot, plan) = self.plan(Purpose::Apply).await?;
+        if self.is_overtaken(turn, &snapshot) {
+            return Ok(Ended::With(overtaken()));
+        }
         self.show(&plan)?;
         // What moved says more than what is blocked by it.
         if let Some(file) = self.file.as_ref().filter(|_| plan.refusals.is_empty()) {
@@ -238,21 +282,21 @@ impl Job<'_> {
         }
         if let Some(exit) = judge(&plan) {
             self.keep_evidence(&snapshot, &plan).await;
-            return Ok(exit);
+            return Ok(Ended::With(exit));
         }
         if plan.is_empty() {
-            return self.finish(&plan).await;
+            return self.finish(&plan).await.map(Ended::With);
         }
         if !self.approved(&plan)? {
             output::note("nothing was done");
-            return Ok(Exit::Error);
+            return Ok(Ended::With(Exit::Error));
         }
         let digest = plan.digest();
         let write = self.session.writers(&digest).await;
         let clock = &self.session.clock;
         let mut lock = match self.lock(&write, &digest).await? {
             Ok(lock) => lock,
-            Err(exit) => return Ok(exit),
+            Err(exit) => return Ok(Ended::With(exit)),
         };
         // Live AWS may have moved since it was read; only what was approved is done.
         let planned = self.plan(Purpose::Run(lock.seen.clone())).await;
@@ -263,26 +307,35 @@ impl Job<'_> {
                 return Err(error);
             }
         };
+        if self.is_overtaken(turn, &snapshot) {
+            release(lock, &write, clock.now()).await;
+            return Ok(Ended::With(overtaken()));
+        }
         if let Some(exit) = self.moved(&plan, &again) {
             release(lock, &write, clock.now()).await;
-            return exit;
+            return exit.map(Ended::With);
         }
         if let Some(exit) = judge(&again) {
             release(lock, &write, clock.now()).await;
-            return Ok(exit);
+            return Ok(Ended::With(exit));
         }
         if again.steps.is_empty() {
             // Whatever an earlier run intended to create is there, or the plan would have steps.
             lock.forget_intents();
             release(lock, &write, clock.now()).await;
-            return self.finish(&again).await;
+            return self.finish(&again).await.map(Ended::With);
         }
         if let Err(error) = self.save_records(&snapshot) {
             release(lock, &write, clock.now()).await;
             return Err(error);
         }
-        let seen = journal_group::ds_seen(&snapshot);
-        self.carry_out(&again, seen, lock, &write).await
+        self.carry_out(&again, &snapshot, lock, &write).await
+    }
+
+    /// Whether somebody else has ended meanwhile what this run was going on with: `ksk rotate` on one key
+    /// would begin anew.
+    fn is_overtaken(&self, turn: Turn, snapshot: &Snapshot) -> bool {
+        turn == Turn::Next && self.goal == Goal::Rotate && !rotation::is_under_way(snapshot)
     }
 
     /// A destroy that is refused for a DS record at the parent is the last look at it: its TTL is what the
@@ -353,7 +406,7 @@ impl Job<'_> {
     async fn plan(&self, purpose: Purpose) -> anyhow::Result<(Snapshot, Plan)> {
         let desired = &self.session.desired;
         let records = match self.goal {
-            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation => {
+            Goal::Converge | Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
                 Records::FirstPage
             }
             Goal::Destroy(_) => Records::All,
@@ -365,6 +418,7 @@ impl Job<'_> {
             Goal::Unsign => plan::unsign(desired, &snapshot),
             Goal::Rotate => plan::rotate(desired, &snapshot),
             Goal::AbortRotation => plan::abort_rotation(desired, &snapshot),
+            Goal::Adopt => plan::adopt(desired, &snapshot),
         };
         Ok((snapshot, plan))
     }
@@ -397,9 +451,25 @@ impl Job<'_> {
                 ),
                 "yes".to_owned(),
             ),
+            Goal::Adopt => (
+                format!(
+                    "Take this over into the stack {} in account {}? Only `yes` does it:",
+                    desired.domain, desired.account
+                ),
+                "yes".to_owned(),
+            ),
             Goal::Unsign => (
                 format!(
                     "Turn DNSSEC off for {} in account {}? Type the domain to do it:",
+                    desired.domain, desired.account
+                ),
+                desired.domain.clone(),
+            ),
+            // What is taken down depends on this; it is a plan of its own, with its own question.
+            Goal::Destroy(_) if delegation::only_unvouches(plan) => (
+                format!(
+                    "Take the DS record of {} out of the parent zone, before anything of it in account {} is \
+                     destroyed? Type the domain to do it:",
                     desired.domain, desired.account
                 ),
                 desired.domain.clone(),
@@ -451,10 +521,10 @@ impl Job<'_> {
     async fn carry_out(
         &self,
         plan: &Plan,
-        seen: Option<DsSeen>,
+        before: &Snapshot,
         mut lock: Lock,
         write: &Clients,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<Ended> {
         let session = self.session;
         let mut teller = Teller::new(self.go.json);
         let mut tell = |progress| teller.tell(progress, session.clock.now());
@@ -479,7 +549,7 @@ impl Job<'_> {
         // What was seen of the parent is written when something is written anyway: a no-change apply
         // writes nothing.
         if self.goal.keeps_stack()
-            && let Some(seen) = seen
+            && let Some(seen) = journal_group::ds_seen(before)
             && let Err(failure) =
                 journal::remember_ds(write, &session.clock, &session.desired, seen).await
         {
@@ -492,23 +562,52 @@ impl Job<'_> {
         if !failures.is_empty() {
             output::note(failures.trim_end());
         }
-        match outcome {
-            Outcome::Converged => self.finish(plan).await,
+        Ok(Ended::With(match outcome {
+            Outcome::Converged if self.goes_on(plan, before).await? => return Ok(Ended::More),
+            Outcome::Converged => self.finish(plan).await?,
             Outcome::Waiting { until, why } => {
                 output::note(&format!(
                     "waiting: {why}; run the same command again after {until:.0}"
                 ));
-                Ok(Exit::Waiting)
+                Exit::Waiting
             }
             Outcome::Failed => {
                 output::note(
                     "some steps failed; what was done stays done, and the next apply continues",
                 );
-                Ok(Exit::Error)
+                Exit::Error
             }
             Outcome::Interrupted => {
                 output::note("interrupted; what was done stays done, and the next apply continues");
-                Ok(Exit::Interrupted)
+                Exit::Interrupted
+            }
+        }))
+    }
+
+    /// Whether the same command has more to do, now that DNS shows what this plan did: where the parent zone is
+    /// ours to write, and in a plan file never, as it covers one plan.
+    async fn goes_on(&self, plan: &Plan, before: &Snapshot) -> anyhow::Result<bool> {
+        if self.file.is_some() {
+            return Ok(false);
+        }
+        match self.goal {
+            Goal::Unsign | Goal::Destroy(_) => Ok(delegation::only_unvouches(plan)),
+            Goal::Converge => {
+                let is_ours = before.parent_zone.zone().is_some();
+                Ok(is_ours && delegation::is_written_by(&self.plan(Purpose::Apply).await?.1))
+            }
+            Goal::Rotate | Goal::AbortRotation => {
+                let (after, next) = self.plan(Purpose::Apply).await?;
+                let is_of_parent = [plan, &next].into_iter().any(delegation::is_written_by);
+                Ok(rotation::is_under_way(&after) && !next.steps.is_empty() && is_of_parent)
+            }
+            // A delegation can be judged when the zone is ours. What lists do not show yet as adopted is not
+            // adopted again.
+            Goal::Adopt => {
+                let (_, next) = self.plan(Purpose::Apply).await?;
+                let done = plan.step_digests();
+                let is_more = next.step_digests().keys().any(|id| !done.contains_key(id));
+                Ok(is_more && judge(&next).is_none())
             }
         }
     }
@@ -553,7 +652,13 @@ impl Job<'_> {
                 output::note("then run `spore-infra ksk rotate` again");
                 return Ok(Exit::Done);
             }
-            Goal::Unsign | Goal::Rotate | Goal::AbortRotation => return Ok(Exit::Done),
+            Goal::Adopt if !plan.is_empty() => {
+                output::note("adopted; `spore-infra plan` shows what apply will change about it");
+                return Ok(Exit::Done);
+            }
+            Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
+                return Ok(Exit::Done);
+            }
             Goal::Converge | Goal::Destroy(_) => {}
         }
         if !plan.is_empty() {
@@ -594,6 +699,12 @@ impl Job<'_> {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The last words of a rotation that another run has ended.
+fn overtaken() -> Exit {
+    output::note("another run has ended the rotation meanwhile; nothing more was done");
+    Exit::Done
 }
 
 /// Takes the stack's lock, waiting for its holder as long as one wait may last.

@@ -30,7 +30,7 @@ pub(super) fn zone(snapshot: &Snapshot) -> anyhow::Result<&Live> {
         Observation::Present(zone) if zone.complete => Ok(zone),
         Observation::Present(_) => bail!("not all records of the zone were read"),
         Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
-        Observation::Foreign(why) | Observation::Unreadable(why) => bail!("the zone: {why}"),
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => bail!("the zone: {why}"),
     }
 }
 

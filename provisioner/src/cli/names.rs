@@ -229,7 +229,7 @@ fn lease_is_live(session: &Session, read: &Read) -> Result<(), String> {
     let unknown = |why: &str| Err(format!("not known which lease the updater gives: {why}"));
     match &read.snapshot.function {
         Observation::Absent => unknown("there is no function; run `spore-infra apply` first"),
-        Observation::Foreign(why) | Observation::Unreadable(why) => unknown(why),
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => unknown(why),
         Observation::Present(_) => {
             match function::has_document(&session.desired, &read.snapshot) {
                 Some(true) => Ok(()),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::{Exit, PolicyOf, output, stack, variable};
+use super::{Exit, Ids, PolicyOf, output, stack, variable};
+use crate::aws::GLOBAL_REGION;
 use crate::desired::Desired;
 use crate::principal::{self, Grant, INLINE_CHARS_MAX, MANAGED_CHARS_MAX, Principal};
 use spore_sandbox::world::Held;
@@ -15,7 +16,7 @@ use spore_sandbox::world::Held;
 pub fn policy(
     what: PolicyOf,
     named: Option<PathBuf>,
-    zone_id: Option<&str>,
+    ids: &Ids,
     json: bool,
     out: Option<PathBuf>,
 ) -> anyhow::Result<Exit> {
@@ -23,8 +24,17 @@ pub fn policy(
         return Ok(Exit::Error);
     };
     let desired = Desired::of(&document.stack);
+    let zone_id = ids.zone_id.as_deref();
     let zone_id = zone_id.map(|id| id.trim_start_matches("/hostedzone/"));
-    let grants = |principal| principal::grants(principal, &desired, zone_id);
+    let adopting = match &ids.adopt_key {
+        Some(arn) => adopting(what, &desired, arn)?,
+        None => Vec::new(),
+    };
+    let grants = |principal| {
+        let mut grants = principal::grants(principal, &desired, zone_id);
+        grants.extend(adopting.iter().cloned());
+        grants
+    };
     match (what, out) {
         (PolicyOf::Requirements, Some(_)) => bail!("--out takes policies: reader or operator"),
         (PolicyOf::Requirements, None) => requirements(&grants(Principal::Operator), json)?,
@@ -32,6 +42,20 @@ pub fn policy(
         (PolicyOf::Operator, out) => print(Principal::Operator, &grants(Principal::Operator), out)?,
     }
     Ok(Exit::Done)
+}
+
+/// The right to adopt one key, for a key that can be this stack's.
+fn adopting(what: PolicyOf, desired: &Desired, arn: &str) -> anyhow::Result<Vec<Grant>> {
+    let here = format!("arn:aws:kms:{GLOBAL_REGION}:{}:key/", desired.account);
+    if what == PolicyOf::Reader {
+        bail!("--adopt-key is a right of the operator");
+    }
+    if !arn.starts_with(&here) {
+        bail!(
+            "--adopt-key takes the ARN of a key that Route 53 signs with, {here}...; {arn:?} is none"
+        );
+    }
+    Ok(principal::to_adopt(desired, arn))
 }
 
 /// Prints one policy, or writes it as managed policies to a folder.

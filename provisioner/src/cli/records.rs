@@ -41,14 +41,14 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
     let desired = &session.desired;
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
-        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the key: {why}"),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the key: {why}"),
         Observation::Present(_) | Observation::Absent => {
             bail!("there is no usable key yet; run `spore-infra apply` first")
         }
     };
     let dnssec = match &snapshot.dnssec {
         Observation::Present(dnssec) => dnssec,
-        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the zone: {why}"),
         Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
     };
     let Some(ksk) = dnssec.keys.iter().find(|ksk| ksk.kms_arn == live.arn) else {
@@ -155,7 +155,7 @@ pub async fn keys(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Exi
             Ok(Exit::Done)
         }
         Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
-        Observation::Unreadable(why) | Observation::Foreign(why) => bail!("the zone: {why}"),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the zone: {why}"),
     }
 }
 

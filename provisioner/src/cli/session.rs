@@ -55,6 +55,7 @@ impl Session {
         let target = resolve(global, policy::held(principal, &desired)?).await?;
         let read =
             Clients::connect(&target, &desired.region, &desired.account, &Access::Read).await;
+        let read = read.with_parent(&target, &desired, &Access::Read).await;
         Ok(Self {
             clock: target.clock(),
             dns: Dns::new(&target).as_told(&desired.stack.dns),
@@ -110,6 +111,9 @@ impl Session {
             &access,
         )
         .await;
+        let write = write
+            .with_parent(&self.target, &self.desired, &access)
+            .await;
         Clients {
             bootstrap: self.bootstrap.clone(),
             ..write

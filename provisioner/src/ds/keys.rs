@@ -47,11 +47,14 @@ pub fn whose(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Whose {
             }
         }
         // Which of two is under the alias cannot be told then, but both are the stack's.
-        Observation::Absent | Observation::Foreign(_) | Observation::Unreadable(_) if is_named => {
+        Observation::Absent | Observation::Foreign(_, _) | Observation::Unreadable(_)
+            if is_named =>
+        {
             Whose::Stack
         }
         Observation::Absent => Whose::Stranger,
-        Observation::Foreign(why) | Observation::Unreadable(why) => Whose::Unknown(why.clone()),
+        Observation::Foreign(_, Some(stranger)) if stranger.id == ksk.kms_arn => Whose::Stranger,
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => Whose::Unknown(why.clone()),
     }
 }
 

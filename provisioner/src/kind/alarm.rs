@@ -12,6 +12,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic, Tag};
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::desired::{Desired, TAG_STACK};
@@ -19,7 +20,7 @@ use crate::kind::metric_filter::{THROTTLED, UPDATES, VALIDATION_FAILURES};
 use crate::kind::{Limit, Look, tag_fields};
 use crate::plan::{Change, Draft, Field, Lowered, Report, Risk, Symbol, of};
 use crate::retry::Failure;
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, Snapshot, Stranger};
 use crate::tags::Tags;
 
 /// Route 53 publishes its DNSSEC metrics every four hours; a shorter period would see nothing most of
@@ -363,7 +364,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     };
     let mut lowered = Lowered::default();
     match snapshot.alarms.get(addr) {
-        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => {
+        Some(Observation::Unreadable(why) | Observation::Foreign(why, _)) => {
             return super::blocked(addr, why);
         }
         None | Some(Observation::Absent) => {
@@ -388,12 +389,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             let tags = desired.tags_to_set(&live.tags);
             if !tags.is_empty() {
                 fields.extend(tag_fields(&tags, &live.tags));
-                let op = Op::Tag {
-                    is_global: is_global(addr),
-                    arn: arn(desired, addr),
-                    tags,
-                };
-                lowered.drafts.push(Draft::new("tag", super::Op::Alarm(op)));
+                let op = super::Op::Alarm(tag(addr, desired, tags));
+                lowered.drafts.push(Draft::new("tag", op));
             }
             if fields.is_empty() {
                 lowered = super::up_to_date(addr, Outputs::new());
@@ -423,6 +420,15 @@ fn resolved(settings: &Settings, zone: Option<&str>) -> Settings {
     settings
 }
 
+/// The call that tags one.
+pub fn tag(addr: &Addr, desired: &Desired, tags: Tags) -> Op {
+    Op::Tag {
+        is_global: is_global(addr),
+        arn: arn(desired, addr),
+        tags,
+    }
+}
+
 /// What it needs to be gone.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let left = |why: &str| Lowered {
@@ -435,7 +441,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match snapshot.alarms.get(addr) {
         None | Some(Observation::Absent) => Lowered::default(),
         Some(Observation::Unreadable(why)) => super::blocked(addr, why),
-        Some(Observation::Foreign(why)) => left(why),
+        Some(Observation::Foreign(why, _)) => left(why),
         Some(Observation::Present(live)) => Lowered {
             change: Some(Change {
                 addr: addr.clone(),
@@ -612,16 +618,13 @@ pub async fn observe(
         };
         let seen = match tags {
             Err(failure) => Observation::Unreadable(failure.to_string()),
-            Ok(tags) => match tags.get(TAG_STACK) {
-                Some(stack) if *stack != desired.domain => Observation::Foreign(format!(
-                    "alarm {} carries the tag {TAG_STACK}={stack}; remove the tag or the alarm",
-                    name(desired, &addr)
-                )),
-                Some(_) | None => Observation::Present(Live {
+            Ok(tags) => {
+                let live = Live {
                     settings: settings(&alarm),
                     tags,
-                }),
-            },
+                };
+                judge(desired, &addr, live)
+            }
         };
         (addr, seen)
     };
@@ -629,6 +632,24 @@ pub async fn observe(
         .await
         .into_iter()
         .collect()
+}
+
+/// Whose an alarm of our prefix is: it was made with the stack's tag, or it is not ours.
+fn judge(desired: &Desired, addr: &Addr, live: Live) -> Observation<Live> {
+    if live.tags.get(TAG_STACK) == Some(&desired.domain) {
+        return Observation::Present(live);
+    }
+    let stranger = Stranger {
+        id: arn(desired, addr),
+        attributes: live.attributes(),
+        tags: live.tags,
+    };
+    adoption::foreign(
+        desired,
+        &format!("alarm {}", name(desired, addr)),
+        "delete it, or give the stack another prefix under [names]",
+        stranger,
+    )
 }
 
 fn client(clients: &Clients, is_global: bool) -> &Client {

@@ -59,7 +59,7 @@ pub fn role_arn(desired: &Desired) -> String {
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.api_account {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Present(Live { role_arn: Some(_) }) => super::up_to_date(addr, Outputs::new()),
         Observation::Present(Live { role_arn: None }) | Observation::Absent => {
             create(addr, desired)
@@ -114,7 +114,7 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
 /// It stays: other APIs may log by it, and without it their logs would end silently.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.api_account {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Present(live) if live.role_arn == Some(role_arn(desired)) => Lowered {
             report: vec![Report::Left {
                 what: format!("{addr} and role {ROLE}"),

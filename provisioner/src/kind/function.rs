@@ -17,6 +17,7 @@ use aws_sdk_lambda::types::{
 use serde_json::Value;
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, unusable};
 use crate::condition::Condition;
@@ -28,7 +29,7 @@ use crate::plan::{
 };
 use crate::policy::{Policy, Statement};
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Code, Observation, Snapshot};
+use crate::snapshot::{Code, Observation, Snapshot, Stranger};
 use crate::stack::{AcceptedKind, Architecture};
 use crate::tags::Tags;
 use crate::updater;
@@ -188,7 +189,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         return super::blocked(addr, why);
     }
     match &snapshot.function {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent => create(addr, desired, snapshot),
         Observation::Present(live) => update(addr, desired, snapshot, live),
     }
@@ -559,7 +560,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.function {
         Observation::Absent => Lowered::default(),
         Observation::Unreadable(why) => super::blocked(addr, why),
-        Observation::Foreign(why) => Lowered {
+        Observation::Foreign(why, _) => Lowered {
             report: vec![Report::Left {
                 what: format!("function {name}"),
                 why: why.clone(),
@@ -793,15 +794,20 @@ pub async fn observe(read: &Clients, desired: &Desired) -> (Observation<Live>, U
                 };
                 (Observation::Present(live), unreserved)
             }
-            Some(_) | None => (
-                Observation::Foreign(format!(
-                    "function {} exists without the tag {TAG_STACK}={}; tag it if it is this stack's, or \
-                     give the function another name under [updater]",
-                    desired.function_name(),
-                    desired.domain
-                )),
-                Ok(None),
-            ),
+            Some(_) | None => {
+                let stranger = Stranger {
+                    id: desired.function_arn(),
+                    attributes: live.attributes(),
+                    tags: live.tags,
+                };
+                let foreign = adoption::foreign(
+                    desired,
+                    &format!("function {}", desired.function_name()),
+                    "give the function another name under [updater]",
+                    stranger,
+                );
+                (foreign, Ok(None))
+            }
         },
         Err(failure) => (Observation::Unreadable(failure.to_string()), Ok(None)),
     }

@@ -2,7 +2,8 @@
 //!
 //! Natural key: the caller reference `spore-infra/DOMAIN/N`. AWS never accepts a used one again, even
 //! after deletion, and zone names are not unique: so N counts up from 1, and two zones of one name
-//! are an error. Private zones are ignored. A zone is never replaced: its name servers are what the
+//! are an error. A zone of another reference is ours only when it was adopted: its tags say so. Private
+//! zones are ignored. A zone is never replaced: its name servers are what the
 //! parent delegates to. AWS: CreateHostedZone, ListHostedZonesByName, ChangeTagsForResource,
 //! ChangeResourceRecordSets, DeleteHostedZone.
 
@@ -16,14 +17,17 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::kind::delegation;
 use crate::plan::{
     After, Change, DestroyOptions, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of,
 };
 use crate::snapshot::{Observation, Snapshot};
 
-pub use observe::{Left, Records, detail, left, list, look, look_change, pick};
+pub use observe::{
+    Left, Records, detail, left, list, look, look_change, pick, record_set, servers,
+};
 pub use op::{Edit, Held, Op};
-pub use perform::perform;
+pub use perform::{change, perform};
 
 /// TTL of the SOA record: Route 53's own default (Developer Guide, "NS and SOA records").
 pub const SOA_TTL_SECS: i64 = 900;
@@ -201,7 +205,7 @@ fn quota_warning(addr: &Addr, snapshot: &Snapshot) -> Option<Report> {
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let zone = of(addr, Output::ZoneId);
     match &snapshot.hosted_zone {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent if matches!(snapshot.zones_left, Ok(Some(..=0))) => super::blocked(
             addr,
             "the account has as many hosted zones as it may: ask AWS for more (Service Quotas, Route 53, \
@@ -328,7 +332,7 @@ pub fn destroy(
     let live = match &snapshot.hosted_zone {
         Observation::Absent => return Lowered::default(),
         Observation::Unreadable(why) => return super::blocked(addr, why),
-        Observation::Foreign(what) => {
+        Observation::Foreign(what, _) => {
             return Lowered {
                 report: vec![Report::Left {
                     what: addr.to_string(),
@@ -353,7 +357,11 @@ pub fn destroy(
         super::Op::HostedZone(Op::Delete { zone: zone.clone() }),
     )
     .after(After::AllOf(ksk.clone()))
-    .after(After::AllOf(signing.clone()));
+    .after(After::AllOf(signing.clone()))
+    .after(After::AllOf(desired.addr(Kind::Delegation)));
+    delete
+        .ready_when
+        .extend(delegation::zone_hold_down(desired, snapshot));
     if options.include_records && !foreign.is_empty() {
         for set in &foreign {
             fields.push(Field::gone(

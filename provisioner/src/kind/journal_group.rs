@@ -8,14 +8,15 @@
 use std::collections::BTreeMap;
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients};
-use crate::desired::Desired;
+use crate::desired::{Desired, TAG_STACK};
 use crate::kind::{log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::rotation;
-use crate::snapshot::{Observation, ParentView, Snapshot};
+use crate::snapshot::{Observation, ParentView, Snapshot, Stranger};
 use crate::tags::{self, Tags};
 
 /// Years of history are small: a few events per change. One of the values CloudWatch Logs allows.
@@ -33,6 +34,11 @@ pub const EVIDENCE_SIGNED_TTL: &str = "spore:signed-ttl";
 pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
 pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
+
+/// Evidence: TTL in seconds of the delegation that this tool takes out of the parent zone.
+pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
+/// Evidence: since when it is out.
+pub const EVIDENCE_NS_GONE: &str = "spore:ns-gone-since";
 
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +120,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         );
     };
     match &snapshot.journal_group {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent => {
             let mut tags = desired.tags();
             // With the group itself, so that there is no moment at which it says nothing.
@@ -208,7 +214,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("forget-ds-gone", super::Op::JournalGroup(op)));
             }
-            for (key, step) in rotation::leftover_evidence(snapshot) {
+            // Nor does who applies withdraw the delegation.
+            let withdrawal = [
+                (EVIDENCE_NS_GONE, "forget-ns-gone"),
+                (EVIDENCE_NS_TTL, "forget-ns-ttl"),
+            ];
+            let leftover = rotation::leftover_evidence(snapshot).into_iter();
+            for (key, step) in leftover.chain(withdrawal) {
                 if let Some(value) = live.evidence(key) {
                     fields.push(Field::gone(format!("tags.{key}"), value));
                     let arn = desired.log_group_arn(&desired.journal_group());
@@ -221,7 +233,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             if zone.is_none_or(|zone| believed != Some(zone))
                 && !matches!(
                     snapshot.hosted_zone,
-                    Observation::Unreadable(_) | Observation::Foreign(_)
+                    Observation::Unreadable(_) | Observation::Foreign(_, _)
                 )
             {
                 let zone = desired.addr(Kind::HostedZone);
@@ -259,12 +271,19 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     }
 }
 
+/// The group for plans that make nothing else, and have evidence to keep.
+pub fn alone(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let mut lowered = converge(addr, desired, snapshot);
+    lowered.drafts.retain(|draft| draft.name != "remember-api");
+    lowered
+}
+
 /// Id of the API that is to be remembered; none while it cannot be told.
 fn api_id(desired: &Desired, snapshot: &Snapshot) -> Option<Arg> {
     match &snapshot.rest_api {
         Observation::Present(live) => Some(Arg::Known(live.id.clone())),
         Observation::Absent => Some(of(&desired.addr(Kind::RestApi), Output::ApiId)),
-        Observation::Foreign(_) | Observation::Unreadable(_) => None,
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => None,
     }
 }
 
@@ -284,7 +303,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.journal_group {
         Observation::Absent => Lowered::default(),
         Observation::Unreadable(why) => super::blocked(addr, why),
-        Observation::Foreign(what) => Lowered {
+        Observation::Foreign(what, _) => Lowered {
             report: vec![Report::Left {
                 what: desired.journal_group(),
                 why: what.clone(),
@@ -449,18 +468,24 @@ pub fn judge(
             .ok_or(()),
         Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
-    // The name says whose it is: nobody else names groups /spore-infra/DOMAIN. A group of that name
-    // with another stack's tag is not touched all the same.
-    match tags.get(crate::desired::TAG_STACK) {
-        Some(stack) if *stack != desired.domain => Observation::Foreign(format!(
-            "log group {name} carries the tag {}={stack}; remove the tag or the group",
-            crate::desired::TAG_STACK
-        )),
-        Some(_) | None => Observation::Present(Live {
-            retention_days,
-            tags,
-        }),
+    let live = Live {
+        retention_days,
+        tags,
+    };
+    if live.tags.get(TAG_STACK) == Some(&desired.domain) {
+        return Observation::Present(live);
     }
+    let stranger = Stranger {
+        id: desired.log_group_arn(&name),
+        attributes: live.attributes(),
+        tags: live.tags,
+    };
+    adoption::foreign(
+        desired,
+        &format!("log group {name}"),
+        "delete it with what it holds",
+        stranger,
+    )
 }
 
 /// Carries one mutation out.

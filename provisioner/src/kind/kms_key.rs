@@ -20,6 +20,7 @@ mod policy;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
@@ -28,7 +29,7 @@ use crate::plan::{
     rights_between,
 };
 use crate::policy::Policy;
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, Snapshot, Stranger};
 
 pub use observe::{ByAlias, by_alias, detail, look, of_ksks, public_key};
 pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
@@ -40,6 +41,9 @@ pub use policy::{POLICY, PolicyArg, policy_for};
 
 /// The longest window KMS offers (ScheduleKeyDeletion, PendingWindowInDays).
 pub const DELETION_DAYS: i32 = 30;
+
+/// The attribute that says whether the stack's alias leads to the key.
+pub const ALIAS: &str = "alias";
 
 /// The key as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Live {
         );
         attributes.insert("arn".into(), self.arn.clone());
         attributes.insert("state".into(), self.state.clone());
-        attributes.insert("alias".into(), self.has_alias.to_string());
+        attributes.insert(ALIAS.into(), self.has_alias.to_string());
         let policy = Policy::parse(&self.policy).map(|policy| {
             policy
                 .statements
@@ -107,7 +111,7 @@ fn usable(live: &Live) -> bool {
 /// What the key needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.kms_key {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => &Live::default(),
@@ -116,8 +120,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     if let Some(lost) = in_use_but_going(live, snapshot) {
         return super::blocked(addr, lost);
     }
-    if is_strange(desired, snapshot, live) {
-        return super::blocked(addr, strange(desired, live));
+    if let Some(Observation::Foreign(why, _)) = strange_behind_alias(desired, snapshot) {
+        return super::blocked(addr, why);
     }
     let mut lowered = if usable(live) {
         update(addr, desired, snapshot, live)
@@ -134,22 +138,40 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     lowered
 }
 
-/// Whether the alias leads to a key that is not known to be ours: it lacks the stack's tags, and no
-/// KSK of the zone names it. (A KSK's key that only lost its tags gets them back.)
-fn is_strange(desired: &Desired, snapshot: &Snapshot, live: &Live) -> bool {
+/// The key, where it is not known to be ours: it has the tag of another stack, or the alias leads to it
+/// while it lacks the stack's tags and no KSK of the zone names it. (A KSK's key that only lost its tags
+/// gets them back.)
+pub fn strange_behind_alias(desired: &Desired, snapshot: &Snapshot) -> Option<Observation<Live>> {
+    let live = snapshot.kms_key.present().filter(|live| usable(live))?;
     let is_used = snapshot
         .dnssec
         .present()
         .is_some_and(|dnssec| dnssec.keys.iter().any(|key| key.kms_arn == live.arn));
-    usable(live) && live.has_alias && !is_used && !desired.owns(&live.tags)
-}
-
-fn strange(desired: &Desired, live: &Live) -> String {
-    format!(
-        "{} leads to {}, which does not carry the tags of this stack and which no key-signing key of \
-         the zone uses; point the alias elsewhere, or tag the key if it is ours",
-        desired.key_alias, live.arn
-    )
+    let is_unclaimed = live.has_alias && !is_used && !desired.owns(&live.tags);
+    if !is_unclaimed && desired.other_stack(&live.tags).is_none() {
+        return None;
+    }
+    let use_of = if is_used {
+        ", which a key-signing key of the zone uses,"
+    } else {
+        ", which no key-signing key of the zone uses,"
+    };
+    let what = format!("key {} behind {}{use_of}", live.arn, desired.key_alias);
+    let instead = "point the alias elsewhere";
+    if let Some(unfit) = &live.unfit {
+        let why = format!("{what} cannot sign the zone: {unfit}; {instead}");
+        return Some(Observation::Foreign(why, None));
+    }
+    Some(adoption::foreign(
+        desired,
+        &what,
+        instead,
+        Stranger {
+            id: live.arn.clone(),
+            tags: live.tags.clone(),
+            attributes: live.attributes(),
+        },
+    ))
 }
 
 /// A KSK names a key that is scheduled for deletion: making a second key would not help, and the zone
@@ -177,7 +199,7 @@ fn no_second_key(snapshot: &Snapshot) -> Option<String> {
                 "no key is made while the zone's key-signing keys cannot be read: {why}"
             ));
         }
-        Observation::Absent | Observation::Foreign(_) => return None,
+        Observation::Absent | Observation::Foreign(_, _) => return None,
     };
     let names: Vec<String> = keys
         .iter()
@@ -444,7 +466,7 @@ fn readable(dnssec: &Observation<super::ksk::Live>) -> Option<&[super::ksk::Key]
     match dnssec {
         Observation::Present(live) => Some(&live.keys),
         Observation::Absent => Some(&[]),
-        Observation::Foreign(_) | Observation::Unreadable(_) => None,
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => None,
     }
 }
 
@@ -453,7 +475,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.kms_key {
         Observation::Absent => return Lowered::default(),
         Observation::Unreadable(why) => return super::blocked(addr, why),
-        Observation::Foreign(what) => {
+        Observation::Foreign(what, _) => {
             return Lowered {
                 report: vec![Report::Left {
                     what: addr.to_string(),
@@ -467,11 +489,12 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let ksk = desired.addr(Kind::Ksk);
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
-    let is_strange = is_strange(desired, snapshot, live);
-    if is_strange {
+    let strange = strange_behind_alias(desired, snapshot);
+    let is_strange = strange.is_some();
+    if let Some(Observation::Foreign(why, _)) = strange {
         lowered.report.push(Report::Left {
             what: addr.to_string(),
-            why: strange(desired, live),
+            why,
         });
     }
     let going: Vec<&str> = live

@@ -23,6 +23,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::ds::keys::{Whose, whose};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
@@ -85,7 +86,7 @@ impl Live {
 /// What the KSK needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let keys = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => &[][..],
@@ -116,7 +117,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             )
         }
         Some(key) => match key.status.as_str() {
-            "ACTIVE" => beside(addr, desired, key, keys),
+            "ACTIVE" => beside(addr, desired, snapshot, key, keys),
             "INACTIVE" => activate(addr, desired, key, "it is inactive"),
             "ACTION_NEEDED" => activate(
                 addr,
@@ -140,11 +141,17 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 
 /// What stands beside the active key: nothing, the other key of a rotation, or somebody else's. A key
 /// may be vouched for by the parent, so neither is touched here.
-fn beside(addr: &Addr, desired: &Desired, ours: &Key, keys: &[Key]) -> Lowered {
+fn beside(
+    addr: &Addr,
+    desired: &Desired,
+    snapshot: &Snapshot,
+    ours: &Key,
+    keys: &[Key],
+) -> Lowered {
     let Some(other) = keys.iter().find(|key| key.name != ours.name) else {
         return super::up_to_date(addr, Outputs::new());
     };
-    let what = if desired.is_ksk_name(&other.name) {
+    let what = if whose(desired, snapshot, other) != Whose::Stranger {
         format!(
             "a rotation is under way: the zone has {} and {}; `spore-infra ksk rotate` goes on with it",
             ours.name, other.name
@@ -230,7 +237,7 @@ fn activate(addr: &Addr, desired: &Desired, key: &Key, why: &str) -> Lowered {
 /// Every KSK goes, after signing is off: deactivate, wait, delete.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let keys = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => return Lowered::default(),

@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudwatchlogs::Client as Logs;
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::desired::{Desired, TAG_STACK, TAG_VERSION};
 use crate::kind::{Limit, Look, tag_fields};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, Snapshot, Stranger};
 use crate::tags::Tags;
 
 /// The updater's own log.
@@ -113,7 +114,7 @@ fn key(desired: &Desired, name: &str) -> Option<Arg> {
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let mut lowered = match snapshot.log_groups.get(addr) {
-        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => {
+        Some(Observation::Unreadable(why) | Observation::Foreign(why, _)) => {
             return super::blocked(addr, why);
         }
         None | Some(Observation::Absent) => create(addr, desired),
@@ -272,6 +273,15 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     lowered
 }
 
+/// The call that tags one.
+pub fn tag(addr: &Addr, desired: &Desired, tags: Tags) -> Op {
+    Op::Tag {
+        place: Place::of(desired, addr),
+        arn: arn(desired, addr.name()),
+        tags,
+    }
+}
+
 /// Removal: only when it was asked for; otherwise the group stays, with what it holds and its expiry.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs: bool) -> Lowered {
     let name = group_name(desired, addr.name());
@@ -285,7 +295,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
     match snapshot.log_groups.get(addr) {
         None | Some(Observation::Absent) => Lowered::default(),
         Some(Observation::Unreadable(why)) => super::blocked(addr, why),
-        Some(Observation::Foreign(why)) => left(why.clone()),
+        Some(Observation::Foreign(why, _)) => left(why.clone()),
         Some(Observation::Present(live)) if !delete_logs => left(format!(
             "it holds what happened, and expires by itself ({}); `--delete-logs` deletes it",
             match live.retention_days {
@@ -528,20 +538,31 @@ async fn observe_one(
     let Some(tags) = tags else {
         return Observation::Absent;
     };
-    match tags.get(TAG_STACK) {
-        Some(stack) if *stack != desired.domain => {
-            return Observation::Foreign(format!(
-                "log group {} carries the tag {TAG_STACK}={stack}; remove the tag or the group",
-                group_name(desired, addr.name())
-            ));
-        }
-        Some(_) | None => {}
-    }
-    Observation::Present(Live {
+    let live = Live {
         retention_days: listed.map(|group| group.retention_in_days()).ok_or(()),
         key_arn: listed.and_then(|group| group.kms_key_id().map(str::to_owned)),
         tags,
-    })
+    };
+    judge(desired, addr, live)
+}
+
+/// Whose a group of our name is: ours are made with the stack's tag. Anybody who has queries logged by hand
+/// has a group `/aws/route53/DOMAIN`, and what it holds is not to expire because of us.
+fn judge(desired: &Desired, addr: &Addr, live: Live) -> Observation<Live> {
+    if live.tags.get(TAG_STACK) == Some(&desired.domain) {
+        return Observation::Present(live);
+    }
+    let stranger = Stranger {
+        id: arn(desired, addr.name()),
+        attributes: live.attributes(),
+        tags: live.tags,
+    };
+    adoption::foreign(
+        desired,
+        &format!("log group {}", group_name(desired, addr.name())),
+        "delete it with what it holds",
+        stranger,
+    )
 }
 
 impl Place {

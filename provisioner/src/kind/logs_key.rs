@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use aws_sdk_kms::types as kms;
 
 use crate::addr::Addr;
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::condition::Condition;
-use crate::desired::{Desired, PURPOSE_LOGS, TAG_PURPOSE};
+use crate::desired::{Desired, PURPOSE_LOGS, TAG_PURPOSE, TAG_STACK};
 use crate::kind::kms_key::{self, DELETION_DAYS};
 use crate::kind::{Limit, Look, Seen, log_group, tag_fields};
 use crate::plan::{
@@ -25,7 +26,7 @@ use crate::plan::{
 use crate::plan::{of, rights_between};
 use crate::policy::Policy;
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, Snapshot, Stranger};
 use crate::tags::Tags;
 
 /// The policy's text, with placeholders.
@@ -95,7 +96,7 @@ fn tags(desired: &Desired) -> Tags {
 /// What the key needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.logs_key {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent => create(addr, desired, snapshot, false),
         Observation::Present(live) if live.arn.is_empty() => create(addr, desired, snapshot, true),
         Observation::Present(live) => update(addr, desired, live),
@@ -152,17 +153,6 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, stale_alias: bool
 fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
     if let Some(unfit) = &live.unfit {
         return super::blocked(addr, format!("{}: {unfit}", live.arn));
-    }
-    if !desired.owns(&live.tags) && live.has_alias && !live.tags.is_empty() {
-        return super::blocked(
-            addr,
-            format!(
-                "{} leads to {}, which does not carry the tags of this stack; point the alias elsewhere, \
-                 or tag the key if it is ours",
-                desired.logs_key_alias(),
-                live.arn
-            ),
-        );
     }
     let key = of(addr, Output::KeyArn);
     let mut lowered = Lowered {
@@ -262,7 +252,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
     let live = match &snapshot.logs_key {
         Observation::Absent => return Lowered::default(),
         Observation::Unreadable(why) => return super::blocked(addr, why),
-        Observation::Foreign(why) => {
+        Observation::Foreign(why, _) => {
             return Lowered {
                 report: vec![Report::Left {
                     what: addr.to_string(),
@@ -278,7 +268,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
         Observation::Present(group) => {
             group.retention_days.is_err() || group.key_arn.as_deref() == Some(live.arn.as_str())
         }
-        Observation::Unreadable(_) | Observation::Foreign(_) => true,
+        Observation::Unreadable(_) | Observation::Foreign(_, _) => true,
         Observation::Absent => false,
     });
     if uses_it && !delete_logs {
@@ -476,10 +466,28 @@ pub async fn observe(
     tagged: &BTreeMap<String, Tags>,
 ) -> Observation<Live> {
     match read_live(read, desired, by_alias, tagged).await {
-        Ok(Some(live)) => Observation::Present(live),
+        Ok(Some(live)) => judge(desired, live),
         Ok(None) => Observation::Absent,
         Err(failure) => Observation::Unreadable(failure.to_string()),
     }
+}
+
+/// Whose the key is. An alias of our name may lead to anybody's.
+fn judge(desired: &Desired, live: Live) -> Observation<Live> {
+    if live.arn.is_empty() || live.tags.get(TAG_STACK) == Some(&desired.domain) {
+        return Observation::Present(live);
+    }
+    let what = format!("key {} behind {}", live.arn, desired.logs_key_alias());
+    let instead = "point the alias elsewhere, or give the stack another prefix under [names]";
+    if let Some(unfit) = &live.unfit {
+        return Observation::Foreign(format!("{what}: {unfit}; {instead}"), None);
+    }
+    let stranger = Stranger {
+        attributes: live.attributes(),
+        id: live.arn,
+        tags: live.tags,
+    };
+    adoption::foreign(desired, &what, instead, stranger)
 }
 
 /// The key behind the alias, as DescribeKey shows it: first level of reads.
@@ -528,9 +536,12 @@ async fn read_live(
             "its spec is {spec}; CloudWatch Logs takes symmetric keys only"
         ));
     }
+    // The tagging API may lag: what it shows counts only when nothing is missing, the purpose included.
+    let wanted = tags(desired);
+    let has = |found: &Tags, (key, value): (&String, &String)| found.get(key) == Some(value);
     let indexed = tagged
         .get(&live.arn)
-        .filter(|found| desired.tags_to_set(found).is_empty());
+        .filter(|found| wanted.iter().all(|tag| has(found, tag)));
     (live.policy, live.is_rotated, live.tags) = tokio::try_join!(
         kms_key::key_policy(&read.kms_regional, &live.arn),
         is_rotated(read, &live.arn),
@@ -716,10 +727,6 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_judged_blocks() {
         let desired = fixture::desired();
-        let foreign = Live {
-            tags: Tags::from([("owner".to_owned(), "somebody".to_owned())]),
-            ..live()
-        };
         let unfit = Live {
             unfit: Some("its spec is RSA_2048".into()),
             ..live()
@@ -730,11 +737,44 @@ mod tests {
         };
         let mut unread = fixture::applied();
         unread.logs_key = Observation::Unreadable("throttled".into());
-        for snapshot in [with(foreign), with(unfit), with(going), unread] {
+        let mut foreign = fixture::applied();
+        foreign.logs_key = Observation::Foreign("somebody's".into(), None);
+        for snapshot in [foreign, with(unfit), with(going), unread] {
             let lowered = converge(&desired.addr(Kind::LogsKey), &desired, &snapshot);
             assert!(lowered.drafts.is_empty());
             assert!(matches!(lowered.report[..], [Report::Blocked { .. }]));
         }
+    }
+
+    #[test]
+    fn a_key_is_ours_by_its_tag_whatever_leads_to_it() {
+        let desired = fixture::desired();
+        let with_stack = |stack: Option<&str>| {
+            let mut live = live();
+            live.tags.remove(TAG_STACK);
+            let tag = stack.map(|stack| (TAG_STACK.to_owned(), stack.to_owned()));
+            live.tags.extend(tag);
+            judge(&desired, live)
+        };
+        assert!(matches!(
+            with_stack(Some(&desired.domain)),
+            Observation::Present(_)
+        ));
+        assert!(matches!(with_stack(None), Observation::Foreign(_, Some(_))));
+        let other = with_stack(Some("lab.example.edu"));
+        assert!(
+            matches!(&other, Observation::Foreign(why, None) if why.contains("lab.example.edu")),
+            "{other:?}"
+        );
+        let unfit = Live {
+            unfit: Some("its spec is RSA_2048".into()),
+            tags: Tags::new(),
+            ..live()
+        };
+        assert!(matches!(
+            judge(&desired, unfit),
+            Observation::Foreign(_, None)
+        ));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn serves(desired: &Desired, text: &str) -> bool {
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.logs_policy {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => &Live::default(),

@@ -145,7 +145,7 @@ fn names(addr: &Addr) -> (&str, &str) {
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let wanted = wanted(desired).remove(addr).unwrap_or_default();
     let (symbol, before) = match snapshot.metric_filters.get(addr) {
-        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => {
+        Some(Observation::Unreadable(why) | Observation::Foreign(why, _)) => {
             return super::blocked(addr, why);
         }
         Some(Observation::Present(live)) if *live == wanted => {
@@ -181,11 +181,21 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 /// What it needs to be gone; in a plan that keeps the stack, a filter that is not wanted.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, is_teardown: bool) -> Lowered {
     let live = match snapshot.metric_filters.get(addr) {
-        None | Some(Observation::Absent | Observation::Foreign(_)) => return Lowered::default(),
+        None | Some(Observation::Absent | Observation::Foreign(_, _)) => return Lowered::default(),
         Some(Observation::Unreadable(why)) => return super::blocked(addr, why),
         Some(Observation::Present(live)) => live,
     };
     let (group, filter) = names(addr);
+    let group_seen = snapshot.log_groups.get(&log_group::addr(group));
+    if let Some((why, _)) = group_seen.and_then(Observation::foreign) {
+        return Lowered {
+            report: vec![Report::Left {
+                what: format!("metric filter {filter}"),
+                why: why.to_owned(),
+            }],
+            ..Lowered::default()
+        };
+    }
     if !is_teardown && let Some(reason) = desired.accepted(AcceptedKind::MetricFilter, filter) {
         return Lowered {
             report: vec![Report::Accepted {

@@ -36,7 +36,7 @@ impl Live {
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let wanted = log_group::arn(desired, QUERIES);
     let live = match &snapshot.query_logging {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => None,
@@ -87,7 +87,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 /// What it needs to be gone.
 pub fn destroy(addr: &Addr, _: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.query_logging {
-        Observation::Absent | Observation::Foreign(_) => Lowered::default(),
+        Observation::Absent | Observation::Foreign(_, _) => Lowered::default(),
         Observation::Unreadable(why) => super::blocked(addr, why),
         Observation::Present(live) => Lowered {
             change: Some(Change {

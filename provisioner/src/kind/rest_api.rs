@@ -70,7 +70,7 @@ const REMOVALS: [&str; 16] = [
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let want = Definition::of(desired);
     match &snapshot.rest_api {
-        Observation::Unreadable(why) | Observation::Foreign(why) => super::blocked(addr, why),
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent => create(addr, desired, snapshot, &want),
         Observation::Present(live) => update(addr, desired, &want, live),
     }
@@ -688,7 +688,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.rest_api {
         Observation::Absent => return Lowered::default(),
         Observation::Unreadable(why) => return super::blocked(addr, why),
-        Observation::Foreign(what) => {
+        Observation::Foreign(what, _) => {
             return Lowered {
                 report: vec![Report::Left {
                     what: addr.to_string(),

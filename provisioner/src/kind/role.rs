@@ -12,6 +12,7 @@ use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
 
 use crate::addr::{Addr, Kind};
+use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, unusable};
 use crate::desired::{Desired, TAG_STACK};
@@ -22,7 +23,7 @@ use crate::plan::{
 };
 use crate::policy::{Policy, fill};
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, Snapshot, Stranger};
 use crate::stack::{AcceptedKind, Accounts};
 use crate::tags::Tags;
 
@@ -188,7 +189,9 @@ pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match snapshot.roles.get(addr) {
-        Some(Observation::Unreadable(why) | Observation::Foreign(why)) => super::blocked(addr, why),
+        Some(Observation::Unreadable(why) | Observation::Foreign(why, _)) => {
+            super::blocked(addr, why)
+        }
         None | Some(Observation::Absent) => create(addr, desired),
         Some(Observation::Present(live)) => update(addr, desired, snapshot, live),
     }
@@ -456,7 +459,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match snapshot.roles.get(addr) {
         None | Some(Observation::Absent) => return Lowered::default(),
         Some(Observation::Unreadable(why)) => return super::blocked(addr, why),
-        Some(Observation::Foreign(why)) => {
+        Some(Observation::Foreign(why, _)) => {
             return Lowered {
                 report: vec![Report::Left {
                     what: format!("role {}", desired.role_name()),
@@ -646,16 +649,33 @@ pub async fn observe(read: &Clients, desired: &Desired) -> BTreeMap<Addr, Observ
         Ok(None) => Observation::Absent,
         Ok(Some(live)) => match live.tags.get(TAG_STACK) {
             Some(stack) if *stack == desired.domain => Observation::Present(live),
-            Some(_) | None => Observation::Foreign(format!(
-                "role {} exists without the tag {TAG_STACK}={}; tag it if it is this stack's, or give the \
-                 role another name under [iam]",
-                desired.role_name(),
-                desired.domain
-            )),
+            Some(_) | None => strange(desired, live),
         },
         Err(failure) => Observation::Unreadable(failure.to_string()),
     };
     BTreeMap::from([(addr, seen)])
+}
+
+/// A role of our name without our tag. Its path is for ever: one that is not the document's cannot be taken
+/// over.
+fn strange(desired: &Desired, live: Live) -> Observation<Live> {
+    let what = format!("role {}", desired.role_name());
+    let instead = "give the role another name under [iam]";
+    let path = desired.stack.iam.path.as_str();
+    if live.path != path {
+        let why = format!(
+            "{what} exists without the tag {TAG_STACK}={} and has path {}, not the document's {path}; \
+             {instead}",
+            desired.domain, live.path
+        );
+        return Observation::Foreign(why, None);
+    }
+    let stranger = Stranger {
+        id: what.clone(),
+        attributes: live.attributes(),
+        tags: live.tags,
+    };
+    adoption::foreign(desired, &what, instead, stranger)
 }
 
 async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Failure> {

@@ -21,7 +21,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
-use crate::kind::journal_group;
+use crate::kind::{hosted_zone, journal_group};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, ParentView, Snapshot};
@@ -53,7 +53,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let zone = desired.addr(Kind::HostedZone);
     let ksk = desired.addr(Kind::Ksk);
     let status = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => "NOT_SIGNING",
@@ -106,7 +106,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let mut drafts = Vec::new();
     // AWS's failure on a zone that was signed before changes nothing about what resolvers remember.
     let is_again = status != "NOT_SIGNING" && noted(snapshot).is_some_and(|since| since.is_ok());
-    if may_be_remembered(snapshot) && !is_again {
+    if may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) && !is_again {
         // A run that dies right after it turned signing on must not leave this unsaid.
         let not_yet = Arg::Known(NOT_NOTED.to_owned());
         let key = journal_group::EVIDENCE_SIGNED;
@@ -149,7 +149,7 @@ fn signing(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let journal = desired.addr(Kind::JournalGroup);
     let is_noted = match &snapshot.journal_group {
         // That says why, and what is noted there is not known.
-        Observation::Unreadable(_) | Observation::Foreign(_) => true,
+        Observation::Unreadable(_) | Observation::Foreign(_, _) => true,
         Observation::Absent => lost_note(snapshot).is_empty(),
         Observation::Present(_) => noted(snapshot).is_none_or(|since| since.is_ok()),
     };
@@ -201,7 +201,7 @@ pub fn lost_note(snapshot: &Snapshot) -> Vec<(String, String)> {
     let answers = snapshot.parent.all();
     let is_vouched_for =
         answers.is_ok_and(|answers| answers.iter().any(|answer| !answer.ds.is_empty()));
-    if !is_signed || !may_be_remembered(snapshot) || is_vouched_for {
+    if !is_signed || !may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) || is_vouched_for {
         return Vec::new();
     }
     let ttl = largest_ttl_secs(snapshot).to_string();
@@ -233,9 +233,9 @@ fn remember_signed(desired: &Desired) -> Draft {
 }
 
 /// Whether resolvers may hold answers of the zone as it is: it is delegated, or nobody can tell.
-fn may_be_remembered(snapshot: &Snapshot) -> bool {
-    snapshot.hosted_zone.present().is_some()
-        && snapshot.parent.all().map_or(true, |answers| {
+pub fn may_be_remembered(zone: &Observation<hosted_zone::Live>, parent: &ParentView) -> bool {
+    zone.present().is_some()
+        && parent.all().map_or(true, |answers| {
             answers.iter().any(|answer| !answer.name_servers.is_empty())
         })
 }
@@ -271,17 +271,17 @@ impl Unsigned {
 /// Whether resolvers may hold unsigned answers (Route 53 Developer Guide, "Enabling DNSSEC signing and
 /// establishing a chain of trust", has the zone's largest TTL waited out).
 pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
-    let journal = match &snapshot.journal_group {
-        Observation::Present(live) => live,
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+    match &snapshot.journal_group {
+        Observation::Present(_) => {}
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return Unsigned::Unknown(why.clone());
         }
-        Observation::Absent if may_be_remembered(snapshot) => {
+        Observation::Absent if may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) => {
             let why = "there is no journal that says; `spore-infra apply` makes one";
             return Unsigned::Unknown(why.into());
         }
         Observation::Absent => return Unsigned::No,
-    };
+    }
     if snapshot.hosted_zone.present().is_none() {
         return Unsigned::No;
     }
@@ -293,17 +293,32 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
             "the run that turned signing on did not come to note when; `spore-infra apply` does";
         return Unsigned::Unknown(why.into());
     };
-    // What it was then: lowering a TTL afterwards makes nobody forget sooner.
-    let ttl = journal.evidence(journal_group::EVIDENCE_SIGNED_TTL);
-    let secs = ttl
-        .and_then(|secs| secs.parse().ok())
-        .unwrap_or(TTL_MAX_SECS);
-    let until = later(since, Duration::from_secs(secs));
+    let until = later(since, remembered_for(snapshot));
     if snapshot.taken_at < until {
         Unsigned::Until(until)
     } else {
         Unsigned::No
     }
+}
+
+/// How long resolvers may remember unsigned answers: the largest TTL of when signing came on. Lowering one
+/// afterwards makes nobody forget sooner.
+fn remembered_for(snapshot: &Snapshot) -> Duration {
+    let journal = snapshot.journal_group.present();
+    let ttl = journal.and_then(|journal| journal.evidence(journal_group::EVIDENCE_SIGNED_TTL));
+    let secs = ttl.and_then(|secs| secs.parse().ok());
+    Duration::from_secs(secs.unwrap_or(TTL_MAX_SECS))
+}
+
+/// The same wait as a condition of a step.
+pub fn unsigned_hold_down(snapshot: &Snapshot) -> Option<Condition> {
+    Some(Condition::HoldDown {
+        since: Since::At(noted(snapshot)?.ok()?),
+        lasts: remembered_for(snapshot),
+        source: "the zone was delegated before it was signed, and resolvers may remember unsigned \
+                 answers for the largest TTL of the zone"
+            .into(),
+    })
 }
 
 /// Route 53 does not sign a zone that its parent delegates to other servers
@@ -348,14 +363,14 @@ fn has_ailing_key(snapshot: &Snapshot) -> bool {
 /// for resolvers that may remember one.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match &snapshot.dnssec {
-        Observation::Unreadable(why) | Observation::Foreign(why) => {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return super::blocked(addr, why);
         }
         Observation::Absent => return Lowered::default(),
         Observation::Present(live) if live.signing == "NOT_SIGNING" => return Lowered::default(),
         Observation::Present(live) => live,
     };
-    if let Observation::Unreadable(why) | Observation::Foreign(why) = &snapshot.journal_group {
+    if let Observation::Unreadable(why) | Observation::Foreign(why, _) = &snapshot.journal_group {
         return super::blocked(
             addr,
             format!("the journal says how long resolvers may remember a DS record, but {why}"),
@@ -389,6 +404,35 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
 /// otherwise from the evidence, or from now and then with evidence written first. It lasts as long as
 /// the largest TTL seen of a DS record.
 pub fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
+    let kept = match snapshot.journal_group.present() {
+        Some(_) => Evidence::Kept,
+        None => Evidence::Lost,
+    };
+    hold_down_of(&desired.addr(Kind::ZoneSigning), desired, snapshot, kept)
+}
+
+/// The same for a step of another resource, in a plan that makes the journal first where there is none.
+pub fn hold_down_for(
+    addr: &Addr,
+    desired: &Desired,
+    snapshot: &Snapshot,
+) -> Option<(Option<Draft>, Condition)> {
+    hold_down_of(addr, desired, snapshot, Evidence::Kept)
+}
+
+/// Whether what a run writes down is there for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    Kept,
+    Lost,
+}
+
+fn hold_down_of(
+    addr: &Addr,
+    desired: &Desired,
+    snapshot: &Snapshot,
+    kept: Evidence,
+) -> Option<(Option<Draft>, Condition)> {
     let answers = snapshot.parent.all().unwrap_or_default();
     let ns_ttl = answers
         .iter()
@@ -433,7 +477,7 @@ pub fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft
             },
         ),
         // Without a journal there is nowhere to keep evidence: this run has to wait it out.
-        None if journal.is_none() => {
+        None if kept == Evidence::Lost => {
             let since = Since::At(snapshot.taken_at);
             let source = format!(
                 "{source}; the journal is gone, so only one run can wait for it: pass --wait"
@@ -450,7 +494,7 @@ pub fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft
         None => {
             let journal = desired.addr(Kind::JournalGroup);
             let step = StepId {
-                addr: desired.addr(Kind::ZoneSigning),
+                addr: addr.clone(),
                 name: "remember-ds-gone",
             };
             let op =

@@ -90,6 +90,48 @@ fn snapshot(state: State) -> Snapshot {
     snapshot
 }
 
+/// The same where the parent zone is ours to write and has this.
+fn ours(state: State, has: Has) -> Snapshot {
+    let mut snapshot = snapshot(state);
+    let (old, new) = (key(1, OLD_ARN, state.old), key(2, NEW_ARN, state.new));
+    let ds = match has {
+        Has::Nothing => vec![],
+        Has::Old => vec![ds(&old)],
+        Has::New => vec![ds(&new)],
+        Has::Both => vec![ds(&old), ds(&new)],
+    };
+    let zone = snapshot.hosted_zone.present().unwrap();
+    let servers = zone.name_servers(fixture::DOMAIN);
+    let set = |rtype: &str, values: Vec<String>| RecordSet {
+        name: format!("{}.", fixture::DOMAIN),
+        rtype: rtype.into(),
+        ttl_secs: Some(300),
+        values,
+        ..RecordSet::default()
+    };
+    let mut sets = vec![set("NS", servers)];
+    if !ds.is_empty() {
+        sets.push(set("DS", ds));
+    }
+    snapshot.parent_zone = Parent::Zone(delegation::Live {
+        id: "Z9".into(),
+        name: "example.edu".into(),
+        child: format!("{}.", fixture::DOMAIN),
+        role: None,
+        sets,
+    });
+    snapshot
+}
+
+/// What a step makes of the parent's DS set.
+fn published_by(draft: &Draft) -> Option<&RecordSet> {
+    if let Op::Delegation(delegation::Op::Edit { after, .. }) = &draft.op {
+        after.as_ref()
+    } else {
+        None
+    }
+}
+
 fn twin_is(snapshot: &mut Snapshot, state: &str) {
     if let Observation::Present(live) = &mut snapshot.kms_key {
         live.twins[0].1 = state.into();
@@ -429,4 +471,120 @@ fn what_the_parent_publishes_is_judged_as_everywhere_else() {
         asked.contains("publish") && asked.contains(&ds(&new)),
         "{asked}"
     );
+}
+
+#[test]
+fn no_state_lets_the_parent_vouch_for_what_a_resolver_may_not_find() {
+    let desired = fixture::desired();
+    let mut steps = BTreeSet::new();
+    let mut seen = 0;
+    let states = STATUSES
+        .iter()
+        .flat_map(|old| STATUSES.map(|new| (*old, new)));
+    let shown = || HAS.iter().flat_map(|a| HAS.map(|b| [*a, b]));
+    let states = states.flat_map(|(old, new)| shown().map(move |parent| (old, new, parent)));
+    for (old, new, parent) in states {
+        for (alias_moved, in_zone) in [false, true].into_iter().flat_map(|a| HAS.map(|b| (a, b))) {
+            let state = State {
+                old,
+                new,
+                alias_moved,
+                parent,
+            };
+            let snapshot = ours(state, in_zone);
+            if fit(&desired, &snapshot).is_some() {
+                continue;
+            }
+            seen += 1;
+            // Nothing is decided while a server shows something else than the zone has.
+            assert_eq!(parent, [in_zone; 2], "{state:?} {in_zone:?}");
+            let onward = rotate(&desired, &snapshot);
+            let back = may_abort(&desired, &snapshot)
+                .map_or_else(|| abort(&desired, &snapshot), |_| vec![]);
+            assert_eq!(externals(&onward), [""; 0], "{state:?}: the parent is ours");
+            for (lowered, is_onward) in [(onward, true), (back, false)] {
+                let changes: Vec<_> = drafts(&lowered)
+                    .into_iter()
+                    .filter_map(|draft| Some((draft, published_by(draft)?)))
+                    .collect();
+                for (draft, set) in &changes {
+                    let told = format!("{state:?} {in_zone:?}: {}", draft.name);
+                    steps.insert(draft.name);
+                    // Whatever is left in it leads to a key that signs.
+                    assert_eq!(old, "ACTIVE", "{told}");
+                    assert!(!is_onward || new == "ACTIVE", "{told}");
+                    let values: Vec<&str> = set.values.iter().map(String::as_str).collect();
+                    let [first, second] =
+                        [key(1, OLD_ARN, old), key(2, NEW_ARN, new)].map(|key| ds(&key));
+                    let (from, to) = match draft.name {
+                        "add-ds" => (Has::Old, vec![first.as_str(), second.as_str()]),
+                        "replace-ds" => (Has::Both, vec![second.as_str()]),
+                        "take-back-ds" => (Has::Both, vec![first.as_str()]),
+                        other => panic!("{other} is no change of the parent"),
+                    };
+                    assert_eq!((in_zone, values), (from, to), "{told}");
+                    assert_eq!(draft.name != "take-back-ds", is_onward, "{told}");
+                    // What goes in or out alone has its hold-down behind it.
+                    assert_eq!(!draft.ready_when.is_empty(), is_onward, "{told}");
+                }
+                // One thing after the other: the keys stay while the parent changes.
+                let keys = [key(1, OLD_ARN, old), key(2, NEW_ARN, new)];
+                let touches_key = drafts(&lowered)
+                    .iter()
+                    .any(|draft| keys.iter().any(|key| touches(draft, key)));
+                assert!(changes.is_empty() || !touches_key, "{state:?} {in_zone:?}");
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} states");
+    assert_eq!(
+        steps,
+        BTreeSet::from(["add-ds", "replace-ds", "take-back-ds"])
+    );
+}
+
+#[test]
+fn evidence_that_a_change_of_the_parent_makes_untrue_is_dropped_before_it() {
+    let desired = fixture::desired();
+    let state = State {
+        parent: [Has::Old; 2],
+        ..WHOLE
+    };
+    let mut before = ours(state, Has::Old);
+    let since: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+    for (evidence, _) in EVIDENCE {
+        remembered(&mut before, evidence, since);
+    }
+    let lowered = rotate(&desired, &before);
+    let all = drafts(&lowered);
+    let add = all.iter().find(|draft| draft.name == "add-ds").unwrap();
+    let journal = desired.addr(Kind::JournalGroup);
+    for step in ["forget-both", "forget-old-gone", "forget-next-gone"] {
+        assert!(all.iter().any(|draft| draft.name == step), "{step}");
+        let first = After::Answered(StepId::new(&journal, step));
+        assert!(add.after.contains(&first), "{step}");
+    }
+}
+
+#[test]
+fn a_set_with_records_of_others_is_left_to_people() {
+    let desired = fixture::desired();
+    let mut mixed = ours(WHOLE, Has::Old);
+    let stale = format!("12735 13 2 {}", "AB".repeat(32));
+    if let Parent::Zone(live) = &mut mixed.parent_zone {
+        live.sets[1].values.push(stale.clone());
+    }
+    if let ParentView::Seen { servers, .. } = &mut mixed.parent {
+        for server in servers {
+            server.answer.as_mut().unwrap().ds.push(stale.clone());
+        }
+    }
+    assert_eq!(fit(&desired, &mixed), None);
+    let lowered = rotate(&desired, &mixed);
+    assert!(
+        drafts(&lowered)
+            .iter()
+            .all(|draft| published_by(draft).is_none())
+    );
+    assert!(externals(&lowered)[0].contains("publish the DS record"));
 }

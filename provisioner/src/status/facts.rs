@@ -275,6 +275,8 @@ pub struct Aws {
     pub evidence: Vec<String>,
     /// Why no DS record may be added yet, if resolvers may remember unsigned answers.
     pub unsigned: Option<String>,
+    /// The parent zone in words, where it is the tool that writes into it.
+    pub parent_zone: Option<String>,
 }
 
 /// A key-signing key as Route 53 shows it.

@@ -9,7 +9,7 @@ use crate::desired::Desired;
 use crate::ds::DnsKey;
 use crate::ds::keys::{own_turn, whose};
 use crate::journal;
-use crate::kind::{journal_group, kms_key, zone_signing};
+use crate::kind::{delegation, journal_group, kms_key, zone_signing};
 use crate::plan::{self, Plan, Report, span};
 use crate::snapshot::{Observation, Snapshot};
 
@@ -33,7 +33,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
             aws.name_servers = zone.name_servers(&desired.domain).into_iter().collect();
         }
         Observation::Absent => {}
-        Observation::Foreign(why) | Observation::Unreadable(why) => {
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => {
             unread.push(format!("the hosted zone: {why}"));
         }
     }
@@ -55,7 +55,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
                 .collect();
         }
         Observation::Absent => {}
-        Observation::Foreign(why) | Observation::Unreadable(why) => {
+        Observation::Foreign(why, _) | Observation::Unreadable(why) => {
             unread.push(format!("the zone's DNSSEC: {why}"));
         }
     }
@@ -65,6 +65,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws.alarms = alarms(snapshot, &mut unread);
     aws.evidence = evidence(snapshot);
     aws.unsigned = zone_signing::unsigned(snapshot).why();
+    aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
     aws.turning = turning(desired, snapshot);
     if aws.turning.is_some() {
         // The plan's warning that there are two keys says the same.
@@ -163,7 +164,7 @@ fn alarms(snapshot: &Snapshot, unread: &mut Vec<String>) -> BTreeMap<String, Hea
             Observation::Absent => {
                 heard.insert(name, Heard::Nobody("there is no such alarm".into()));
             }
-            Observation::Foreign(why) | Observation::Unreadable(why) => {
+            Observation::Foreign(why, _) | Observation::Unreadable(why) => {
                 unread.push(format!("alarm {name}: {why}"));
             }
         }

@@ -128,10 +128,16 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     }
     match &state.delegation {
         Delegated::Nowhere => {
-            if facts.wants_dnssec && state.ready.is_empty() {
+            if facts.wants_dnssec && state.ready.is_empty() && own_parent(facts).is_none() {
                 steps.apply(facts, ", so that the zone is signed before it is delegated");
             }
-            steps.parent(format!("delegate {} to {servers}", facts.domain));
+            match own_parent(facts) {
+                Some(zone) => {
+                    return steps
+                        .apply(facts, &format!(": it delegates {} in {zone}", facts.domain));
+                }
+                None => steps.parent(format!("delegate {} to {servers}", facts.domain)),
+            }
             publish(facts, state, steps, "once the delegation is there");
             return;
         }
@@ -396,6 +402,12 @@ fn publish(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, when: &str) 
     if let Some(why) = too_early(facts) {
         steps.wait(why.to_owned());
     }
+    if let Some(zone) = own_parent(facts) {
+        return steps.apply(
+            facts,
+            &format!(": {when}it puts the DS record into {zone} when it may"),
+        );
+    }
     match to_add(facts, state) {
         Some(key) => steps.parent(format!("{when}add DS {}", ds_of(key, &facts.domain))),
         None => steps.parent(format!(
@@ -415,6 +427,11 @@ fn to_add<'a>(facts: &Facts, state: &'a State<'_>) -> Option<&'a DnsKey> {
         Some(new) => state.ready.iter().find(|key| *key == new),
         None => state.ready.first(),
     }
+}
+
+/// The parent zone, where the tool writes into it.
+fn own_parent(facts: &Facts) -> Option<&str> {
+    facts.aws.as_ref().ok()?.parent_zone.as_deref()
 }
 
 /// Why a DS record would be too early, by the journal.

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
 use spore_infra::desired::{Desired, TAG_STACK, TAG_VERSION};
+use spore_infra::kind::delegation::{self, Parent};
+use spore_infra::kind::hosted_zone::RecordSet;
 use spore_infra::kind::{hosted_zone, journal_group, kms_key, ksk};
 use spore_infra::snapshot::{
     Caller, Code, Delegated, LockSeen, Observation, ParentView, ServerView, Snapshot,
@@ -49,15 +51,16 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
         key,
         observed(dnssec(&desired), 9),
         parents(),
+        parent_zones(&desired),
         locks(),
     )
         .prop_map(
-            |(journal_group, hosted_zone, kms_key, dnssec, parent, lock)| {
+            |(journal_group, hosted_zone, kms_key, dnssec, parent, parent_zone, lock)| {
                 // A zone's keys are read by its id.
                 let dnssec = match (&hosted_zone, dnssec) {
                     (Observation::Present(_), dnssec) => dnssec,
                     (Observation::Unreadable(why), _) => Observation::Unreadable(why.clone()),
-                    (Observation::Absent | Observation::Foreign(_), _) => Observation::Absent,
+                    (Observation::Absent | Observation::Foreign(_, _), _) => Observation::Absent,
                 };
                 Snapshot {
                     taken_at: now(),
@@ -83,6 +86,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     metric_filters: BTreeMap::new(),
                     alarms: BTreeMap::new(),
                     parent,
+                    parent_zone,
                     served: Ok(()),
                     lock,
                 }
@@ -97,7 +101,7 @@ fn observed<L: Clone + std::fmt::Debug + 'static>(
     prop_oneof![
         weight => live.prop_map(Observation::Present),
         2 => Just(Observation::Absent),
-        1 => Just(Observation::Foreign("somebody else's".into())),
+        1 => Just(Observation::Foreign("somebody else's".into(), None)),
         1 => Just(Observation::Unreadable("AccessDenied".into())),
     ]
 }
@@ -334,6 +338,53 @@ fn parents() -> impl Strategy<Value = ParentView> {
     prop_oneof![
         1 => Just(ParentView::Unknown("the root does not answer".into())),
         8 => servers,
+    ]
+}
+
+/// The parent zone where it is ours to write, with records of this zone's, of others, and both; or what
+/// keeps it from that.
+fn parent_zones(desired: &Desired) -> impl Strategy<Value = Parent> + use<> {
+    let name = format!("{}.", desired.domain);
+    let set = move |name: &str, rtype: &str, values: Vec<String>| RecordSet {
+        name: name.to_owned(),
+        rtype: rtype.to_owned(),
+        ttl_secs: Some(300),
+        values,
+        ..RecordSet::default()
+    };
+    let servers = |texts: [&str; 2]| texts.map(str::to_owned).to_vec();
+    let delegations = select(vec![
+        None,
+        Some(servers(["ns-1.awsdns-01.com.", "ns-2.awsdns-02.net."])),
+        Some(servers([
+            "ns1.elsewhere.example.",
+            "ns2.elsewhere.example.",
+        ])),
+    ]);
+    let zone = (
+        delegations,
+        prop::bool::weighted(0.3),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(move |(servers, vouches, hides)| {
+            let stale = format!("1 13 2 {}", "AB".repeat(32));
+            let own = servers.map(|servers| set(&name, "NS", servers));
+            let ds = vouches.then(|| set(&name, "DS", vec![stale]));
+            let below = hides.then(|| set(&format!("www.{name}"), "A", vec!["192.0.2.1".into()]));
+            Parent::Zone(delegation::Live {
+                id: "Z9".into(),
+                name: "example.edu".into(),
+                child: name.clone(),
+                role: None,
+                sets: [ds, own, below].into_iter().flatten().collect(),
+            })
+        });
+    prop_oneof![
+        3 => Just(Parent::External),
+        1 => Just(Parent::Settled),
+        1 => Just(Parent::Unused("another zone of that name".into())),
+        1 => Just(Parent::Unknown("AccessDenied".into())),
+        6 => zone,
     ]
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! document [FILE]           writes FILE (stack.toml) from the lines `| ...` below
 //! plan|ds|validate ARGS     runs the tool, shows all it prints
-//! apply|destroy ARGS        the same with --yes; shows what changes and how it ended, not each call
+//! adopt ARGS                the same with --yes
+//! apply|destroy ARGS        with --yes; shows what changes and how it ended, not each call
 //! fault RULES               what goes wrong in the next run of the tool
 //! advance DURATION          moves the world's clock
 //! elapsed                   whole hours that the world's clock was moved since the last such question
@@ -102,9 +103,9 @@ impl Story {
                 String::new()
             }
             "plan" | "ds" | "validate" => self.command(&name, &words, true),
-            "apply" | "destroy" => {
+            "apply" | "adopt" | "destroy" => {
                 words.push("--yes".into());
-                self.command(&name, &words, false)
+                self.command(&name, &words, name == "adopt")
             }
             "advance" => self.sandbox("advance", words),
             "registrar" => {

@@ -78,7 +78,7 @@ fn unreadable_and_foreign_functions_are_left_alone() {
     let desired = fixture::desired();
     for seen in [
         Observation::Unreadable("lambda: AccessDenied".to_owned()),
-        Observation::Foreign("it carries no tags of ours".to_owned()),
+        Observation::Foreign("it carries no tags of ours".to_owned(), None),
     ] {
         let mut snapshot = fixture::applied();
         snapshot.function = seen;

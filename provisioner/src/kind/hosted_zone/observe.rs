@@ -3,12 +3,13 @@
 use aws_sdk_route53::types as r53;
 
 use super::{Live, RecordSet, reference_prefix};
+use crate::adoption;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
 use crate::kind::Seen;
 use crate::retry::{Class, Failure};
-use crate::snapshot::Observation;
+use crate::snapshot::{Observation, Stranger};
 use crate::tags;
 
 /// Zones of the name, as a list shows them.
@@ -49,10 +50,10 @@ pub async fn list(read: &Clients, domain: &str) -> Result<Vec<Live>, Failure> {
     }
 }
 
-/// Picks our zone from the list, or by the id that the journal remembers when the list lags.
+/// Picks the zone from the list, or by the id that the journal remembers when the list lags. Whether it is
+/// ours shows when its tags are read.
 pub async fn pick(
     read: &Clients,
-    desired: &Desired,
     listed: Result<Vec<Live>, Failure>,
     remembered: Option<&str>,
 ) -> Observation<Live> {
@@ -88,14 +89,13 @@ pub async fn pick(
         }
         zones = alive;
     }
-    choose(&desired.domain, zones)
+    choose(zones)
 }
 
-/// One zone of our reference is ours; anything else is foreign or an error.
-fn choose(domain: &str, mut zones: Vec<Live>) -> Observation<Live> {
+/// The one public zone of the name; several are an error.
+fn choose(mut zones: Vec<Live>) -> Observation<Live> {
     // Ids are AWS's choice: those made with the same references are told in the same order.
     zones.sort_by(|a, b| a.reference.cmp(&b.reference));
-    let prefix = reference_prefix(domain);
     let names = |zones: &[Live]| {
         zones
             .iter()
@@ -105,24 +105,44 @@ fn choose(domain: &str, mut zones: Vec<Live>) -> Observation<Live> {
     };
     match zones.len() {
         0 => Observation::Absent,
-        1 => {
-            let zone = zones.into_iter().next().unwrap_or_default();
-            if zone.reference.starts_with(&prefix) {
-                Observation::Present(zone)
-            } else {
-                Observation::Foreign(format!(
-                    "a public zone {domain} that this tool did not make exists: {}; delete it or \
-                     choose another domain",
-                    names(&[zone])
-                ))
-            }
+        1 => Observation::Present(zones.into_iter().next().unwrap_or_default()),
+        _ => {
+            let why = format!(
+                "{} public zones of this name exist: {}; delete those that the parent does not delegate to",
+                zones.len(),
+                names(&zones)
+            );
+            Observation::Foreign(why, None)
         }
-        _ => Observation::Foreign(format!(
-            "{} public zones of this name exist: {}; delete those that the parent does not delegate to",
-            zones.len(),
-            names(&zones)
-        )),
     }
+}
+
+/// Whose the zone is: ours by its reference, or by its tags when it was adopted.
+fn judge(desired: &Desired, zone: Live) -> Observation<Live> {
+    let domain = &desired.domain;
+    if zone.reference.starts_with(&reference_prefix(domain)) || desired.owns(&zone.tags) {
+        return Observation::Present(zone);
+    }
+    let what = format!(
+        "a public zone {domain} that this tool did not make, {} (caller reference {}),",
+        zone.id, zone.reference
+    );
+    let mut attributes = zone.attributes();
+    attributes.insert("name-servers".into(), zone.name_servers(domain).join(", "));
+    let count = zone.foreign_records(domain).len();
+    let or_more = if zone.complete { "" } else { " or more" };
+    attributes.insert("record-sets".into(), format!("{count}{or_more}"));
+    let stranger = Stranger {
+        id: zone.id,
+        tags: zone.tags,
+        attributes,
+    };
+    adoption::foreign(
+        desired,
+        &what,
+        "delete it, or choose another domain",
+        stranger,
+    )
 }
 
 /// How many more zones the account may have; none when that does not matter.
@@ -132,7 +152,7 @@ pub type Left = Result<Option<i64>, Failure>;
 pub async fn left(read: &Clients, picked: &Observation<Live>) -> Left {
     match picked {
         Observation::Absent => {}
-        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => {
+        Observation::Present(_) | Observation::Foreign(_, _) | Observation::Unreadable(_) => {
             return Ok(None);
         }
     }
@@ -152,9 +172,10 @@ pub enum Records {
     All,
 }
 
-/// Reads tags and records of a zone that was picked.
+/// Reads tags and records of a zone that was picked, and judges whose it is.
 pub async fn detail(
     read: &Clients,
+    desired: &Desired,
     picked: Observation<Live>,
     records: Records,
 ) -> Observation<Live> {
@@ -179,7 +200,7 @@ pub async fn detail(
             return Observation::Unreadable(failure.to_string());
         }
     }
-    Observation::Present(live)
+    judge(desired, live)
 }
 
 pub(super) async fn record_sets(
@@ -216,7 +237,8 @@ pub(super) async fn record_sets(
     }
 }
 
-fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
+/// A record set as an API answer shows it.
+pub fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
     let policy = [
         ("set identifier", set.set_identifier().map(str::to_owned)),
         ("health check", set.health_check_id().map(str::to_owned)),
@@ -253,10 +275,12 @@ fn record_set(set: &r53::ResourceRecordSet) -> RecordSet {
 pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
     let prefix = reference_prefix(domain);
     for zone in list(read, domain).await? {
-        if zone.reference.starts_with(&prefix) && exists(read, &zone.id).await? {
+        if zone.reference.starts_with(&prefix)
+            && let Some(servers) = servers(read, &zone.id).await?
+        {
             return Ok(Seen::Found(Outputs::from([
                 (Output::ZoneId, zone.id),
-                (Output::NameServers, String::new()),
+                (Output::NameServers, servers.join(" ")),
             ])));
         }
     }
@@ -265,9 +289,17 @@ pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
 
 /// Whether a direct read finds a zone.
 async fn exists(read: &Clients, id: &str) -> Result<bool, Failure> {
+    Ok(servers(read, id).await?.is_some())
+}
+
+/// The name servers of a zone's delegation set; none when a direct read finds no such zone.
+pub async fn servers(read: &Clients, id: &str) -> Result<Option<Vec<String>>, Failure> {
     let answer = read.route53.get_hosted_zone().id(id).send().await;
     let answer = answer.unless_gone("route53:GetHostedZone")?;
-    Ok(answer.is_some())
+    Ok(answer.map(|answer| {
+        let set = answer.delegation_set.map(|set| set.name_servers);
+        set.unwrap_or_default()
+    }))
 }
 
 /// Asks for the state of a change.
@@ -293,6 +325,8 @@ pub(super) fn bare_id(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::{TAG_MANAGED_BY, TAG_STACK};
+    use crate::fixture;
 
     fn zone(id: &str, reference: &str) -> Live {
         Live {
@@ -303,26 +337,48 @@ mod tests {
     }
 
     #[test]
-    fn only_one_zone_of_our_reference_is_ours() {
-        let domain = "spore.example.edu";
-        assert_eq!(choose(domain, vec![]), Observation::Absent);
+    fn only_one_zone_of_our_reference_or_tags_is_ours() {
+        let desired = fixture::desired();
+        assert_eq!(choose(vec![]), Observation::Absent);
         let ours = zone("Z1", "spore-infra/spore.example.edu/3");
+        let other = zone("Z2", "terraform-2025");
+        for one in [&ours, &other] {
+            let chosen = choose(vec![one.clone()]);
+            assert_eq!(chosen, Observation::Present(one.clone()));
+        }
+        for several in [
+            vec![ours.clone(), other.clone()],
+            vec![ours.clone(), ours.clone()],
+        ] {
+            let chosen = choose(several);
+            assert!(matches!(chosen, Observation::Foreign(_, None)));
+        }
         assert_eq!(
-            choose(domain, vec![ours.clone()]),
+            judge(&desired, ours.clone()),
             Observation::Present(ours.clone())
         );
-        let other = zone("Z2", "terraform-2025");
-        for foreign in [
-            vec![other.clone()],
-            vec![ours.clone(), other],
-            vec![ours.clone(), ours],
-        ] {
-            assert!(matches!(choose(domain, foreign), Observation::Foreign(_)));
-        }
         let neighbour = zone("Z3", "spore-infra/spore.example.edu.au/1");
-        assert!(matches!(
-            choose(domain, vec![neighbour]),
-            Observation::Foreign(_)
-        ));
+        for stranger in [&other, &neighbour] {
+            let judged = judge(&desired, stranger.clone());
+            assert!(matches!(judged, Observation::Foreign(_, Some(_))));
+        }
+        let mut adopted = other;
+        adopted.tags = desired.own_tags();
+        assert_eq!(
+            judge(&desired, adopted.clone()),
+            Observation::Present(adopted.clone())
+        );
+        // Half of them are not a proof, and another stack's zone is nobody's to take.
+        adopted.tags.remove(TAG_MANAGED_BY);
+        let judged = judge(&desired, adopted.clone());
+        assert!(matches!(judged, Observation::Foreign(_, Some(_))));
+        adopted
+            .tags
+            .insert(TAG_STACK.into(), "lab.example.edu".into());
+        let judged = judge(&desired, adopted);
+        assert!(
+            matches!(&judged, Observation::Foreign(why, None) if why.contains("lab.example.edu")),
+            "{judged:?}"
+        );
     }
 }

@@ -117,7 +117,7 @@ async fn delete_records(
 }
 
 /// One change of a batch.
-type Change = (r53::ChangeAction, RecordSet);
+pub type Change = (r53::ChangeAction, RecordSet);
 
 /// Edits record sets in batches within Route 53's limits, those of one name, with the mark of its owner,
 /// in the same batch wherever they fit into one.
@@ -297,7 +297,8 @@ fn batches<'a>(sets: &[&'a RecordSet]) -> Vec<Vec<&'a RecordSet>> {
     batches
 }
 
-async fn change(
+/// One call of ChangeResourceRecordSets.
+pub async fn change(
     zone: &str,
     changes: Vec<(r53::ChangeAction, RecordSet)>,
     write: &Clients,

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_kms::types as kms;
 
 use super::Live;
+use crate::adoption;
 use crate::arg::{Output, Outputs};
-use crate::aws::{Answer as _, Clients};
+use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::desired::{Desired, TAG_PURPOSE};
+use crate::ds::{DnsKey, Ds};
 use crate::kind::{Seen, ksk};
 use crate::retry::{Class, Failure};
-use crate::snapshot::Observation;
+use crate::snapshot::{Observation, ParentView, Stranger};
 use crate::tags::{self, Tags};
 
 /// The key behind the alias, as DescribeKey shows it.
@@ -143,25 +145,160 @@ async fn read_detail(
 /// deleted the alias, and the tags cannot be read or are gone. Without this the stack's key would be
 /// taken for missing. It is the stack's if its tags say so, or if its key-signing key has the name that
 /// only this stack gives; a key with other tags and another name stays somebody else's.
+///
+/// That other key is what `adopt` can take over, with the key-signing key that names it.
 pub async fn of_ksks(
     read: &Clients,
     desired: &Desired,
     found: Observation<Live>,
     dnssec: &Observation<ksk::Live>,
+    parent: &ParentView,
 ) -> Observation<Live> {
+    let named = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let named = named.unwrap_or_default();
     let known = match &found {
         Observation::Absent => Live::default(),
         Observation::Present(live) if live.arn.is_empty() => live.clone(),
-        Observation::Present(_) | Observation::Foreign(_) | Observation::Unreadable(_) => {
-            return found;
+        Observation::Present(live) => {
+            return match with_adopted(read, desired, live.clone(), named).await {
+                Ok(live) => Observation::Present(live),
+                Err(failure) => Observation::Unreadable(failure.to_string()),
+            };
         }
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => return found,
     };
-    let named = dnssec.present().map(|dnssec| &dnssec.keys[..]);
-    match read_named(read, desired, known, named.unwrap_or_default()).await {
-        Ok(Some(live)) => Observation::Present(live),
-        Ok(None) => found,
+    let stranger = match read_named(read, desired, known, named).await {
+        Ok(Some(live)) => return Observation::Present(live),
+        Ok(None) => stranger(read, desired, named, parent).await,
+        Err(failure) => Err(failure),
+    };
+    match stranger {
+        Ok(stranger) => stranger.unwrap_or(found),
         Err(failure) => Observation::Unreadable(failure.to_string()),
     }
+}
+
+/// Completes the twins by keys of the stack that a key-signing key of another name than ours names: one that
+/// was adopted, while a rotation puts another in its place. Such a key has the alias that its maker gave it.
+async fn with_adopted(
+    read: &Clients,
+    desired: &Desired,
+    mut live: Live,
+    named: &[ksk::Key],
+) -> Result<Live, Failure> {
+    for ksk in named {
+        let is_known = live.arn == ksk.kms_arn
+            || desired.is_ksk_name(&ksk.name)
+            || live.twins.iter().any(|(twin, _)| *twin == ksk.kms_arn);
+        if is_known {
+            continue;
+        }
+        match describe(&read.kms, &ksk.kms_arn).await {
+            Ok(Some(key)) => {
+                if desired.owns(&tags::of_key(&read.kms, &arn(&key)).await?) {
+                    live.twins.push((arn(&key), state(&key)));
+                }
+            }
+            Ok(None) => {}
+            // The stack's own keys can be read.
+            Err(failure) if failure.class == Class::Denied => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(live)
+}
+
+/// Which of a zone's key-signing keys is to be kept, where none is of this stack: the only one, or the only
+/// active one that the parent vouches for.
+fn kept<'a>(
+    desired: &Desired,
+    named: &'a [ksk::Key],
+    parent: &ParentView,
+) -> Option<Result<&'a ksk::Key, String>> {
+    let several = match named {
+        [] => return None,
+        [one] => return Some(Ok(one)),
+        several => several,
+    };
+    let answers = parent.all().unwrap_or_default();
+    let shown = || answers.iter().flat_map(|answer| &answer.ds);
+    let is_vouched_for = |key: &&ksk::Key| {
+        let dnskey = DnsKey::parse(&key.dnskey).ok();
+        let of_key = |dnskey: &DnsKey| {
+            shown().any(|ds| Ds::parse(ds).is_ok_and(|ds| ds.matches(&desired.domain, dnskey)))
+        };
+        key.status == "ACTIVE" && dnskey.as_ref().is_some_and(of_key)
+    };
+    let vouched: Vec<&ksk::Key> = several.iter().filter(is_vouched_for).collect();
+    if let [one] = vouched[..] {
+        return Some(Ok(one));
+    }
+    let names: Vec<String> = several
+        .iter()
+        .map(|key| format!("{} (KMS key {}, {})", key.name, key.kms_arn, key.status))
+        .collect();
+    Some(Err(format!(
+        "the zone has key-signing keys that are not this stack's, {}, and the parent's DS records do not \
+         say which is to be kept; have those deleted that no DS record is of",
+        names.join(" and ")
+    )))
+}
+
+/// The key of the key-signing key that is to be kept, as what it is; none when there is no such key.
+async fn stranger(
+    read: &Clients,
+    desired: &Desired,
+    named: &[ksk::Key],
+    parent: &ParentView,
+) -> Result<Option<Observation<Live>>, Failure> {
+    let ksk = match kept(desired, named, parent) {
+        None => return Ok(None),
+        Some(Err(why)) => return Ok(Some(Observation::Foreign(why, None))),
+        Some(Ok(ksk)) => ksk,
+    };
+    let what = format!("KMS key {} of key-signing key {}", ksk.kms_arn, ksk.name);
+    let instead = "have that key-signing key deleted once the parent has no DS record of it";
+    let unfit_for = |why: &str| {
+        let why = format!("{what} {why}; {instead}");
+        Ok(Some(Observation::Foreign(why, None)))
+    };
+    let here = format!("arn:aws:kms:{GLOBAL_REGION}:{}:key/", desired.account);
+    if !ksk.kms_arn.starts_with(&here) {
+        return unfit_for("is not one of this account in us-east-1");
+    }
+    let Some(key) = describe(&read.kms, &ksk.kms_arn).await? else {
+        return Ok(None);
+    };
+    if let Some(unfit) = unfit(&key) {
+        return unfit_for(&format!("cannot be this stack's: {unfit}"));
+    }
+    if state(&key) == "PendingDeletion" {
+        return unfit_for(
+            "is scheduled for deletion, and such a key is never adopted: cancel that (`aws kms \
+             cancel-key-deletion`, then `aws kms enable-key`)",
+        );
+    }
+    let (policy, tags, grants) = content(read, desired, Some(&key), &BTreeMap::new()).await?;
+    let live = Live {
+        arn: arn(&key),
+        state: state(&key),
+        policy,
+        grants,
+        tags,
+        ..Live::default()
+    };
+    let mut attributes = live.attributes();
+    attributes.insert(
+        "key-signing-key".into(),
+        format!("{} ({}, DS {})", ksk.name, ksk.status, ksk.ds),
+    );
+    let stranger = Stranger {
+        id: live.arn,
+        tags: live.tags,
+        attributes,
+    };
+    let foreign = adoption::foreign(desired, &what, instead, stranger);
+    Ok(Some(foreign))
 }
 
 /// Completes `live` by the first usable key of ours that is named, and by others as twins; none when
@@ -392,4 +529,63 @@ pub async fn look(read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
     Ok(usable.into_iter().next().map_or(Seen::NotListed, |arn| {
         Seen::Found(Outputs::from([(Output::KeyArn, arn)]))
     }))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::ds::DigestType;
+    use crate::fixture::{self, DOMAIN};
+    use crate::snapshot::Delegated;
+
+    const KEYS: [&str; 2] = [
+        "257 3 13 pJ0Ul25hs3e+SGFO6lNI23jET6gDwcUWq9aD8BrDs1ruSmO9msETxQmDmvwjd/p8ZpIl8qRTWTKo9/jLRhI0YA==",
+        "257 3 13 nvpJRLbZUYKAgKIvgJYjbp4Dpp15suMv+UyVSx0XhkIcP+g9XF09fU78X5xkN2uROZwdx0nVU2vIWu7/mAkB5w==",
+    ];
+
+    fn ksk(number: usize, status: &str) -> ksk::Key {
+        ksk::Key {
+            name: format!("by_hand_{number}"),
+            kms_arn: format!("arn:{number}"),
+            status: status.into(),
+            dnskey: KEYS[number].into(),
+            ..ksk::Key::default()
+        }
+    }
+
+    /// Which key is kept, where the parent has DS records of these.
+    fn kept_of(named: &[ksk::Key], vouched: &[usize]) -> Option<Result<String, String>> {
+        let ds = |number: &usize| {
+            let key = DnsKey::parse(KEYS[*number]).unwrap();
+            key.ds(DOMAIN, DigestType::Sha256).to_string()
+        };
+        let parent = fixture::parent(Delegated {
+            ds: vouched.iter().map(ds).collect(),
+            ..Delegated::default()
+        });
+        let kept = kept(&fixture::desired(), named, &parent)?;
+        Some(kept.map(|key| key.name.clone()))
+    }
+
+    #[test]
+    fn the_parent_says_which_of_two_key_signing_keys_is_kept() {
+        let name = |number: usize| Some(Ok(format!("by_hand_{number}")));
+        let both = [ksk(0, "ACTIVE"), ksk(1, "ACTIVE")];
+        assert_eq!(kept_of(&[], &[0]), None);
+        assert_eq!(kept_of(&both[1..], &[]), name(1));
+        assert_eq!(kept_of(&both, &[0]), name(0));
+        assert_eq!(kept_of(&both, &[1]), name(1));
+        for vouched in [&[][..], &[0, 1]] {
+            let undecided = kept_of(&both, vouched);
+            assert!(
+                matches!(&undecided, Some(Err(why)) if why.contains("by_hand_0") && why.contains("by_hand_1")),
+                "{undecided:?}"
+            );
+        }
+        // One that does not sign is not worth keeping, whoever vouches for it.
+        let one_signs = [ksk(0, "INACTIVE"), ksk(1, "ACTIVE")];
+        assert_eq!(kept_of(&one_signs, &[0, 1]), name(1));
+        assert!(matches!(kept_of(&one_signs, &[0]), Some(Err(_))));
+    }
 }

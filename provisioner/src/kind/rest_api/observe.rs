@@ -6,12 +6,13 @@ use aws_sdk_apigateway::types as api;
 
 use super::definition::{ALL_METHODS, Attributes, OWN_STATUS, canonical};
 use super::live::{Live, Method, Part, Resource, Stage};
+use crate::adoption;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::{Desired, TAG_STACK};
 use crate::kind::Seen;
 use crate::retry::{Class, Failure};
-use crate::snapshot::Observation;
+use crate::snapshot::{Observation, Stranger};
 
 /// The largest page of API Gateway's lists (API reference, `limit`).
 const PAGE: i32 = 500;
@@ -73,7 +74,12 @@ async fn observe_listed(
     }
     Ok(match pick(desired, found) {
         Picked::None => Observation::Absent,
-        Picked::Foreign(what) => Observation::Foreign(what),
+        Picked::Foreign(why) => Observation::Foreign(why, None),
+        Picked::Namesake(found) => match detail(read, *found).await {
+            Ok(live) => strange(desired, live),
+            Err(failure) if failure.class == Class::Gone => Observation::Absent,
+            Err(failure) => return Err(failure),
+        },
         Picked::Ours(found) => match detail(read, *found).await {
             Ok(live) => Observation::Present(live),
             Err(failure) if failure.class == Class::Gone => Observation::Absent,
@@ -92,7 +98,7 @@ pub async fn look(read: &Clients, desired: &Desired, _name: &str) -> Result<Seen
                 found.root_resource_id.unwrap_or_default(),
             ),
         ]))),
-        Picked::None | Picked::Foreign(_) => Ok(Seen::NotListed),
+        Picked::None | Picked::Namesake(_) | Picked::Foreign(_) => Ok(Seen::NotListed),
     }
 }
 
@@ -100,7 +106,22 @@ pub async fn look(read: &Clients, desired: &Desired, _name: &str) -> Result<Seen
 enum Picked {
     None,
     Ours(Box<api::RestApi>),
+    /// The only one of our name, which carries no tag of ours.
+    Namesake(Box<api::RestApi>),
     Foreign(String),
+}
+
+const ANOTHER_NAME: &str = "give the API another name under [names]";
+
+/// An API of our name without our tag.
+fn strange(desired: &Desired, live: Live) -> Observation<Live> {
+    let what = format!("API {} of the name {}", live.id, desired.api_name());
+    let stranger = Stranger {
+        attributes: live.attributes(),
+        id: live.id,
+        tags: live.tags,
+    };
+    adoption::foreign(desired, &what, ANOTHER_NAME, stranger)
 }
 
 /// The stack's tag says which API is ours, whatever it is called now. One of our name without it may
@@ -125,19 +146,21 @@ fn pick(desired: &Desired, found: Vec<api::RestApi>) -> Picked {
     if let Some(found) = ours.into_iter().next() {
         return Picked::Ours(Box::new(found));
     }
-    let namesakes: Vec<_> = others
+    let mut namesakes: Vec<_> = others
         .into_iter()
         .filter(|api| api.name() == Some(&name))
         .collect();
-    if namesakes.is_empty() {
-        return Picked::None;
+    match (namesakes.pop(), &namesakes[..]) {
+        (None, _) => Picked::None,
+        (Some(one), []) => Picked::Namesake(Box::new(one)),
+        (Some(last), others) => Picked::Foreign(format!(
+            "APIs {} and {} are called {name} and none carries the tag {TAG_STACK}={}; delete those that no \
+             client uses, or {ANOTHER_NAME}",
+            ids(others),
+            last.id().unwrap_or_default(),
+            desired.domain
+        )),
     }
-    Picked::Foreign(format!(
-        "API {} is called {name} but does not carry the tag {TAG_STACK}={}; adopt it, or choose \
-         another name",
-        ids(&namesakes),
-        desired.domain
-    ))
 }
 
 /// Lists every API: their tags say whose they are.

@@ -481,7 +481,7 @@ fn unreadable_and_foreign_block() {
     let desired = desired();
     for observation in [
         Observation::Unreadable("denied".to_owned()),
-        Observation::Foreign("somebody's".to_owned()),
+        Observation::Foreign("somebody's".to_owned(), None),
     ] {
         let mut snapshot = fixture::applied();
         snapshot.rest_api = observation;

@@ -470,6 +470,28 @@ fn an_unsigned_parent_is_said_plainly() {
 }
 
 #[test]
+fn a_parent_zone_of_ones_own_is_applys_affair() {
+    let unknown = Verdict::Unknown("its parent does not delegate it".into());
+    let zone = "zone host (Z9) of this account";
+    let mut nowhere = facts().parents(&delegation(&[], &[])).judged(&unknown);
+    nowhere.aws().parent_zone = Some(zone.into());
+    let mut unvouched = facts().parents(&delegation(&OURS, &[])).judged(&insecure());
+    unvouched.aws().parent_zone = Some(zone.into());
+    for (facts, words) in [
+        (
+            nowhere,
+            format!("`spore-infra apply`: it delegates spore.host in {zone}"),
+        ),
+        (
+            unvouched,
+            format!("`spore-infra apply`: it puts the DS record into {zone}"),
+        ),
+    ] {
+        follows(&of(&facts), &[("us", &words)]);
+    }
+}
+
+#[test]
 fn without_a_delegation_nothing_resolves() {
     let unknown = Verdict::Unknown("its parent does not delegate it".into());
     let mut facts = facts().parents(&delegation(&[], &[])).judged(&unknown);

@@ -1,0 +1,480 @@
+//! The same from outside: the real binary, every run of it from an empty disk, is the client of a world that this
+//! process serves, and what resolvers everywhere may hold is judged inside every call that changes it.
+//! Waits are real there: a run that has to wait longer than it may ends, and the next one, days later, goes on.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::thread::{self, JoinHandle};
+
+use jiff::{SignedDuration, Timestamp};
+use spore_infra::kind::hosted_zone::Records;
+use spore_sandbox::Profile;
+use spore_sandbox::serve::{self, Server};
+use spore_tests::cases::each_waiting;
+use spore_tests::stage::{DOCUMENT, Finished};
+use tokio::sync::oneshot;
+
+use super::*;
+
+/// What is looked at in DNS, and by whom a run is killed.
+struct Watch {
+    judge: Judge,
+    looks: usize,
+    /// What the first look that was bogus came after.
+    bogus: Option<String>,
+    /// Calls of the binary that changed something.
+    writes: Vec<String>,
+    /// The run under way, and the write after which it dies before it hears of it.
+    dies: Option<(u32, usize)>,
+}
+
+impl Watch {
+    fn take(&mut self, what: &str, verdict: &Verdict) {
+        self.looks += 1;
+        if verdict.is_bogus() && self.bogus.is_none() {
+            self.bogus = Some(format!("look {}, {what}: {verdict:?}", self.looks));
+        }
+    }
+
+    fn wrote(&mut self, what: &str) {
+        self.writes.push(what.to_owned());
+        let number = self.writes.len();
+        if let Some((process, _)) = self.dies.take_if(|(_, write)| *write == number) {
+            let kill = Command::new("kill")
+                .args(["-KILL", &process.to_string()])
+                .status();
+            assert!(kill.unwrap().success());
+        }
+    }
+}
+
+/// A served world with a parent zone in Route 53.
+struct Life {
+    stage: Stage,
+    sandbox: Sandbox,
+    watch: Arc<Mutex<Watch>>,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.stop.take();
+        self.server.take().map(JoinHandle::join);
+    }
+}
+
+impl Life {
+    /// Serves a copy of a stored world.
+    fn of(base: &Stage) -> Self {
+        let stage = Stage::copy_of(base);
+        stage.write("stack.toml", std::fs::read(base.document()).unwrap());
+        let options = Options {
+            profile: Some(Profile::Instant),
+            ..Options::default()
+        };
+        let sandbox = Sandbox::open(Some(stage.world()), options).unwrap();
+        let watch = Arc::new(Mutex::new(Watch {
+            judge: Judge::new(&DnsName::parse(DOMAIN).unwrap()),
+            looks: 0,
+            bogus: None,
+            writes: Vec::new(),
+            dies: None,
+        }));
+        let watching = watch.clone();
+        sandbox.watch(move |what, world, now| {
+            let mut watch = watching.lock().unwrap();
+            // Names of the rest of the stack do not show in DNS.
+            let concerns = [
+                "HostedZone",
+                "KeySigningKey",
+                "ResourceRecord",
+                "Key",
+                "Alias",
+            ];
+            if what == "by hand" || concerns.iter().any(|part| what.contains(part)) {
+                let verdict = watch.judge.look(world, now);
+                watch.take(what, &verdict);
+            }
+            if what != "by hand" {
+                watch.wrote(what);
+            }
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (up, is_up) = mpsc::channel();
+        let served = sandbox.clone();
+        let server = thread::spawn(move || {
+            run(async {
+                let options = serve::Options {
+                    listen: ([127, 0, 0, 1], 0).into(),
+                    ..serve::Options::default()
+                };
+                let server = Server::listen(served, options).await.unwrap();
+                up.send(()).unwrap();
+                server.run(async { drop(stopped.await) }).await;
+            });
+        });
+        is_up.recv().unwrap();
+        let life = Self {
+            stage,
+            sandbox,
+            watch,
+            stop: Some(stop),
+            server: Some(server),
+        };
+        life.look("the beginning");
+        life
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap()
+    }
+
+    fn look(&self, what: &str) -> Verdict {
+        self.sandbox.inspect(|world, now| {
+            let mut watch = self.watch();
+            let verdict = watch.judge.look(world, now);
+            watch.take(what, &verdict);
+            verdict
+        })
+    }
+
+    fn wait(&self, span: Duration) {
+        self.sandbox.advance(span).unwrap();
+        self.look("time passed");
+    }
+
+    /// Time passes until the moment that a run named.
+    fn wait_as_told(&self, told: &Finished) {
+        let (_, time) = told
+            .stderr
+            .rsplit_once("run the same command again after ")
+            .unwrap_or_else(|| panic!("no time is named: {}", told.tell()));
+        let until: Timestamp = time.split_whitespace().next().unwrap().parse().unwrap();
+        let left = until.duration_since(self.sandbox.now());
+        self.wait(Duration::try_from(left).unwrap_or_default() + Duration::from_secs(1));
+    }
+
+    /// Runs a command again and again, as it says itself, until it is done. How often it had to wait.
+    fn through(&self, what: &str, command: fn(&Stage) -> Run) -> Result<usize, String> {
+        for waits in 0..12 {
+            let ended = patient(command(&self.stage)).end()?;
+            self.look(what);
+            match ended.code {
+                Some(0) => return Ok(waits),
+                Some(3) => self.wait_as_told(&ended),
+                _ => return Err(format!("{what}: {}", ended.tell())),
+            }
+        }
+        Err(format!("{what} comes to no end"))
+    }
+
+    /// The same, with a death of the run that makes the write of this number, counted from the beginning.
+    fn through_death(&self, command: fn(&Stage) -> Run, write: usize) -> Result<(), String> {
+        for _ in 0..12 {
+            let child = patient(command(&self.stage)).spawn();
+            self.watch().dies = Some((child.id(), write));
+            let ended = Finished::of(
+                child
+                    .wait_with_output()
+                    .map_err(|error| error.to_string())?,
+            );
+            self.look("it died");
+            match (ended.signal, ended.code) {
+                (Some(9), _) => return Ok(()),
+                (_, Some(3)) => self.wait_as_told(&ended),
+                _ => return Err(format!("it was to die: {}", ended.tell())),
+            }
+        }
+        Err("it did not die".to_owned())
+    }
+
+    /// No resolver failed, as often as anybody looked.
+    fn fine(&self) -> Result<(), String> {
+        self.wait(72 * HOUR);
+        self.watch().bogus.clone().map_or(Ok(()), Err)
+    }
+
+    fn document(&self, more: &str) {
+        let text = std::fs::read_to_string(self.stage.document()).unwrap();
+        let (own, _) = text.split_once("[dnssec]").unwrap_or((&text, ""));
+        self.stage.write("stack.toml", format!("{own}{more}"));
+    }
+}
+
+/// So patient is a run, and no more: time passes when it has ended.
+fn patient(run: Run) -> Run {
+    run.arg("--wait=20s")
+}
+
+/// How the stack's document names the parent zone, and the account that has it.
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    Own,
+    Elsewhere,
+}
+
+/// A stored world with a parent zone, and a document for the stack below it.
+fn base(whose: Whose) -> &'static Stage {
+    static ELSEWHERE: OnceLock<Stage> = OnceLock::new();
+    match whose {
+        Whose::Own => with_parent(),
+        Whose::Elsewhere => ELSEWHERE.get_or_init(|| {
+            let stage = Stage::new();
+            run(async {
+                let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+                let parent = parent(&sandbox, OTHER).await;
+                let_in(&parent, ACCOUNT).await;
+            });
+            stage.write("stack.toml", format!("{DOCUMENT}{}", through_role()));
+            stage
+        }),
+    }
+}
+
+fn disable(stage: &Stage) -> Run {
+    let run = stage.run(["dnssec", "disable"]).arg(stage.document());
+    run.arg("--yes")
+        .arg(format!("--sandbox={}", stage.world().display()))
+}
+
+fn give_up(stage: &Stage) -> Run {
+    rotate(stage).arg("--abort")
+}
+
+fn sets(life: &Life, whose: Whose) -> Vec<String> {
+    let account = match whose {
+        Whose::Own => ACCOUNT,
+        Whose::Elsewhere => OTHER,
+    };
+    run(async {
+        let parent = Bench::on(life.sandbox.clone(), desired(PARENT, account, "")).await;
+        in_parent(&parent)
+            .await
+            .into_iter()
+            .map(|(kind, ..)| kind)
+            .collect()
+    })
+}
+
+/// How long each command took, by the world's clock, with every run of it on an empty disk.
+fn whole_life(whose: Whose) -> BTreeMap<&'static str, SignedDuration> {
+    let life = Life::of(base(whose));
+    let mut took = BTreeMap::new();
+    let mut through = |what: &'static str, command: fn(&Stage) -> Run| {
+        let before = life.sandbox.now();
+        let waits = life.through(what, command).unwrap();
+        took.entry(what)
+            .or_insert(life.sandbox.now().duration_since(before));
+        waits
+    };
+    let is_converged = || life.stage.plan().done("plan").map(drop).unwrap();
+
+    // It was signed before anybody could ask for it: nothing has to wait.
+    assert_eq!(through("apply", Stage::apply), 0);
+    assert_eq!(sets(&life, whose), ["DS", "NS"]);
+    life.wait(48 * HOUR);
+    assert_eq!(life.look("secured"), Verdict::Secure);
+    is_converged();
+
+    // Before the second record, before the first goes, before the old key goes.
+    assert_eq!(through("rotate", rotate), 3);
+    assert_eq!(keys(&life.stage), [SECOND]);
+    life.wait(48 * HOUR);
+    assert_eq!(life.look("rotated"), Verdict::Secure);
+    is_converged();
+
+    // Both are vouched for, and the rotation is given up.
+    for _ in 0..2 {
+        let begun = patient(rotate(&life.stage)).exits(3, "rotate").unwrap();
+        life.wait_as_told(&begun);
+    }
+    let records = run(async {
+        let bench = Bench::on(life.sandbox.clone(), desired(DOMAIN, ACCOUNT, "")).await;
+        let snapshot = bench.snapshot(Records::FirstPage, None).await;
+        snapshot.parent.all().unwrap()[0].ds.len()
+    });
+    assert_eq!(records, 2);
+    assert_eq!(through("give up", give_up), 1);
+    assert_eq!(keys(&life.stage), [SECOND]);
+    life.wait(48 * HOUR);
+    assert_eq!(life.look("given up"), Verdict::Secure);
+    is_converged();
+
+    life.document("[dnssec]\nenabled = false\n");
+    assert_eq!(through("disable", disable), 1);
+    assert_eq!(sets(&life, whose), ["NS"]);
+    through("apply", Stage::apply);
+    assert_eq!(life.look("unsigned"), Verdict::Insecure);
+    is_converged();
+    life.wait(48 * HOUR);
+
+    // Resolvers may remember that it was in use unsigned.
+    life.document("");
+    assert_eq!(through("apply", Stage::apply), 1);
+    assert_eq!(sets(&life, whose), ["DS", "NS"]);
+    life.wait(48 * HOUR);
+    assert_eq!(life.look("signed again"), Verdict::Secure);
+    is_converged();
+
+    // For the DS record, and for the delegation.
+    assert_eq!(through("destroy", Stage::destroy), 2);
+    assert_eq!(sets(&life, whose), [""; 0]);
+    is_gone(&life).unwrap();
+    life.fine().unwrap();
+    let looks = life.watch().looks;
+    assert!(looks > 60, "{looks} looks");
+    took
+}
+
+/// The stack's zone is gone; the parent zone has a stack of its own.
+fn is_gone(life: &Life) -> Result<(), String> {
+    match life.stage.live()?.zones(DOMAIN).len() {
+        0 => Ok(()),
+        left => Err(format!("{left} zones")),
+    }
+}
+
+/// How long commands take, by the world's clock, when all waits of each are in one run.
+fn at_once(base: &Stage, commands: &[(&'static str, fn(&Stage) -> Run)]) -> Vec<SignedDuration> {
+    let stage = Stage::copy_of(base);
+    let time = || stage.live().unwrap().time().unwrap();
+    let took = commands.iter().map(|(what, command)| {
+        let before = time();
+        command(&stage).done(what).unwrap();
+        time().duration_since(before)
+    });
+    took.collect()
+}
+
+#[test]
+fn a_whole_life_below_a_parent_of_the_account() {
+    let in_parts = whole_life(Whose::Own);
+    let commands: [(&str, fn(&Stage) -> Run); 3] = [
+        ("apply", Stage::apply),
+        ("rotate", rotate),
+        ("destroy", Stage::destroy),
+    ];
+    // Changes take a minute each in one world and no time in the other.
+    let slack = SignedDuration::from_mins(30);
+    for ((what, _), at_once) in commands.iter().zip(at_once(with_parent(), &commands)) {
+        let in_parts = in_parts[what];
+        assert!(
+            (in_parts - at_once).abs() < slack,
+            "{what}: {at_once:#} and {in_parts:#}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_life_below_a_parent_in_another_account() {
+    whole_life(Whose::Elsewhere);
+}
+
+/// A command, on a world in which it has something to do, and what it leaves.
+struct Story {
+    name: &'static str,
+    base: Stage,
+    command: fn(&Stage) -> Run,
+    leaves: fn(&Life) -> Result<(), String>,
+}
+
+fn stories() -> Vec<Story> {
+    let secure = |life: &Life| match (life.look("the end"), &sets(life, Whose::Own)[..]) {
+        (Verdict::Secure, [ds, ns]) if ds == "DS" && ns == "NS" => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    // Both keys are vouched for.
+    let life = Life::of(applied());
+    for _ in 0..2 {
+        let begun = patient(rotate(&life.stage)).exits(3, "rotate").unwrap();
+        life.wait_as_told(&begun);
+    }
+    let both = Stage::copy_of(&life.stage);
+    drop(life);
+    let off = Stage::copy_of(applied());
+    off.write(
+        "stack.toml",
+        format!("{DOCUMENT}[dnssec]\nenabled = false\n"),
+    );
+    vec![
+        Story {
+            name: "rotate",
+            base: Stage::copy_of(applied()),
+            command: rotate,
+            leaves: secure,
+        },
+        Story {
+            name: "give up",
+            base: both,
+            command: give_up,
+            leaves: |life| match &keys(&life.stage)[..] {
+                [first] if first == FIRST => Ok(()),
+                other => Err(format!("{other:?}")),
+            },
+        },
+        Story {
+            name: "disable",
+            base: off,
+            command: disable,
+            leaves: |life| match &sets(life, Whose::Own)[..] {
+                [ns] if ns == "NS" && keys(&life.stage).is_empty() => Ok(()),
+                other => Err(format!("{other:?}")),
+            },
+        },
+        Story {
+            name: "destroy",
+            base: Stage::copy_of(applied()),
+            command: Stage::destroy,
+            leaves: |life| match &sets(life, Whose::Own)[..] {
+                [] => is_gone(life),
+                other => Err(format!("{other:?}")),
+            },
+        },
+    ]
+}
+
+/// Calls after which DNS is another, or what later waits count from. That a run may die after any other call
+/// is shown with time that costs nothing, in [`with_every_crash`].
+const DECIDING: [&str; 6] = [
+    "ResourceRecordSets",
+    "KeySigningKey",
+    "DNSSEC",
+    "DeleteHostedZone",
+    "TagResource",
+    "UpdateAlias",
+];
+
+/// A story, and the write after which its run dies.
+struct Death<'a>(&'a Story, usize);
+
+impl std::fmt::Display for Death<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}, dead after write {}", self.0.name, self.1)
+    }
+}
+
+#[test]
+fn no_resolver_fails_whatever_write_a_run_dies_after() {
+    let stories = stories();
+    let mut deaths = Vec::new();
+    for story in &stories {
+        let life = Life::of(&story.base);
+        life.through(story.name, story.command).unwrap();
+        (story.leaves)(&life).unwrap();
+        life.fine().unwrap();
+        let watch = life.watch();
+        let writes = watch.writes.iter().zip(1..);
+        let telling = writes.filter(|(what, _)| DECIDING.iter().any(|part| what.contains(part)));
+        deaths.extend(telling.map(|(_, write)| Death(story, write)));
+    }
+    assert!(deaths.len() > 25, "{} deaths", deaths.len());
+    each_waiting(&deaths, |Death(story, write)| {
+        let life = Life::of(&story.base);
+        life.through_death(story.command, *write)?;
+        life.through(story.name, story.command)?;
+        (story.leaves)(&life)?;
+        life.fine()
+    });
+}
