@@ -24,7 +24,8 @@ use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
 /// saves calls by.
 #[derive(Debug, Clone)]
 pub enum Purpose {
-    /// To be shown. The lock and the journal's tags are read one by one only where lists leave a doubt.
+    /// To be shown. The lock and the journal's tags are read one by one only where lists leave a doubt, or
+    /// where a DS record is still to come.
     Plan,
     /// To be carried out: lock and journal are read directly.
     Apply,
@@ -123,9 +124,15 @@ pub async fn snapshot(
         }
         _ => listed_apis.iter().flatten().any(|api| api.id() == Some(id)),
     };
+    // What is told of a DS record that is still to come counts from evidence that may be minutes old.
+    let is_vouched_for = parent.all().is_ok_and(|answers| {
+        let mut answers = answers.iter();
+        answers.all(|answer| answer.name_servers.is_empty() || !answer.ds.is_empty())
+    });
+    let indexed = || journal_group::indexed(desired, &tagged, is_listed).filter(|_| is_vouched_for);
     let journal_tags = match journal_tags {
         Some(read) => read,
-        None => match journal_group::indexed(desired, &tagged, is_listed) {
+        None => match indexed() {
             Some(tags) => Ok(Some(tags)),
             None => journal_group::tags(read, desired).await,
         },
