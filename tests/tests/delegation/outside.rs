@@ -455,20 +455,29 @@ impl std::fmt::Display for Death<'_> {
     }
 }
 
+/// Tells a story undisturbed; where its run may die.
+fn deaths(story: &Story) -> Vec<Death<'_>> {
+    let life = Life::of(&story.base);
+    life.through(story.name, story.command).unwrap();
+    (story.leaves)(&life).unwrap();
+    life.fine().unwrap();
+    let watch = life.watch();
+    let writes = watch.writes.iter().zip(1..);
+    let deciding = writes.filter(|(what, _)| DECIDING.iter().any(|part| what.contains(part)));
+    deciding.map(|(_, write)| Death(story, write)).collect()
+}
+
 #[test]
 fn no_resolver_fails_whatever_write_a_run_dies_after() {
     let stories = stories();
-    let mut deaths = Vec::new();
-    for story in &stories {
-        let life = Life::of(&story.base);
-        life.through(story.name, story.command).unwrap();
-        (story.leaves)(&life).unwrap();
-        life.fine().unwrap();
-        let watch = life.watch();
-        let writes = watch.writes.iter().zip(1..);
-        let telling = writes.filter(|(what, _)| DECIDING.iter().any(|part| what.contains(part)));
-        deaths.extend(telling.map(|(_, write)| Death(story, write)));
-    }
+    let deaths: Vec<Death<'_>> = thread::scope(|scope| {
+        let runs: Vec<_> = stories
+            .iter()
+            .map(|story| scope.spawn(|| deaths(story)))
+            .collect();
+        let deaths = runs.into_iter().flat_map(|run| run.join().unwrap());
+        deaths.collect()
+    });
     assert!(deaths.len() > 25, "{} deaths", deaths.len());
     each_waiting(&deaths, |Death(story, write)| {
         let life = Life::of(&story.base);

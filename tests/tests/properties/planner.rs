@@ -386,7 +386,7 @@ proptest! {
                 let Op::Delegation(op) = &step.op else { continue };
                 match op {
                     delegation::Op::Delegate { .. } => prop_assert!(live.sets.is_empty()),
-                    delegation::Op::Edit { before, after } => {
+                    delegation::Op::Edit { before, after, .. } => {
                         prop_assert!(live.ds().is_none(), "{before:?} {after:?}");
                         let elsewhere = |set: &RecordSet| set.values[0].contains("elsewhere");
                         prop_assert!(!before.iter().any(elsewhere), "{before:?}");
