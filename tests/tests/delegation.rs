@@ -261,12 +261,11 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
         assert!(is_about(&plan, "withdraw"));
         assert_eq!(in_parent(&parent).await, []);
         settle(&bench, 48);
-        let seen = seen.lock().unwrap();
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
         for (number, (what, verdict)) in seen.iter().enumerate() {
             assert!(!verdict.is_bogus(), "look {number}, {what}: {verdict:?}");
         }
         assert!(seen.len() > 50, "{} looks", seen.len());
-        drop(seen);
         assert_eq!(
             parent.left_to_do().await,
             "",
@@ -438,6 +437,16 @@ fn with_every_crash(
     command: impl Fn(&Stage) -> Run + Sync,
     check: impl Fn(&Stage) -> Result<(), String> + Sync,
 ) {
+    with_crashes(1, base, command, check);
+}
+
+/// The same for one in so many writes, where [`outside`] has all that decide anything in DNS.
+fn with_crashes(
+    one_in: usize,
+    base: &Stage,
+    command: impl Fn(&Stage) -> Run + Sync,
+    check: impl Fn(&Stage) -> Result<(), String> + Sync,
+) {
     let stage = Stage::copy_of(base);
     let lines = stage.path("record.jsonl");
     command(&stage)
@@ -446,6 +455,7 @@ fn with_every_crash(
         .unwrap();
     check(&stage).unwrap();
     let faults = crashes(&record(&lines));
+    let faults: Vec<String> = faults.into_iter().step_by(one_in).collect();
     assert!(faults.len() > 8, "{} writes", faults.len());
     each(&faults, |fault| {
         let stage = Stage::copy_of(base);
@@ -472,7 +482,7 @@ fn one_apply_makes_the_zone_found_and_secure_whatever_write_it_dies_after() {
 }
 
 #[test]
-fn one_rotation_goes_through_whatever_write_it_dies_after() {
+fn one_rotation_goes_through_wherever_it_dies() {
     let is_rotated = |stage: &Stage| {
         is_secure(stage)?;
         match &keys(stage)[..] {
@@ -484,7 +494,7 @@ fn one_rotation_goes_through_whatever_write_it_dies_after() {
     let stage = Stage::copy_of(applied());
     rotate(&stage).done("rotate").unwrap();
     assert_eq!(keys(&stage), [SECOND]);
-    with_every_crash(applied(), rotate, is_rotated);
+    with_crashes(3, applied(), rotate, is_rotated);
 }
 
 #[test]
