@@ -618,7 +618,7 @@ fn who_cannot_go_on_is_told_where_and_what_to_do() {
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    for noise in ["unhandled", "request_id", "have example.edu delegate"] {
+    for noise in ["unhandled", "aws_request_id", "have example.edu delegate"] {
         assert!(!told.contains(noise), "{noise}: {told}");
     }
 }
