@@ -11,6 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_route53::types::ChangeInfo;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
@@ -379,12 +380,22 @@ where
         ),
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
             match causes(&error).find(|cause| cause.is::<CredentialsError>()) {
-                Some(cause) => failure(Class::Credentials, "", chain(cause)),
+                Some(cause) => {
+                    let text = refused_role(&error).unwrap_or_else(|| chain(cause));
+                    failure(Class::Credentials, "", text)
+                }
                 None => failure(Class::Unanswered, "", chain(&error)),
             }
         }
         _ => failure(Class::Unknown, "", chain(&error)),
     }
+}
+
+/// What STS says of a role that cannot be taken on, of all that the SDK wraps around it.
+fn refused_role(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let refused = causes(error).find_map(|cause| cause.downcast_ref::<AssumeRoleError>())?;
+    let message = denial::explained("sts:AssumeRole", refused.message()?);
+    Some(format!("{}: {message}", refused.code().unwrap_or_default()))
 }
 
 fn causes<'a>(

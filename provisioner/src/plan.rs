@@ -19,6 +19,7 @@ use crate::desired::Desired;
 use crate::ds::Ds;
 use crate::ds::judgement::{Keys, Trust, judge};
 use crate::graph;
+use crate::kind::delegation::Parent;
 use crate::kind::zone_signing::Unsigned;
 use crate::kind::{self, Op, delegation};
 use crate::policy::{Policy, Statement};
@@ -641,8 +642,10 @@ pub(crate) fn link(
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;
-    if snapshot.parent_zone.zone().is_some() {
-        return None;
+    match snapshot.parent_zone {
+        // That is the delegation's affair: a change, or what stands against it.
+        Parent::Zone(_) | Parent::Unknown(_) => return None,
+        Parent::External | Parent::Settled | Parent::Unused(_) => {}
     }
     let (parent, answers) = match (&snapshot.parent, snapshot.parent.all()) {
         (ParentView::Seen { zone, .. }, Ok(answers)) => (zone, answers),

@@ -331,22 +331,19 @@ mod tests {
     fn what_the_parents_zone_has_counts_before_its_servers_show_it() {
         let mut snapshot = fixture::applied();
         let stale = format!("1 13 2 {}", "AB".repeat(32));
-        let zone = |values: Vec<String>| {
-            let set = RecordSet {
-                name: format!("{DOMAIN}."),
-                rtype: "DS".into(),
-                values,
-                ..RecordSet::default()
-            };
-            Parent::Zone(delegation::Live {
-                id: "Z9".into(),
-                name: "example.edu".into(),
-                child: format!("{DOMAIN}."),
-                sets: vec![set],
-                ..delegation::Live::default()
-            })
+        let set = RecordSet {
+            name: format!("{DOMAIN}."),
+            rtype: "DS".into(),
+            values: vec![stale.clone()],
+            ..RecordSet::default()
         };
-        snapshot.parent_zone = zone(vec![stale.clone()]);
+        snapshot.parent_zone = Parent::Zone(delegation::Live {
+            id: "Z9".into(),
+            name: "example.edu".into(),
+            child: format!("{DOMAIN}."),
+            sets: vec![set],
+            ..delegation::Live::default()
+        });
         let mut desired = fixture::desired();
         desired.dnssec = false;
         let plans = [destroy(&snapshot, false), plan::unsign(&desired, &snapshot)];

@@ -261,12 +261,11 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
         assert!(is_about(&plan, "withdraw"));
         assert_eq!(in_parent(&parent).await, []);
         settle(&bench, 48);
-        let seen = seen.lock().unwrap();
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
         for (number, (what, verdict)) in seen.iter().enumerate() {
             assert!(!verdict.is_bogus(), "look {number}, {what}: {verdict:?}");
         }
         assert!(seen.len() > 50, "{} looks", seen.len());
-        drop(seen);
         assert_eq!(
             parent.left_to_do().await,
             "",
@@ -480,17 +479,33 @@ fn keys(stage: &Stage) -> Vec<String> {
     ksks.flat_map(|ksks| ksks.keys().cloned()).collect()
 }
 
-/// `crash-after` each write of a recorded run.
+/// `crash-after` each write of a recorded run to the zones, the keys, the journal or the lock. Those to the rest of
+/// the stack are in the tests of crashes.
 fn crashes(lines: &[Value]) -> Vec<String> {
+    let concerns = |line: &Value| {
+        ["route53", "kms", "logs"]
+            .iter()
+            .any(|one| line["service"] == *one)
+    };
     let writes = lines
         .iter()
         .zip(1..)
-        .filter(|(line, _)| line["wrote"] == true);
+        .filter(|(line, _)| line["wrote"] == true && concerns(line));
     writes.map(|(_, n)| format!("crash-after:{n}")).collect()
 }
 
 /// Runs a command to its end, then once for each of its writes, with a death after it.
 fn with_every_crash(
+    base: &Stage,
+    command: impl Fn(&Stage) -> Run + Sync,
+    check: impl Fn(&Stage) -> Result<(), String> + Sync,
+) {
+    with_crashes(1, base, command, check);
+}
+
+/// The same for one in so many writes, where [`outside`] has all that decide anything in DNS.
+fn with_crashes(
+    one_in: usize,
     base: &Stage,
     command: impl Fn(&Stage) -> Run + Sync,
     check: impl Fn(&Stage) -> Result<(), String> + Sync,
@@ -503,6 +518,7 @@ fn with_every_crash(
         .unwrap();
     check(&stage).unwrap();
     let faults = crashes(&record(&lines));
+    let faults: Vec<String> = faults.into_iter().step_by(one_in).collect();
     assert!(faults.len() > 8, "{} writes", faults.len());
     each(&faults, |fault| {
         let stage = Stage::copy_of(base);
@@ -529,7 +545,7 @@ fn one_apply_makes_the_zone_found_and_secure_whatever_write_it_dies_after() {
 }
 
 #[test]
-fn one_rotation_goes_through_whatever_write_it_dies_after() {
+fn one_rotation_goes_through_wherever_it_dies() {
     let is_rotated = |stage: &Stage| {
         is_secure(stage)?;
         match &keys(stage)[..] {
@@ -541,7 +557,7 @@ fn one_rotation_goes_through_whatever_write_it_dies_after() {
     let stage = Stage::copy_of(applied());
     rotate(&stage).done("rotate").unwrap();
     assert_eq!(keys(&stage), [SECOND]);
-    with_every_crash(applied(), rotate, is_rotated);
+    with_crashes(3, applied(), rotate, is_rotated);
 }
 
 #[test]
@@ -664,6 +680,9 @@ fn who_cannot_go_on_is_told_where_and_what_to_do() {
         "example.edu",
     ] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+    for noise in ["unhandled", "request_id", "have example.edu delegate"] {
+        assert!(!told.contains(noise), "{noise}: {told}");
     }
 }
 

@@ -60,7 +60,9 @@ fn adopting(what: PolicyOf, desired: &Desired, arn: &str) -> anyhow::Result<Vec<
 
 /// Prints one policy, or writes it as managed policies to a folder.
 fn print(principal: Principal, grants: &[Grant], out: Option<PathBuf>) -> anyhow::Result<()> {
-    let whole = principal::document(grants);
+    let named = principal::document(grants);
+    let fits = principal::chars(&named) <= INLINE_CHARS_MAX;
+    let whole = if fits { named } else { principal::bare(grants) };
     let chars = principal::chars(&whole);
     let parts = principal::managed(grants);
     if let Some(dir) = out {
@@ -85,6 +87,11 @@ fn print(principal: Principal, grants: &[Grant], out: Option<PathBuf>) -> anyhow
              ({MANAGED_CHARS_MAX}); `--out DIR` writes it as {} of those",
             parts.len()
         ));
+    }
+    if !fits {
+        output::note(
+            "it is printed without statement ids, to fit; `spore-infra policy requirements` has them",
+        );
     }
     output::line(&serde_json::to_string_pretty(&whole)?);
     Ok(())

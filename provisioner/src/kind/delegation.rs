@@ -487,7 +487,7 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
     let op = super::Op::Delegation(Op::Edit {
         parent: live.id.clone(),
         before: None,
-        after: Some(set),
+        after: Some(Box::new(set)),
     });
     let mut draft = Draft::new("publish-ds", op)
         .after(After::AllOf(desired.addr(Kind::Ksk)))
@@ -540,9 +540,9 @@ pub enum Op {
         /// Id of the parent zone.
         parent: String,
         /// As it was when this was decided; none if there was none.
-        before: Option<RecordSet>,
+        before: Option<Box<RecordSet>>,
         /// As it is to be; none if it is to go.
-        after: Option<RecordSet>,
+        after: Option<Box<RecordSet>>,
     },
 }
 

@@ -126,7 +126,7 @@ fn ours(state: State, has: Has) -> Snapshot {
 /// What a step makes of the parent's DS set.
 fn published_by(draft: &Draft) -> Option<&RecordSet> {
     if let Op::Delegation(delegation::Op::Edit { after, .. }) = &draft.op {
-        after.as_ref()
+        after.as_deref()
     } else {
         None
     }

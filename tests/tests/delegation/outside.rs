@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+/// A command of the tool, on the stage of a world.
+type Order = fn(&Stage) -> Run;
+
 /// What is looked at in DNS, and by whom a run is killed.
 struct Watch {
     judge: Judge,
@@ -157,7 +160,7 @@ impl Life {
     }
 
     /// Runs a command again and again, as it says itself, until it is done. How often it had to wait.
-    fn through(&self, what: &str, command: fn(&Stage) -> Run) -> Result<usize, String> {
+    fn through(&self, what: &str, command: Order) -> Result<usize, String> {
         for waits in 0..12 {
             let ended = patient(command(&self.stage)).end()?;
             self.look(what);
@@ -171,7 +174,7 @@ impl Life {
     }
 
     /// The same, with a death of the run that makes the write of this number, counted from the beginning.
-    fn through_death(&self, command: fn(&Stage) -> Run, write: usize) -> Result<(), String> {
+    fn through_death(&self, command: Order, write: usize) -> Result<(), String> {
         for _ in 0..12 {
             let child = patient(command(&self.stage)).spawn();
             self.watch().dies = Some((child.id(), write));
@@ -262,7 +265,7 @@ fn sets(life: &Life, whose: Whose) -> Vec<String> {
 fn whole_life(whose: Whose) -> BTreeMap<&'static str, SignedDuration> {
     let life = Life::of(base(whose));
     let mut took = BTreeMap::new();
-    let mut through = |what: &'static str, command: fn(&Stage) -> Run| {
+    let mut through = |what: &'static str, command: Order| {
         let before = life.sandbox.now();
         let waits = life.through(what, command).unwrap();
         took.entry(what)
@@ -337,7 +340,7 @@ fn is_gone(life: &Life) -> Result<(), String> {
 }
 
 /// How long commands take, by the world's clock, when all waits of each are in one run.
-fn at_once(base: &Stage, commands: &[(&'static str, fn(&Stage) -> Run)]) -> Vec<SignedDuration> {
+fn at_once(base: &Stage, commands: &[(&'static str, Order)]) -> Vec<SignedDuration> {
     let stage = Stage::copy_of(base);
     let time = || stage.live().unwrap().time().unwrap();
     let took = commands.iter().map(|(what, command)| {
@@ -351,7 +354,7 @@ fn at_once(base: &Stage, commands: &[(&'static str, fn(&Stage) -> Run)]) -> Vec<
 #[test]
 fn a_whole_life_below_a_parent_of_the_account() {
     let in_parts = whole_life(Whose::Own);
-    let commands: [(&str, fn(&Stage) -> Run); 3] = [
+    let commands: [(&str, Order); 3] = [
         ("apply", Stage::apply),
         ("rotate", rotate),
         ("destroy", Stage::destroy),
@@ -376,7 +379,7 @@ fn a_whole_life_below_a_parent_in_another_account() {
 struct Story {
     name: &'static str,
     base: Stage,
-    command: fn(&Stage) -> Run,
+    command: Order,
     leaves: fn(&Life) -> Result<(), String>,
 }
 
@@ -455,20 +458,29 @@ impl std::fmt::Display for Death<'_> {
     }
 }
 
+/// Tells a story undisturbed; where its run may die.
+fn deaths(story: &Story) -> Vec<Death<'_>> {
+    let life = Life::of(&story.base);
+    life.through(story.name, story.command).unwrap();
+    (story.leaves)(&life).unwrap();
+    life.fine().unwrap();
+    let watch = life.watch();
+    let writes = watch.writes.iter().zip(1..);
+    let deciding = writes.filter(|(what, _)| DECIDING.iter().any(|part| what.contains(part)));
+    deciding.map(|(_, write)| Death(story, write)).collect()
+}
+
 #[test]
 fn no_resolver_fails_whatever_write_a_run_dies_after() {
     let stories = stories();
-    let mut deaths = Vec::new();
-    for story in &stories {
-        let life = Life::of(&story.base);
-        life.through(story.name, story.command).unwrap();
-        (story.leaves)(&life).unwrap();
-        life.fine().unwrap();
-        let watch = life.watch();
-        let writes = watch.writes.iter().zip(1..);
-        let telling = writes.filter(|(what, _)| DECIDING.iter().any(|part| what.contains(part)));
-        deaths.extend(telling.map(|(_, write)| Death(story, write)));
-    }
+    let deaths: Vec<Death<'_>> = thread::scope(|scope| {
+        let runs: Vec<_> = stories
+            .iter()
+            .map(|story| scope.spawn(|| deaths(story)))
+            .collect();
+        let deaths = runs.into_iter().flat_map(|run| run.join().unwrap());
+        deaths.collect()
+    });
     assert!(deaths.len() > 25, "{} deaths", deaths.len());
     each_waiting(&deaths, |Death(story, write)| {
         let life = Life::of(&story.base);

@@ -54,7 +54,7 @@ pub fn ds_first(desired: &Desired, snapshot: &Snapshot) -> Option<Vec<(Addr, Low
     }
     let op = kind::Op::Delegation(Op::Edit {
         parent: live.id.clone(),
-        before: Some(set.clone()),
+        before: Some(Box::new(set.clone())),
         after: None,
     });
     let own = Lowered {
@@ -121,7 +121,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     }
     let op = kind::Op::Delegation(Op::Edit {
         parent: live.id.clone(),
-        before: Some(set.clone()),
+        before: Some(Box::new(set.clone())),
         after: None,
     });
     // Its TTL is in the journal before it goes, so that a run that dies in the wait leaves it to the next.

@@ -42,7 +42,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             parent,
             before,
             after,
-        } => edit(op, parent, before.as_ref(), after.as_ref(), &write).await,
+        } => edit(op, parent, before.as_deref(), after.as_deref(), &write).await,
     }
 }
 

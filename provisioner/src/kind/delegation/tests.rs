@@ -61,10 +61,12 @@ fn ns() -> RecordSet {
 fn told(snapshot: &Snapshot) -> String {
     let desired = fixture::desired();
     let lowered = converge(&desired.addr(Kind::Delegation), &desired, snapshot);
-    let texts = lowered.report.iter().map(|report| match report {
-        Report::Blocked { why, .. } => why.clone(),
-        Report::Warning { what, .. } => what.clone(),
-        other => format!("{other:?}"),
+    let texts = lowered.report.iter().map(|report| {
+        if let Report::Blocked { why: text, .. } | Report::Warning { what: text, .. } = report {
+            text.as_str()
+        } else {
+            ""
+        }
     });
     texts.collect()
 }

@@ -83,8 +83,8 @@ pub fn publish(
     let fields = vec![Field::change("DS", shown(set), shown(&after))];
     let op = crate::kind::Op::Delegation(Op::Edit {
         parent: live.id.clone(),
-        before: Some(set.clone()),
-        after: Some(after),
+        before: Some(Box::new(set.clone())),
+        after: Some(Box::new(after)),
     });
     let mut draft = Draft::new(step, op).done(Condition::ChangeInSync);
     draft.ready_when = ready;
