@@ -135,8 +135,8 @@ pub fn adopt(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     }
     let op = kind::Op::Delegation(Op::Edit {
         parent: live.id.clone(),
-        before: Some(set.clone()),
-        after: Some(after),
+        before: Some(Box::new(set.clone())),
+        after: Some(Box::new(after)),
     });
     let mut draft = Draft::new("adopt", op).done(Condition::ChangeInSync);
     let mut drafts = Vec::new();
