@@ -586,9 +586,10 @@ fn of(calls: &[Value], service: &str) -> usize {
     calls.filter(|line| line["service"] == service).count()
 }
 
-/// While something is to be written there, the parent zone is looked for, looked at, and its records are read.
+/// While something is to be written there, the parent zone is looked for, looked at, and its records are read;
+/// and the journal's evidence, of which lists may be late.
 #[test]
-fn a_parent_that_lacks_something_costs_three_calls_more() {
+fn a_parent_that_lacks_something_costs_four_calls_more() {
     let stage = Stage::copy_of(applied());
     run(async {
         let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
@@ -603,7 +604,7 @@ fn a_parent_that_lacks_something_costs_three_calls_more() {
     assert!(told.contains("it writes into another zone"), "{told}");
     let calls = record(&lines);
     assert!(
-        of(&calls, "route53") <= 5 + 3 && calls.len() <= 32 + 3,
+        of(&calls, "route53") <= 5 + 3 && calls.len() <= 32 + 4,
         "{calls:?}"
     );
 }
