@@ -30,11 +30,9 @@ const PROFILE: &str = "updater";
 /// configuration cannot change (The Cargo Book, "Configuration": hierarchy); Cargo.toml it could. Small,
 /// since a cold start loads the file whole; unwinding, since a panic is to cost one answer, not the
 /// process.
-const PROFILE_SETTINGS: [&str; 13] = [
+const PROFILE_SETTINGS: [&str; 12] = [
     "inherits=\"release\"",
     "opt-level=\"z\"",
-    // What is inherited has a setting for this package, so that its tests are built sooner.
-    "package.spore-updater.opt-level=\"z\"",
     "lto=\"fat\"",
     "codegen-units=1",
     "strip=true",
