@@ -301,11 +301,8 @@ impl Store {
         fs::remove_file(self.dir.join("serve.json")).ok();
     }
 
-    /// Replaces a file: whole, or not at all. There is one writer, so the name of the new file can be
-    /// fixed and no litter is left behind.
-    ///
-    /// Whoever is killed loses nothing by it. It is not waited for until the disk has it: a simulated AWS
-    /// need not outlive a power cut, and waiting for 70 writes is most of the time of an apply.
+    /// Replaces a file: whole and on the disk, or not at all. There is one writer, so the name of the
+    /// new file can be fixed and no litter is left behind.
     fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let path = self.dir.join(name);
         let new = self.dir.join(format!("{name}.new"));
@@ -315,13 +312,20 @@ impl Store {
             .truncate(true)
             .mode(0o600)
             .open(&new)
-            .and_then(|mut file| file.write_all(content))
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()
+            })
             .and_then(|()| fs::rename(&new, &path));
         if let Err(source) = written {
             fs::remove_file(&new).ok();
             return Err(failed("write", &path)(source));
         }
-        Ok(())
+        // The rename itself is on the disk only when the folder is.
+        let dir = path.parent().unwrap_or(&self.dir);
+        File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(failed("write", dir))
     }
 }
 
