@@ -122,6 +122,16 @@ fn applied() -> Stage {
     Stage::copy_of(done)
 }
 
+/// Applied, delegated and vouched for: with the data of its DS record.
+fn vouched() -> (Stage, String) {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let asked = records(&stage, "ds-add", &[]);
+    let ds = data(&asked[0], "DS").unwrap().to_owned();
+    world(&stage, &["registrar", "ds", DOMAIN, &ds]);
+    (stage, ds)
+}
+
 #[test]
 fn before_there_is_anything_no_text_is_written() {
     let stage = Stage::new();
@@ -242,12 +252,7 @@ fn no_ds_record_is_asked_for_where_others_answer() {
 
 #[test]
 fn in_a_rotation_each_text_waits_for_its_time() {
-    let stage = applied();
-    world(&stage, &["registrar", "delegate", DOMAIN]);
-    let old = data(&records(&stage, "ds-add", &[])[0], "DS")
-        .unwrap()
-        .to_owned();
-    world(&stage, &["registrar", "ds", DOMAIN, &old]);
+    let (stage, old) = vouched();
     let rotate = || {
         rotate(&stage).done("ksk rotate").unwrap();
     };
@@ -314,12 +319,7 @@ fn in_a_rotation_each_text_waits_for_its_time() {
 
 #[test]
 fn a_key_that_cannot_sign_is_said_to_be_that() {
-    let stage = applied();
-    world(&stage, &["registrar", "delegate", DOMAIN]);
-    let right = data(&records(&stage, "ds-add", &[])[0], "DS")
-        .unwrap()
-        .to_owned();
-    world(&stage, &["registrar", "ds", DOMAIN, &right]);
+    let (stage, right) = vouched();
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
     by_hand(&stage, async |bench| {
         let call = bench.write.kms.disable_key().key_id(bench.key_arn().await);
@@ -484,12 +484,7 @@ fn a_name_server_that_lags_behind_is_waited_for() {
 
 #[test]
 fn what_a_silent_parent_has_is_not_guessed() {
-    let stage = applied();
-    world(&stage, &["registrar", "delegate", DOMAIN]);
-    let right = data(&records(&stage, "ds-add", &[])[0], "DS")
-        .unwrap()
-        .to_owned();
-    world(&stage, &["registrar", "ds", DOMAIN, &right]);
+    let (stage, right) = vouched();
     let server = "ns2.example.edu";
     server_fault(&stage, server, Some(Fault::Silent));
     for step in ["delegate", "ds-add", "ds-remove", "teardown"] {

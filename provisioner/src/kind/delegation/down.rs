@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Op, Parent, delegates_to_us, shown, strange};
+use super::{Op, Parent, delegates_to_us, held, shown};
 use crate::addr::{Addr, Kind};
 use crate::arg::Arg;
 use crate::condition::{Condition, Since};
@@ -26,28 +26,20 @@ const NOTE_GONE: &str = "remember-ns-gone";
 /// of this zone's keys: then the guard against DS records says so.
 pub fn ds_first(desired: &Desired, snapshot: &Snapshot) -> Option<Vec<(Addr, Lowered)>> {
     let live = snapshot.parent_zone.zone()?;
-    let set = live.ds()?;
-    let is_ours = live
-        .ns()
-        .is_some_and(|ns| delegates_to_us(desired, snapshot, ns))
-        && set.policy.is_none()
-        && strange(desired, snapshot, set).is_empty();
-    let journal = snapshot.journal_group.present();
-    if !is_ours || journal.is_none() {
-        return None;
-    }
+    let set = held(desired, snapshot)?;
+    let journal = snapshot.journal_group.present()?;
     let addr = desired.addr(Kind::Delegation);
     let journal_addr = desired.addr(Kind::JournalGroup);
     // What the hold-down counts by is written down while it can still be seen.
     let mut notes = Lowered::default();
     let ttl = set.ttl_secs.and_then(|ttl| u32::try_from(ttl).ok());
-    let known = journal.and_then(journal_group::Live::ds_ttl_secs);
+    let known = journal.ds_ttl_secs();
     if let Some(ttl) = ttl.filter(|ttl| known.is_none_or(|known| known < *ttl)) {
         let key = journal_group::EVIDENCE_DS_TTL;
         let op = journal_group::Op::remember(desired, key, Arg::Known(ttl.to_string()));
         notes.drafts.push(Draft::new("remember-ds-ttl", op));
     }
-    if journal.is_some_and(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE).is_some()) {
+    if journal.evidence(journal_group::EVIDENCE_DS_GONE).is_some() {
         notes
             .drafts
             .extend(journal_group::forget_ds_gone(desired, snapshot));
