@@ -319,7 +319,7 @@ fn in_a_rotation_each_text_waits_for_its_time() {
 
 #[test]
 fn a_key_that_cannot_sign_is_said_to_be_that() {
-    let (stage, right) = vouched();
+    let (stage, _) = vouched();
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
     by_hand(&stage, async |bench| {
         let call = bench.write.kms.disable_key().key_id(bench.key_arn().await);
@@ -484,7 +484,7 @@ fn a_name_server_that_lags_behind_is_waited_for() {
 
 #[test]
 fn what_a_silent_parent_has_is_not_guessed() {
-    let (stage, right) = vouched();
+    let (stage, _) = vouched();
     let server = "ns2.example.edu";
     server_fault(&stage, server, Some(Fault::Silent));
     for step in ["delegate", "ds-add", "ds-remove", "teardown"] {
