@@ -18,7 +18,7 @@ mod lock;
 mod source;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,15 +33,16 @@ use crate::stack::Architecture;
 /// The compiled updater, checked: Lambda can start it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// The executable file.
-    pub bytes: Vec<u8>,
+    /// The executable file's size in bytes.
+    pub size: usize,
     /// Its SHA-256, in hex.
     pub sha256: String,
     /// What it needs to run.
     pub image: Image,
     /// Where it came from.
     pub origin: Origin,
-    packed: archive::Packed,
+    /// A zip with nothing else in it.
+    bare: Vec<u8>,
 }
 
 /// Where a bootstrap came from.
@@ -55,7 +56,7 @@ pub enum Origin {
     Checkout {
         /// The folder of the workspace.
         root: PathBuf,
-        /// The executable in the checkout's own cache.
+        /// The executable's zip in the checkout's own cache.
         path: PathBuf,
         /// Digest of sources, lock file, settings and toolchain, in hex.
         sources: String,
@@ -174,20 +175,60 @@ impl Bootstrap {
     ///
     /// # Errors
     /// When Lambda could not start it on `wanted`.
-    pub fn new(bytes: Vec<u8>, origin: Origin, wanted: Architecture) -> Result<Self, Error> {
-        match Image::of(&bytes, wanted) {
+    pub fn new(executable: &[u8], origin: Origin, wanted: Architecture) -> Result<Self, Error> {
+        Self::judged(executable, origin, wanted, || {
+            Ok(archive::bare(executable)?.bytes)
+        })
+    }
+
+    /// Judges the executable in a zip.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and when the zip is not one of an updater.
+    fn in_zip(
+        zip: &[u8],
+        path: &Path,
+        origin: Origin,
+        wanted: Architecture,
+    ) -> Result<Self, Error> {
+        let executable = archive::unpack(path, zip)?;
+        Self::judged(&executable, origin, wanted, || {
+            archive::bare_of(zip, &executable)
+        })
+    }
+
+    fn judged(
+        executable: &[u8],
+        origin: Origin,
+        wanted: Architecture,
+        bare: impl FnOnce() -> Result<Vec<u8>, Error>,
+    ) -> Result<Self, Error> {
+        match Image::of(executable, wanted) {
             Ok(image) => Ok(Self {
-                sha256: hex(&Sha256::digest(&bytes)),
-                bytes,
+                size: executable.len(),
+                sha256: hex(&Sha256::digest(executable)),
                 image,
                 origin,
-                packed: archive::Packed::default(),
+                bare: bare()?,
             }),
             Err(unfit) => Err(Error::Unfit {
                 origin: Box::new(origin),
                 unfit,
             }),
         }
+    }
+
+    /// The executable file, unpacked.
+    ///
+    /// # Errors
+    /// When the zip cannot be read, which would be a mistake in this program.
+    pub fn executable(&self) -> Result<Vec<u8>, Error> {
+        archive::unpack(Path::new(BOOTSTRAP), &self.bare)
+    }
+
+    /// The zip that releases ship, with the executable alone: the same for every stack.
+    pub fn bare(&self) -> Zip {
+        Zip::new(self.bare.clone())
     }
 }
 

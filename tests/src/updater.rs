@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use spore_infra::stack::Architecture;
-use spore_infra::updater::{self, Bootstrap, Origin};
+use spore_infra::updater::{Bootstrap, Origin};
 
 use crate::binary;
 
@@ -41,7 +41,7 @@ pub fn zip() -> &'static Path {
 }
 
 /// A program that could be the updater's and does nothing, for tests in which nobody calls it: most of
-/// the time of a plan with the real one goes into compressing its zip.
+/// the time of a plan with the real one goes into reading it.
 ///
 /// # Panics
 /// When this is not such a program.
@@ -49,7 +49,7 @@ pub fn stand_in() -> Arc<Bootstrap> {
     static MADE: OnceLock<Arc<Bootstrap>> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let origin = Origin::Given("stand-in".into());
-        Arc::new(Bootstrap::new(smallest(), origin, Architecture::X86_64).unwrap())
+        Arc::new(Bootstrap::new(&smallest(), origin, Architecture::X86_64).unwrap())
     });
     made.clone()
 }
@@ -65,8 +65,7 @@ pub fn stand_in_zip() -> &'static Path {
         let file = folder.join("stand-in-updater.zip");
         // Several test programs may be at it.
         let mut new = tempfile::NamedTempFile::new_in(folder).unwrap();
-        new.write_all(&updater::bare(&stand_in()).unwrap().bytes)
-            .unwrap();
+        new.write_all(&stand_in().bare().bytes).unwrap();
         new.persist(&file).unwrap();
         file
     })

@@ -165,8 +165,8 @@ fn parsed(document: &str) -> Stack {
 fn stage_with(change: impl FnOnce(&mut Vec<u8>)) -> Stage {
     let stage = Stage::new();
     stage.write("stack.toml", document());
-    let mut changed = bootstrap().clone();
-    change(&mut changed.bytes);
+    let mut changed = bootstrap().executable().unwrap();
+    change(&mut changed);
     let zip = updater::bare(&changed).unwrap();
     stage.write("updater.zip", zip.bytes);
     stage
@@ -201,7 +201,8 @@ fn two_folders_and_two_homes_give_the_same_bytes() {
     let twice = twice();
     let [here, there] = &twice.bootstraps;
     assert_eq!(here.sha256, there.sha256);
-    assert_eq!(here.bytes, there.bytes);
+    let executable = here.executable().unwrap();
+    assert_eq!(executable, there.executable().unwrap());
     let config = updater::config(&parsed(&document())).json(ZONE_ID);
     let zips = [here, there].map(|one| updater::package(one, &config).unwrap());
     assert_eq!(zips[0], zips[1]);
@@ -210,8 +211,7 @@ fn two_folders_and_two_homes_give_the_same_bytes() {
     // Nothing in it tells where it was built.
     for folder in [&checkout(), twice.there.dir.path()] {
         let folder = folder.to_str().unwrap();
-        let is_named = here
-            .bytes
+        let is_named = executable
             .windows(folder.len())
             .any(|part| part == folder.as_bytes());
         assert!(!is_named, "{folder} is named in the executable");
@@ -375,10 +375,10 @@ fn a_locked_stack_takes_no_other_bootstrap() {
     assert!(text.contains(&bootstrap().sha256), "{text}");
     build(&stage, 0, &[]);
     // A byte that is only padding (System V ABI, EI_PAD): it still runs, and is not what was locked.
-    let mut other = bootstrap().clone();
-    other.bytes[15] = 1;
-    let other = Bootstrap::new(other.bytes, other.origin, own()).unwrap();
-    stage.write("updater.zip", updater::bare(&other).unwrap().bytes);
+    let mut other = bootstrap().executable().unwrap();
+    other[15] = 1;
+    let other = Bootstrap::new(&other, Origin::Given("other".into()), own()).unwrap();
+    stage.write("updater.zip", other.bare().bytes);
     let said = build(&stage, 1, &[]);
     for part in [
         &bootstrap().sha256,
@@ -426,10 +426,10 @@ fn without_zip_and_checkout_the_search_says_where_it_looked() {
     }
     // As releases ship it.
     fs::create_dir(empty.path().join("bin")).unwrap();
-    let bare = updater::bare(bootstrap()).unwrap();
+    let bare = bootstrap().bare();
     fs::write(empty.path().join("bin").join(zip), bare.bytes).unwrap();
     let found = source.found().unwrap().unwrap();
-    assert_eq!(found.bytes, bootstrap().bytes);
+    assert_eq!(found.bare(), bootstrap().bare());
     assert!(matches!(found.origin, Origin::Release(_)));
 }
 

@@ -69,7 +69,7 @@ pub fn build(
             let config = updater::config(&document.stack).json(zone_id);
             updater::package(&bootstrap, &config)?
         }
-        (Some(_) | None, Some(_) | None) => updater::bare(&bootstrap)?,
+        (Some(_) | None, Some(_) | None) => bootstrap.bare(),
     };
     if let Some(out) = &out {
         updater::replace(out, &zip.bytes)?;
@@ -101,7 +101,7 @@ fn report(bootstrap: &Bootstrap, zip: &Zip, out: Option<&Path>) -> String {
             word(bootstrap.image.architecture).to_owned(),
         ),
         ("glibc", glibc),
-        ("bytes", bootstrap.bytes.len().to_string()),
+        ("bytes", bootstrap.size.to_string()),
         ("sha256", bootstrap.sha256.clone()),
     ];
     if let Origin::Checkout { sources, rustc, .. } = &bootstrap.origin {

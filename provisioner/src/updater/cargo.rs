@@ -143,8 +143,9 @@ impl Checkout {
         let path = self.slot(&sources);
         let folder = path.parent().unwrap_or(&path);
         fs::create_dir_all(folder).map_err(failed(folder))?;
-        replace(&path, &bytes)?;
-        Bootstrap::new(bytes, self.origin(&compiler, sources), wanted)
+        let bootstrap = Bootstrap::new(&bytes, self.origin(&compiler, sources), wanted)?;
+        replace(&path, &bootstrap.bare)?;
+        Ok(bootstrap)
     }
 
     fn kept(
@@ -155,18 +156,22 @@ impl Checkout {
     ) -> Result<Option<Bootstrap>, Error> {
         let path = self.slot(&sources);
         match fs::read(&path) {
-            Ok(bytes) => Bootstrap::new(bytes, self.origin(compiler, sources), wanted).map(Some),
+            Ok(zip) => {
+                let origin = self.origin(compiler, sources);
+                Bootstrap::in_zip(&zip, &path, origin, wanted).map(Some)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path)(error)),
         }
     }
 
+    /// Kept as releases ship it: compressing is most of a plan's work.
     fn slot(&self, sources: &str) -> PathBuf {
         self.root
             .join(TARGET)
             .join("built")
             .join(sources)
-            .join(BOOTSTRAP)
+            .join(format!("{BOOTSTRAP}.zip"))
     }
 
     fn origin(&self, compiler: &Compiler, sources: String) -> Origin {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::cargo::Checkout;
 use super::lock::Lock;
-use super::{Bootstrap, Error, Origin, archive, word};
+use super::{Bootstrap, Error, Origin, word};
 use crate::stack::Architecture;
 
 /// What of the machine a search depends on. The command line fills it in; nothing here reads the
@@ -132,9 +132,8 @@ impl UpdaterSource {
     fn zip(&self) -> Result<Option<Bootstrap>, Error> {
         if let Some(path) = &self.given {
             let bytes = fs::read(path).map_err(|source| failed(path, source))?;
-            let bytes = archive::unpack(path, &bytes)?;
             let origin = Origin::Given(path.clone());
-            return Bootstrap::new(bytes, origin, self.architecture).map(Some);
+            return Bootstrap::in_zip(&bytes, path, origin, self.architecture).map(Some);
         }
         let Some(folder) = self.host.executable.as_deref().and_then(Path::parent) else {
             return Ok(None);
@@ -142,8 +141,8 @@ impl UpdaterSource {
         let path = folder.join(self.zip_name());
         match fs::read(&path) {
             Ok(bytes) => {
-                let bytes = archive::unpack(&path, &bytes)?;
-                Bootstrap::new(bytes, Origin::Release(path), self.architecture).map(Some)
+                let origin = Origin::Release(path.clone());
+                Bootstrap::in_zip(&bytes, &path, origin, self.architecture).map(Some)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(failed(&path, source)),

@@ -44,7 +44,7 @@ impl RuntimeApi {
     pub fn start(bootstrap: &Bootstrap) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bootstrap");
-        fs::write(&path, &bootstrap.bytes).unwrap();
+        fs::write(&path, bootstrap.executable().unwrap()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self { dir }
     }
