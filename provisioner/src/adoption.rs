@@ -140,7 +140,7 @@ pub fn adopt(desired: &Desired, snapshot: &Snapshot) -> Vec<(Addr, Lowered)> {
         lowered.retain(|(other, _)| *other != addr);
         lowered.insert(0, (addr, made));
         let zone = desired.addr(Kind::HostedZone);
-        lowered.push((zone, hosted_zone::as_it_is(snapshot)));
+        lowered.push((zone, hosted_zone::as_it_is(desired, snapshot)));
     }
     lowered
 }

@@ -39,6 +39,9 @@ pub const TAG_STACK: &str = "spore:stack";
 /// Tag that names the version which wrote last.
 pub const TAG_VERSION: &str = "spore:tool-version";
 
+/// Tag of the zone: under which region and names the rest of the stack is found.
+pub const TAG_NAMES: &str = "spore:names";
+
 /// Tag of a key that serves something other than the zone's signatures.
 pub const TAG_PURPOSE: &str = "spore:purpose";
 /// Its value on the key that encrypts log groups.
@@ -245,6 +248,14 @@ impl Desired {
     /// Namespace of the metrics that the stack's filters make.
     pub fn metric_namespace(&self) -> String {
         format!("spore-infra/{}", self.domain)
+    }
+
+    /// What the rest of the stack is found by: region, prefix, function and role. A document that says
+    /// something else would find nothing of it, and make it all once more.
+    pub fn names(&self) -> String {
+        let prefix = self.stack.names.prefix.as_str();
+        let (function, role) = (self.function_name(), self.role_name());
+        format!("{} {prefix} {function} {role}", self.region)
     }
 
     /// Name of the journal's log group.

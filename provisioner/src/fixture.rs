@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, TAG_NAMES};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::{delegation, hosted_zone, journal_group, kms_key, ksk};
 use crate::snapshot::{Caller, Code, Delegated, Observation, ParentView, ServerView, Snapshot};
@@ -76,7 +76,10 @@ pub fn applied() -> Snapshot {
     let zone = hosted_zone::Live {
         id: ZONE.into(),
         reference: hosted_zone::reference(DOMAIN, 1),
-        tags: tags.clone(),
+        tags: BTreeMap::from([(TAG_NAMES.to_owned(), desired.names())])
+            .into_iter()
+            .chain(tags.clone())
+            .collect(),
         records: vec![
             set(
                 "NS",
@@ -90,6 +93,7 @@ pub fn applied() -> Snapshot {
             ),
         ],
         complete: true,
+        ..hosted_zone::Live::default()
     };
     let key = kms_key::Live {
         arn: KEY.into(),
@@ -99,7 +103,9 @@ pub fn applied() -> Snapshot {
         tags: tags.clone(),
         ..kms_key::Live::default()
     };
+    let servers = zone.name_servers(DOMAIN).join(" ");
     tags.insert(journal_group::EVIDENCE_ZONE.into(), ZONE.into());
+    tags.insert(journal_group::EVIDENCE_SERVERS.into(), servers);
     Snapshot {
         journal_group: Observation::Present(journal_group::Live {
             retention_days: Ok(Some(journal_group::RETENTION_DAYS)),

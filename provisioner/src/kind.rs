@@ -477,7 +477,11 @@ pub fn attributes(
     desired
         .all_addrs()
         .into_iter()
-        .chain(unwanted(desired, snapshot))
+        .chain(
+            unwanted(desired, snapshot)
+                .into_iter()
+                .map(|(addr, _)| addr),
+        )
         .map(|addr| {
             let attributes = match addr.kind() {
                 Kind::JournalGroup => {
@@ -540,14 +544,18 @@ fn member<L>(
         .unwrap_or_default()
 }
 
-/// Resources of this stack that exist although the document does not want them (any more). The zone,
-/// its keys and its signing are never among them: those go by `dnssec disable` and `destroy` only.
-pub fn unwanted(desired: &Desired, snapshot: &Snapshot) -> Vec<Addr> {
-    fn there<L>(observation: &Observation<L>) -> bool {
-        matches!(observation, Observation::Present(_))
+/// Resources of this stack that exist although the document does not want them (any more), or of which
+/// that cannot be told, with the reason. The zone, its keys and its signing are never among them: those go
+/// by `dnssec disable` and `destroy` only.
+pub fn unwanted(desired: &Desired, snapshot: &Snapshot) -> Vec<(Addr, Result<(), String>)> {
+    fn there<L>(observation: &Observation<L>) -> Option<Result<(), String>> {
+        match observation {
+            Observation::Present(_) => Some(Ok(())),
+            Observation::Unreadable(why) => Some(Err(why.clone())),
+            Observation::Absent | Observation::Foreign(_, _) => None,
+        }
     }
     let wanted = desired.addrs();
-    let mut found: Vec<Addr> = Vec::new();
     let singles = [
         (Kind::LogsKey, there(&snapshot.logs_key)),
         (Kind::LogsPolicy, there(&snapshot.logs_policy)),
@@ -556,24 +564,30 @@ pub fn unwanted(desired: &Desired, snapshot: &Snapshot) -> Vec<Addr> {
         (Kind::ApiAccount, there(&snapshot.api_account)),
         (Kind::RestApi, there(&snapshot.rest_api)),
     ];
-    found.extend(
-        singles
-            .into_iter()
-            .filter(|(_, there)| *there)
-            .map(|(kind, _)| desired.addr(kind)),
-    );
-    fn members<L>(by_addr: &BTreeMap<Addr, Observation<L>>) -> impl Iterator<Item = Addr> {
-        by_addr
-            .iter()
-            .filter(|(_, observation)| there(observation))
-            .map(|(addr, _)| addr.clone())
+    let mut found: Vec<_> = singles
+        .into_iter()
+        .filter_map(|(kind, there)| Some((desired.addr(kind), there?)))
+        .collect();
+    fn members<L>(
+        by_addr: &BTreeMap<Addr, Observation<L>>,
+    ) -> impl Iterator<Item = (Addr, Result<(), String>)> {
+        let seen = by_addr.iter();
+        seen.filter_map(|(addr, observation)| Some((addr.clone(), there(observation)?)))
     }
     found.extend(members(&snapshot.log_groups));
     found.extend(members(&snapshot.roles));
     found.extend(members(&snapshot.metric_filters));
     found.extend(members(&snapshot.alarms));
-    found.retain(|addr| !wanted.contains(addr));
+    found.retain(|(addr, _)| !wanted.contains(addr));
     found
+}
+
+/// What the document does not want, and may be there.
+pub fn unknown(addr: &Addr, why: &str) -> Lowered {
+    blocked(
+        addr,
+        format!("the document does not want it, and whether it is there cannot be read: {why}"),
+    )
 }
 
 /// The answer of a kind whose resource cannot be judged.

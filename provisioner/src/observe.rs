@@ -56,6 +56,7 @@ pub async fn snapshot(
     purpose: Purpose,
 ) -> Result<Snapshot, Unread> {
     let taken_at = clock.now();
+    let is_shown = matches!(purpose, Purpose::Plan);
     // First level: what names and lists show. What does not refer to anything of it stands in one
     // future, so that all of it is under way at once.
     let rest = async {
@@ -216,6 +217,13 @@ pub async fn snapshot(
     } else {
         hosted_zone
     };
+    // What is about to be done, or told to the parent's people, relies on no list and no memory.
+    let servers = journal_group
+        .present()
+        .and_then(|journal| journal.evidence(journal_group::EVIDENCE_SERVERS))
+        .filter(|_| is_shown);
+    let hosted_zone =
+        hosted_zone::assigned(read, &desired.domain, hosted_zone, servers, &parent).await;
     let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec, &parent).await;
     // What a zone that is not ours has is no concern of this stack's plans; its keys were needed to see what
     // can be taken over with it.

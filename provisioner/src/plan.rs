@@ -426,7 +426,12 @@ pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
             (addr, lowered)
         })
         .collect();
-    lowered.extend(kind::unwanted(desired, snapshot).into_iter().map(|addr| {
+    let unwanted = kind::unwanted(desired, snapshot).into_iter();
+    lowered.extend(unwanted.map(|(addr, there)| {
+        if let Err(why) = there {
+            let lowered = kind::unknown(&addr, &why);
+            return (addr, lowered);
+        }
         let mut lowered = kind::destroy(&addr, desired, snapshot, &Goal::Converge);
         if let Some(change) = &mut lowered.change
             && addr.kind() != Kind::MetricFilter
@@ -444,7 +449,11 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
     let lowered = desired
         .all_addrs()
         .into_iter()
-        .chain(kind::unwanted(desired, snapshot))
+        .chain(
+            kind::unwanted(desired, snapshot)
+                .into_iter()
+                .map(|(addr, _)| addr),
+        )
         .collect::<BTreeSet<_>>()
         .into_iter()
         .map(|addr| {
@@ -520,7 +529,7 @@ pub fn unsign(desired: &Desired, snapshot: &Snapshot) -> Plan {
         })
         .collect();
     let zone = desired.addr(Kind::HostedZone);
-    lowered.push((zone, kind::hosted_zone::as_it_is(snapshot)));
+    lowered.push((zone, kind::hosted_zone::as_it_is(desired, snapshot)));
     let journal = desired.addr(Kind::JournalGroup);
     let mut forget = kind::journal_group::forget_ds_gone(desired, snapshot);
     // What this very run writes down is out of date when it has ended.

@@ -473,7 +473,10 @@ impl<'a> Drafts<'a> {
     fn lowered(self) -> Vec<(Addr, Lowered)> {
         let addr = |kind| self.desired.addr(kind);
         vec![
-            (addr(Kind::HostedZone), hosted_zone::as_it_is(self.snapshot)),
+            (
+                addr(Kind::HostedZone),
+                hosted_zone::as_it_is(self.desired, self.snapshot),
+            ),
             (addr(Kind::KmsKey), self.key),
             (addr(Kind::Ksk), self.ksk),
             (addr(Kind::ZoneSigning), self.signing),

@@ -7,6 +7,8 @@
 //! CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, AddPermission,
 //! PutFunctionConcurrency, DeleteFunction.
 
+mod audience;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_lambda::primitives::Blob;
@@ -196,7 +198,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 }
 
 fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
-    let tags = desired.tags();
+    let tags = tags(desired);
     let name = desired.function_name();
     let settings = settings(desired);
     let mut fields = vec![Field::new("name", &name)];
@@ -229,6 +231,8 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     );
     reserve(addr, desired, snapshot, None, &mut fields, &mut lowered);
     permit(addr, desired, &mut fields, &mut lowered);
+    let audience = audience::rights(addr, desired, None);
+    lowered.rights.extend(audience);
     lowered.change = Some(Change {
         addr: addr.clone(),
         symbol: Symbol::Create,
@@ -237,6 +241,12 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         risk: Risk::Safe,
     });
     lowered
+}
+
+fn tags(desired: &Desired) -> Tags {
+    let mut tags = desired.tags();
+    tags.extend(audience::tags(desired));
+    tags
 }
 
 /// Reserved concurrency, where the account has enough of it.
@@ -449,7 +459,10 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             .drafts
             .push(Draft::new(step, super::Op::Function(op)));
     }
-    let tags = desired.tags_to_set(&live.tags);
+    let audience = audience::rights(addr, desired, Some(&live.tags));
+    lowered.rights.extend(audience);
+    let mut tags = tags(desired);
+    tags.retain(|key, value| live.tags.get(key) != Some(value));
     if !tags.is_empty() {
         fields.extend(tag_fields(&tags, &live.tags));
         let op = Op::Tag {

@@ -11,26 +11,29 @@ mod observe;
 mod op;
 mod perform;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Output, Outputs};
 use crate::condition::Condition;
-use crate::desired::Desired;
+use crate::desired::{Desired, TAG_NAMES};
 use crate::kind::delegation;
 use crate::plan::{
-    After, Change, DestroyOptions, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of,
+    After, Change, DestroyOptions, Draft, Field, Lowered, Report, RightChange, Risk, StepId,
+    Symbol, of,
 };
-use crate::snapshot::{Observation, Snapshot};
+use crate::snapshot::{Observation, ParentView, Snapshot};
 
 pub use observe::{
-    Left, Records, detail, left, list, look, look_change, pick, record_set, servers,
+    Left, Records, assigned, detail, left, list, look, look_change, pick, record_set, servers,
 };
 pub use op::{Edit, Held, Op};
 pub use perform::{change, perform};
 
 /// TTL of the SOA record: Route 53's own default (Developer Guide, "NS and SOA records").
 pub const SOA_TTL_SECS: i64 = 900;
+/// TTL in seconds with which Route 53 makes a zone's own NS set (Route 53 API, CreateHostedZone).
+pub const NS_TTL_SECS: i64 = 172_800;
 /// SOA minimum, the TTL of negative answers: AWS's guide for DNSSEC lowers its default of a day to 300.
 pub const SOA_MINIMUM_SECS: u32 = 300;
 
@@ -47,6 +50,8 @@ pub struct Live {
     pub records: Vec<RecordSet>,
     /// Whether `records` is everything.
     pub complete: bool,
+    /// Name servers that Route 53 gave the zone, asked for where its own NS set was not to be believed.
+    pub assigned: Option<Vec<String>>,
 }
 
 /// One record set.
@@ -115,8 +120,17 @@ impl Live {
         attributes
     }
 
-    /// The zone's own name servers, from its apex NS set.
+    /// The name servers that Route 53 gave the zone: those that may be told to anybody. Who can write
+    /// records can change what the zone itself says of them.
     pub fn name_servers(&self, domain: &str) -> Vec<String> {
+        match &self.assigned {
+            Some(assigned) => assigned.clone(),
+            None => self.apex_servers(domain),
+        }
+    }
+
+    /// The name servers that the zone's own NS set names.
+    pub fn apex_servers(&self, domain: &str) -> Vec<String> {
         let apex = format!("{domain}.");
         self.records
             .iter()
@@ -179,12 +193,20 @@ fn reference_prefix(domain: &str) -> String {
     format!("spore-infra/{domain}/")
 }
 
+fn known(desired: &Desired, live: &Live) -> Outputs {
+    let servers = live.name_servers(&desired.domain).join(" ");
+    Outputs::from([
+        (Output::ZoneId, live.id.clone()),
+        (Output::NameServers, servers),
+    ])
+}
+
 /// The zone for plans that do not change it: what it brings, or why it cannot be told.
-pub fn as_it_is(snapshot: &Snapshot) -> Lowered {
+pub fn as_it_is(desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let known = snapshot
         .hosted_zone
         .present()
-        .map(|zone| Outputs::from([(Output::ZoneId, zone.id.clone())]));
+        .map(|zone| known(desired, zone));
     Lowered {
         known: known.unwrap_or_default(),
         ..Lowered::default()
@@ -201,6 +223,44 @@ fn quota_warning(addr: &Addr, snapshot: &Snapshot) -> Option<Report> {
     })
 }
 
+fn tags(desired: &Desired) -> BTreeMap<String, String> {
+    let mut tags = desired.tags();
+    tags.insert(TAG_NAMES.into(), desired.names());
+    tags
+}
+
+/// Why a document does not lead to the rest of this zone's stack. The zone is the one part that is found
+/// whatever region and names the document gives.
+fn renamed(desired: &Desired, live: &Live) -> Option<String> {
+    let made = live.tags.get(TAG_NAMES)?;
+    let wanted = desired.names();
+    if *made == wanted {
+        return None;
+    }
+    let parts = ["region", "prefix", "function", "role"];
+    let differences: Vec<String> = parts
+        .iter()
+        .zip(made.split(' ').zip(wanted.split(' ')))
+        .filter(|(_, (made, wanted))| made != wanted)
+        .map(|(part, (made, wanted))| format!("{part} {made}, not {wanted}"))
+        .collect();
+    Some(format!(
+        "the rest of this stack was made with {}; change the document back, since nothing that is there \
+         would be found, and all of it would stay beside what is made anew. To rename it all the same, delete \
+         the old function, role, API and alarms and the tag {TAG_NAMES} of the zone, then apply",
+        differences.join(", ")
+    ))
+}
+
+/// Whether a server of the parent is known to name servers for the zone.
+fn is_delegated(snapshot: &Snapshot) -> bool {
+    let ParentView::Seen { servers, .. } = &snapshot.parent else {
+        return false;
+    };
+    let mut answers = servers.iter().flat_map(|server| &server.answer);
+    answers.any(|answer| !answer.name_servers.is_empty())
+}
+
 /// What the zone needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let zone = of(addr, Output::ZoneId);
@@ -213,7 +273,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         ),
         Observation::Absent => {
             let comment = format!("{} by spore-infra", desired.domain);
-            let tags = desired.tags();
+            let tags = tags(desired);
             let mut fields = vec![
                 Field::new("name", &desired.domain),
                 Field::new("caller-reference", reference(&desired.domain, 1)),
@@ -240,8 +300,18 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     addr: addr.clone(),
                     symbol: Symbol::Create,
                     fields,
-                    why: "no public zone of this name in the account".into(),
-                    risk: Risk::Safe,
+                    why: if is_delegated(snapshot) {
+                        "no public zone of this name in the account, though the parent delegates to one: \
+                         the new one has other name servers"
+                    } else {
+                        "no public zone of this name in the account"
+                    }
+                    .into(),
+                    risk: if is_delegated(snapshot) {
+                        Risk::Outage
+                    } else {
+                        Risk::Safe
+                    },
                 }),
                 drafts: vec![
                     create,
@@ -261,18 +331,16 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             }
         }
         Observation::Present(live) => {
+            if let Some(why) = renamed(desired, live) {
+                return super::blocked(addr, why);
+            }
             let mut lowered = Lowered {
-                known: Outputs::from([
-                    (Output::ZoneId, live.id.clone()),
-                    (
-                        Output::NameServers,
-                        live.name_servers(&desired.domain).join(" "),
-                    ),
-                ]),
+                known: known(desired, live),
                 ..Lowered::default()
             };
             let mut fields = Vec::new();
-            let tags = desired.tags_to_set(&live.tags);
+            let mut tags = tags(desired);
+            tags.retain(|key, value| live.tags.get(key) != Some(value));
             if !tags.is_empty() {
                 fields.extend(super::tag_fields(&tags, &live.tags));
                 let op = Op::Tag {
@@ -307,6 +375,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     );
                 }
             }
+            own_servers(addr, desired, live, &mut fields, &mut lowered);
             if fields.is_empty() {
                 return super::up_to_date(addr, lowered.known);
             }
@@ -320,6 +389,49 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             lowered
         }
     }
+}
+
+/// The zone's own NS set names the servers that Route 53 gave it: resolvers follow it once they have it
+/// (RFC 2181, section 5.4.1), whatever the parent says.
+fn own_servers(
+    addr: &Addr,
+    desired: &Desired,
+    live: &Live,
+    fields: &mut Vec<Field>,
+    lowered: &mut Lowered,
+) {
+    let domain = &desired.domain;
+    let Some(assigned) = &live.assigned else {
+        return;
+    };
+    let named: BTreeSet<String> = live.apex_servers(domain).into_iter().collect();
+    let wanted: BTreeSet<String> = assigned.iter().cloned().collect();
+    if named == wanted {
+        return;
+    }
+    let text = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" ");
+    fields.push(Field::change("name-servers", text(&named), text(&wanted)));
+    let strangers = named.difference(&wanted);
+    lowered.rights.extend(strangers.map(|server| RightChange {
+        addr: addr.clone(),
+        gained: false,
+        sentence: format!("{server} is named as a server of {domain}, and may answer for it"),
+    }));
+    let ttl_secs = live
+        .set(&format!("{domain}."), "NS")
+        .and_then(|set| set.ttl_secs)
+        .unwrap_or(NS_TTL_SECS);
+    let op = super::Op::HostedZone(Op::SetNameServers {
+        zone: of(addr, Output::ZoneId),
+        domain: domain.clone(),
+        ttl_secs,
+        servers: assigned.clone(),
+    });
+    lowered.drafts.push(
+        Draft::new("name-servers", op)
+            .after(After::Answered(StepId::new(addr, "soa")))
+            .done(Condition::ChangeInSync),
+    );
 }
 
 /// Removal: foreign records only on request, then the zone, after its keys.
@@ -343,6 +455,9 @@ pub fn destroy(
         }
         Observation::Present(live) => live,
     };
+    if let Some(why) = renamed(desired, live) {
+        return super::blocked(addr, why);
+    }
     let zone = of(addr, Output::ZoneId);
     let ksk = desired.addr(Kind::Ksk);
     let signing = desired.addr(Kind::ZoneSigning);

@@ -5,7 +5,7 @@
 //! a group made a second ago is seen; plans that are only shown take what the tagging API has. AWS:
 //! CreateLogGroup, PutRetentionPolicy, TagResource.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Addr, Kind};
 use crate::adoption;
@@ -26,6 +26,8 @@ pub const RETENTION_DAYS: i32 = 3653;
 pub const EVIDENCE_ZONE: &str = "spore:zone";
 /// Evidence: id of the REST API, so that it is found although lists lag.
 pub const EVIDENCE_API: &str = "spore:api";
+/// Evidence: the name servers that Route 53 gave the zone, separated by blanks.
+pub const EVIDENCE_SERVERS: &str = "spore:name-servers";
 /// Evidence: since when a zone that was delegated unsigned has been signed.
 pub const EVIDENCE_SIGNED: &str = "spore:signed-since";
 /// Evidence: the largest TTL in seconds that the zone's records had when signing went on.
@@ -39,6 +41,9 @@ pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
 /// Evidence: since when it is out.
 pub const EVIDENCE_NS_GONE: &str = "spore:ns-gone-since";
+
+/// The step that keeps [`EVIDENCE_SERVERS`].
+const REMEMBER_SERVERS: &str = "remember-name-servers";
 
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +165,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             };
             let zone = of(&desired.addr(Kind::HostedZone), Output::ZoneId);
             remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
+            let servers = of(&desired.addr(Kind::HostedZone), Output::NameServers);
+            remember(&mut lowered, REMEMBER_SERVERS, EVIDENCE_SERVERS, servers);
             if let Some(api) = api_id(desired, snapshot) {
                 remember(&mut lowered, "remember-api", EVIDENCE_API, api);
             }
@@ -245,6 +252,26 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 let zone = of(&zone, Output::ZoneId);
                 remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
             }
+            let believed = live.evidence(EVIDENCE_SERVERS);
+            let servers = match &snapshot.hosted_zone {
+                Observation::Present(zone) => {
+                    let servers = zone.name_servers(&desired.domain);
+                    (!same_names(believed, &servers)).then(|| Arg::Known(servers.join(" ")))
+                }
+                Observation::Absent => {
+                    let zone = desired.addr(Kind::HostedZone);
+                    Some(of(&zone, Output::NameServers))
+                }
+                Observation::Unreadable(_) | Observation::Foreign(_, _) => None,
+            };
+            if let Some(servers) = servers {
+                fields.push(Field {
+                    name: format!("tags.{EVIDENCE_SERVERS}"),
+                    before: believed.map(str::to_owned),
+                    after: Some(servers.to_string()),
+                });
+                remember(&mut lowered, REMEMBER_SERVERS, EVIDENCE_SERVERS, servers);
+            }
             let believed = live.evidence(EVIDENCE_API);
             if let Some(api) = api_id(desired, snapshot)
                 && !matches!(&api, Arg::Known(id) if believed == Some(id))
@@ -269,6 +296,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             lowered
         }
     }
+}
+
+/// Whether names remembered are exactly these.
+fn same_names(remembered: Option<&str>, names: &[String]) -> bool {
+    let Some(remembered) = remembered else {
+        return false;
+    };
+    let remembered: BTreeSet<&str> = remembered.split_whitespace().collect();
+    remembered == names.iter().map(String::as_str).collect()
 }
 
 /// The group for plans that make nothing else, and have evidence to keep.
@@ -438,6 +474,7 @@ pub fn indexed(
         && [EVIDENCE_ZONE, EVIDENCE_API]
             .iter()
             .all(|key| tags.get(*key).is_some_and(|id| is_listed(key, id)))
+        && tags.contains_key(EVIDENCE_SERVERS)
         // Evidence that comes and goes is worth a call.
         && !rotation::EVIDENCE
             .iter()

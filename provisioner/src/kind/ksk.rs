@@ -14,6 +14,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_route53::types::ChangeInfo;
 use jiff::Timestamp;
@@ -117,7 +118,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             )
         }
         Some(key) => match key.status.as_str() {
-            "ACTIVE" => beside(addr, desired, snapshot, key, keys),
+            "ACTIVE" => {
+                let mut lowered = beside(addr, desired, snapshot, key, keys);
+                lowered.report.extend(due(addr, desired, snapshot, key));
+                lowered
+            }
             "INACTIVE" => activate(addr, desired, key, "it is inactive"),
             "ACTION_NEEDED" => activate(
                 addr,
@@ -137,6 +142,22 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             ),
         },
     }
+}
+
+/// Whether the document wants a key of this age rotated.
+fn due(addr: &Addr, desired: &Desired, snapshot: &Snapshot, key: &Key) -> Option<Report> {
+    const DAY: Duration = Duration::from_hours(24);
+    let limit = desired.stack.dnssec.rotate_after?;
+    let age = Duration::try_from(snapshot.taken_at.duration_since(key.created?)).ok()?;
+    (age >= limit).then(|| Report::Warning {
+        addr: addr.clone(),
+        what: format!(
+            "{} is {} days old, and the document has it rotated after {}: run `spore-infra ksk rotate`",
+            key.name,
+            age.as_secs() / DAY.as_secs(),
+            limit.as_secs() / DAY.as_secs()
+        ),
+    })
 }
 
 /// What stands beside the active key: nothing, the other key of a rotation, or somebody else's. A key

@@ -32,6 +32,11 @@ use crate::tags::Tags;
 /// The policy's text, with placeholders.
 pub const POLICY: &str = include_str!("../../../policies/kms-logs.json");
 
+/// KMS's own default (KMS API, EnableKeyRotation).
+const ROTATION_DAYS: i32 = 365;
+/// KMS's word for a key whose deletion is scheduled.
+const PENDING_DELETION: &str = "PendingDeletion";
+
 /// The key as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
@@ -45,8 +50,8 @@ pub struct Live {
     pub has_alias: bool,
     /// Whether the alias exists, but points to a key that is gone or going.
     pub stale_alias: bool,
-    /// Whether KMS rotates it by itself.
-    pub is_rotated: bool,
+    /// Days after which KMS rotates it by itself; none when it does not.
+    pub rotation_days: Option<i32>,
     /// Its policy, as text.
     pub policy: String,
     /// Its tags.
@@ -64,14 +69,17 @@ impl Live {
         attributes.insert("arn".into(), self.arn.clone());
         attributes.insert("state".into(), self.state.clone());
         attributes.insert("alias".into(), self.has_alias.to_string());
-        attributes.insert("rotation".into(), rotation(self.is_rotated).into());
+        attributes.insert("rotation".into(), rotation(self.rotation_days));
         attributes.insert("policy".into(), Policy::shown(&self.policy));
         attributes
     }
 }
 
-fn rotation(is_on: bool) -> &'static str {
-    if is_on { "every year, by KMS" } else { "off" }
+fn rotation(days: Option<i32>) -> String {
+    match days {
+        Some(days) => format!("every {days} days, by KMS"),
+        None => "off".to_owned(),
+    }
 }
 
 /// The policy the key has to have.
@@ -112,7 +120,7 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, stale_alias: bool
         Field::new("alias", &alias),
         Field::new("region", &desired.region),
         Field::new("spec", "SYMMETRIC_DEFAULT"),
-        Field::new("rotation", rotation(true)),
+        Field::new("rotation", rotation(Some(ROTATION_DAYS))),
     ];
     fields.extend(tag_fields(&tags, &BTreeMap::new()));
     let rights = rights(addr, &policy, None);
@@ -160,17 +168,25 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
         ..Lowered::default()
     };
     let mut fields = Vec::new();
+    let is_going = live.state == PENDING_DELETION;
     match live.state.as_str() {
         "Enabled" => {}
-        "Disabled" => {
-            fields.push(Field::change("state", "Disabled", "Enabled"));
-            let op = Op::Enable { key: key.clone() };
+        "Disabled" | PENDING_DELETION => {
+            fields.push(Field::change("state", &live.state, "Enabled"));
+            if is_going {
+                let op = super::Op::LogsKey(Op::CancelDeletion { key: key.clone() });
+                lowered.drafts.push(Draft::new("cancel-deletion", op));
+            }
+            let op = super::Op::LogsKey(Op::Enable { key: key.clone() });
+            let cancelled = After::Answered(StepId::new(addr, "cancel-deletion"));
             lowered
                 .drafts
-                .push(Draft::new("enable", super::Op::LogsKey(op)));
+                .push(Draft::new("enable", op).after(cancelled));
         }
         other => return super::blocked(addr, format!("{} is in state {other}", live.arn)),
     }
+    // KMS refuses most of what follows while the key is disabled or about to go.
+    let enabled = || After::Answered(StepId::new(addr, "enable"));
     let wanted = policy(desired);
     let changed = rights(addr, &wanted, Some(&live.policy));
     if !changed.is_empty() {
@@ -183,13 +199,13 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
             }
         }));
         lowered.rights = changed;
-        lowered.drafts.push(Draft::new(
-            "policy",
-            super::Op::LogsKey(Op::PutPolicy {
-                key: key.clone(),
-                policy: wanted,
-            }),
-        ));
+        let op = super::Op::LogsKey(Op::PutPolicy {
+            key: key.clone(),
+            policy: wanted,
+        });
+        lowered
+            .drafts
+            .push(Draft::new("policy", op).after(enabled()));
     }
     let set: Tags = tags(desired)
         .into_iter()
@@ -203,7 +219,7 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
         };
         lowered
             .drafts
-            .push(Draft::new("tag", super::Op::LogsKey(op)));
+            .push(Draft::new("tag", super::Op::LogsKey(op)).after(enabled()));
     }
     if !live.has_alias {
         let alias = desired.logs_key_alias();
@@ -217,13 +233,12 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
             .drafts
             .push(Draft::new("alias", super::Op::LogsKey(op)));
     }
-    if !live.is_rotated {
-        fields.push(Field::change("rotation", rotation(false), rotation(true)));
-        // KMS refuses it while the key is disabled.
-        lowered.drafts.push(
-            Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key }))
-                .after(After::Answered(StepId::new(addr, "enable"))),
-        );
+    if live.rotation_days != Some(ROTATION_DAYS) {
+        let (before, after) = (rotation(live.rotation_days), rotation(Some(ROTATION_DAYS)));
+        fields.push(Field::change("rotation", before, after));
+        lowered
+            .drafts
+            .push(Draft::new("rotate", super::Op::LogsKey(Op::Rotate { key })).after(enabled()));
     }
     if fields.is_empty() {
         let known = std::mem::take(&mut lowered.known);
@@ -233,7 +248,11 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
         addr: addr.clone(),
         symbol: Symbol::Update,
         fields,
-        why: "differs from the document".into(),
+        why: if is_going {
+            "without it, what is logged already could no longer be read".into()
+        } else {
+            "differs from the document".into()
+        },
         risk: Risk::Safe,
     });
     lowered
@@ -263,20 +282,19 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
         }
         Observation::Present(live) => live,
     };
-    // What is not listed yet, or cannot be read, may be encrypted with it.
-    let uses_it = snapshot.log_groups.values().any(|group| match group {
-        Observation::Present(group) => {
-            group.retention_days.is_err() || group.key_arn.as_deref() == Some(live.arn.as_str())
-        }
-        Observation::Unreadable(_) | Observation::Foreign(_, _) => true,
-        Observation::Absent => false,
-    });
-    if uses_it && !delete_logs {
+    // A group that has another key now, or none, has older lines that are encrypted with this one (CloudWatch
+    // Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS KMS").
+    let groups = snapshot.log_groups.values();
+    let mut groups = groups.filter(|group| !matches!(group, Observation::Absent));
+    if groups.next().is_some() && !delete_logs && !live.arn.is_empty() {
+        let days = desired.stack.logs.retention_days;
         return Lowered {
             report: vec![Report::Left {
                 what: format!("KMS key {}", live.arn),
-                why: "the log groups that stay are encrypted with it; it costs 1 USD a month"
-                    .into(),
+                why: format!(
+                    "log lines that stay are encrypted with it, the last for another {days} days at most; it \
+                     costs 1 USD a month"
+                ),
             }],
             ..Lowered::default()
         };
@@ -289,7 +307,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
         }
         draft
     };
-    if !live.arn.is_empty() && live.state != "PendingDeletion" {
+    if !live.arn.is_empty() && live.state != PENDING_DELETION {
         fields.push(Field::gone("arn", &live.arn));
         let op = Op::ScheduleDeletion {
             key: live.arn.clone(),
@@ -347,6 +365,11 @@ pub enum Op {
         /// Key policy.
         policy: String,
     },
+    /// CancelKeyDeletion, after which the key is disabled.
+    CancelDeletion {
+        /// Key ARN.
+        key: Arg,
+    },
     /// EnableKey.
     Enable {
         /// Key ARN.
@@ -388,6 +411,7 @@ impl Op {
                 key: f(key),
                 policy: policy.clone(),
             },
+            Op::CancelDeletion { key } => Op::CancelDeletion { key: f(key) },
             Op::Enable { key } => Op::Enable { key: f(key) },
             Op::Tag { key, tags } => Op::Tag {
                 key: f(key),
@@ -409,6 +433,7 @@ impl Op {
             Op::Create { .. } => &[Output::KeyArn],
             Op::Rotate { .. }
             | Op::PutPolicy { .. }
+            | Op::CancelDeletion { .. }
             | Op::Enable { .. }
             | Op::Tag { .. }
             | Op::Alias { .. }
@@ -422,6 +447,7 @@ impl Op {
             Op::Create { .. } => "kms:CreateKey",
             Op::Rotate { .. } => "kms:EnableKeyRotation",
             Op::PutPolicy { .. } => "kms:PutKeyPolicy",
+            Op::CancelDeletion { .. } => "kms:CancelKeyDeletion",
             Op::Enable { .. } => "kms:EnableKey",
             Op::Tag { .. } => "kms:TagResource",
             Op::Alias { moves: false, .. } => "kms:CreateAlias",
@@ -436,6 +462,7 @@ impl Op {
             Op::Create { .. } => "creating",
             Op::Rotate { .. } => "switching yearly rotation on",
             Op::PutPolicy { .. } => "putting the key policy",
+            Op::CancelDeletion { .. } => "cancelling its deletion",
             Op::Enable { .. } => "enabling",
             Op::Tag { .. } => "tagging",
             Op::Alias { .. } => "pointing the alias to it",
@@ -503,10 +530,10 @@ async fn read_live(
 ) -> Result<Option<Live>, Failure> {
     let aliased = by_alias?;
     let mut live = Live::default();
+    // One that somebody wants to be rid of is kept while its groups are there; a stack without keeps none.
     let mut chosen = aliased.filter(|key| {
-        let is_going = kms_key::state(key) == "PendingDeletion";
-        live.stale_alias = is_going;
-        !is_going
+        live.stale_alias = !desired.stack.logs.encrypt && kms_key::state(key) == PENDING_DELETION;
+        !live.stale_alias
     });
     live.has_alias = chosen.is_some();
     if chosen.is_none() && desired.stack.logs.encrypt {
@@ -519,7 +546,7 @@ async fn read_live(
         .await?;
         for arn in spare {
             let found = kms_key::describe(&read.kms_regional, &arn).await?;
-            chosen = found.filter(|key| kms_key::state(key) != "PendingDeletion");
+            chosen = found.filter(|key| kms_key::state(key) != PENDING_DELETION);
             if chosen.is_some() {
                 break;
             }
@@ -542,9 +569,9 @@ async fn read_live(
     let indexed = tagged
         .get(&live.arn)
         .filter(|found| wanted.iter().all(|tag| has(found, tag)));
-    (live.policy, live.is_rotated, live.tags) = tokio::try_join!(
+    (live.policy, live.rotation_days, live.tags) = tokio::try_join!(
         kms_key::key_policy(&read.kms_regional, &live.arn),
-        is_rotated(read, &live.arn),
+        rotation_days(read, &live.arn),
         async {
             match indexed {
                 Some(tags) => Ok(tags.clone()),
@@ -555,10 +582,11 @@ async fn read_live(
     Ok(Some(live))
 }
 
-async fn is_rotated(read: &Clients, arn: &str) -> Result<bool, Failure> {
+async fn rotation_days(read: &Clients, arn: &str) -> Result<Option<i32>, Failure> {
     let call = read.kms_regional.get_key_rotation_status().key_id(arn);
     let answer = call.send().await.or_fail("kms:GetKeyRotationStatus")?;
-    Ok(answer.key_rotation_enabled())
+    let days = answer.rotation_period_in_days().unwrap_or(ROTATION_DAYS);
+    Ok(answer.key_rotation_enabled().then_some(days))
 }
 
 /// Looks for a key made by a call whose answer was lost.
@@ -605,11 +633,16 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
         Op::Rotate { key } => {
             let call = client.enable_key_rotation().key_id(key.value());
+            let call = call.rotation_period_in_days(ROTATION_DAYS);
             call.send().await.or_fail(action)?;
         }
         Op::PutPolicy { key, policy } => {
             let call = client.put_key_policy().key_id(key.value());
             let call = call.policy_name("default").policy(policy);
+            call.send().await.or_fail(action)?;
+        }
+        Op::CancelDeletion { key } => {
+            let call = client.cancel_key_deletion().key_id(key.value());
             call.send().await.or_fail(action)?;
         }
         Op::Enable { key } => {
@@ -676,7 +709,7 @@ mod tests {
             arn: KEY.into(),
             state: "Enabled".into(),
             has_alias: true,
-            is_rotated: true,
+            rotation_days: Some(ROTATION_DAYS),
             policy: policy(&desired),
             tags: tags(&desired),
             ..Live::default()
@@ -702,10 +735,15 @@ mod tests {
     #[test]
     fn what_others_changed_is_put_back() {
         type Edit = fn(&mut Live);
-        let cases: [(Edit, &[&str]); 7] = [
+        let cases: [(Edit, &[&str]); 9] = [
             (|_| {}, &[]),
             (|key| key.state = "Disabled".into(), &["enable"]),
-            (|key| key.is_rotated = false, &["rotate"]),
+            (
+                |key| key.state = PENDING_DELETION.into(),
+                &["cancel-deletion", "enable"],
+            ),
+            (|key| key.rotation_days = None, &["rotate"]),
+            (|key| key.rotation_days = Some(2_560), &["rotate"]),
             (|key| key.has_alias = false, &["alias"]),
             (|key| drop(key.tags.remove(TAG_PURPOSE)), &["tag"]),
             (
@@ -790,9 +828,9 @@ mod tests {
         };
         let cases = [
             (group(Some(KEY), Ok(None)), false),
-            (group(None, Ok(None)), true),
-            (group(Some("arn:another"), Ok(None)), true),
-            // Not listed yet: whether it is encrypted is not known.
+            // Older lines have the key they were written with.
+            (group(None, Ok(None)), false),
+            (group(Some("arn:another"), Ok(None)), false),
             (group(None, Err(())), false),
             (Observation::Unreadable("throttled".into()), false),
             (Observation::Absent, true),

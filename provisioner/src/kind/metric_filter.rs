@@ -49,6 +49,8 @@ pub struct Metric {
     pub value: String,
     /// Value where no line matches.
     pub default: Option<f64>,
+    /// Its unit.
+    pub unit: String,
     /// Dimensions: name and selector.
     pub dimensions: BTreeMap<String, String>,
 }
@@ -65,6 +67,7 @@ impl Live {
             attributes.insert(name("name"), metric.name.clone());
             attributes.insert(name("namespace"), metric.namespace.clone());
             attributes.insert(name("value"), metric.value.clone());
+            attributes.insert(name("unit"), metric.unit.clone());
             if let Some(default) = metric.default {
                 attributes.insert(name("default"), default.to_string());
             }
@@ -86,6 +89,7 @@ fn wanted(desired: &Desired) -> BTreeMap<Addr, Live> {
         name: name.to_owned(),
         namespace: desired.metric_namespace(),
         value: "1".to_owned(),
+        unit: StandardUnit::Count.as_str().to_owned(),
         default,
         dimensions: dimensions
             .iter()
@@ -331,6 +335,11 @@ async fn of_group(
                 namespace: metric.metric_namespace().to_owned(),
                 value: metric.metric_value().to_owned(),
                 default: metric.default_value(),
+                // CloudWatch's own default (CloudWatch Logs API, MetricTransformation).
+                unit: metric
+                    .unit()
+                    .map_or("None", StandardUnit::as_str)
+                    .to_owned(),
                 dimensions: metric
                     .dimensions()
                     .into_iter()

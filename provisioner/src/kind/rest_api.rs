@@ -69,11 +69,21 @@ const REMOVALS: [&str; 16] = [
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let want = Definition::of(desired);
-    match &snapshot.rest_api {
+    let mut lowered = match &snapshot.rest_api {
         Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent => create(addr, desired, snapshot, &want),
         Observation::Present(live) => update(addr, desired, &want, live),
+    };
+    if let Some(custom) = &desired.stack.api.custom_domain {
+        lowered.report.push(Report::Warning {
+            addr: addr.clone(),
+            what: format!(
+                "[api] domain is not built yet: {} is not made, and clients use the API's own address",
+                custom.domain
+            ),
+        });
     }
+    lowered
 }
 
 fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, want: &Definition) -> Lowered {
@@ -148,21 +158,34 @@ fn update(addr: &Addr, desired: &Desired, want: &Definition, live: &Live) -> Low
             ..Lowered::default()
         };
     }
-    let removes = fields.iter().any(|field| field.after.is_none());
+    let rights = rights(
+        addr,
+        expanded(desired, live, live.policy.as_deref()).as_deref(),
+        expanded(desired, live, want.policy.as_deref()).as_deref(),
+    );
+    let is_moved = !live.stages.is_empty() && !live.stages.contains_key(&want.stage);
+    let shuts_out = rights.iter().any(|right| !right.gained)
+        || fields.iter().any(|field| {
+            field.after.is_none() || field.before.is_some() && field.name == "security-policy"
+        });
+    let (why, risk) = match (is_moved, shuts_out) {
+        (true, _) => (
+            "the stage is part of the address that every client has: those of the old one end",
+            Risk::Outage,
+        ),
+        (false, true) => ("differs from the document", Risk::Brief),
+        (false, false) => ("differs from the document", Risk::Safe),
+    };
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
             symbol: Symbol::Update,
             fields,
-            why: "differs from the document".into(),
-            risk: if removes { Risk::Brief } else { Risk::Safe },
+            why: why.into(),
+            risk,
         }),
         drafts,
-        rights: rights(
-            addr,
-            expanded(desired, live, live.policy.as_deref()).as_deref(),
-            expanded(desired, live, want.policy.as_deref()).as_deref(),
-        ),
+        rights,
         report,
         known,
         ..Lowered::default()

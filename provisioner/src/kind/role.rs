@@ -19,7 +19,8 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::kind::log_group::{self, UPDATER};
 use crate::kind::{Limit, Look, tag_fields};
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of, rights_between,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+    rights_between,
 };
 use crate::policy::{Policy, fill};
 use crate::retry::{Class, Failure};
@@ -384,6 +385,11 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             continue;
         };
         fields.push(Field::gone(format!("attached.{arn}"), "attached"));
+        lowered.rights.push(RightChange {
+            addr: addr.clone(),
+            gained: false,
+            sentence: format!("the role may do what policy {arn} allows"),
+        });
         let op = Op::Detach {
             name: name.clone(),
             arn: arn.clone(),

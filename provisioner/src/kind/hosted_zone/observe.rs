@@ -1,5 +1,7 @@
 //! Reading the zone: which of those listed is ours, its tags and records, and the state of its changes.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_route53::types as r53;
 
 use super::{Live, RecordSet, reference_prefix};
@@ -9,7 +11,7 @@ use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
 use crate::kind::Seen;
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, Stranger};
+use crate::snapshot::{Observation, ParentView, Stranger};
 use crate::tags;
 
 /// Zones of the name, as a list shows them.
@@ -300,6 +302,48 @@ pub async fn servers(read: &Clients, id: &str) -> Result<Option<Vec<String>>, Fa
         let set = answer.delegation_set.map(|set| set.name_servers);
         set.unwrap_or_default()
     }))
+}
+
+/// Asks for the name servers that Route 53 gave a zone, unless its own NS set can be believed: it is what this
+/// tool remembers, and no server of the parent says otherwise. Who can write records of the zone can write
+/// that set too, and would have the parent delegate to servers of their own.
+pub async fn assigned(
+    read: &Clients,
+    domain: &str,
+    zone: Observation<Live>,
+    remembered: Option<&str>,
+    parent: &ParentView,
+) -> Observation<Live> {
+    let Observation::Present(mut live) = zone else {
+        return zone;
+    };
+    let named: BTreeSet<String> = live.apex_servers(domain).into_iter().collect();
+    let is_remembered = remembered.is_some_and(|names| {
+        let names: BTreeSet<_> = names.split_whitespace().map(str::to_owned).collect();
+        names == named
+    });
+    let is_disputed = match parent {
+        ParentView::Seen { servers, .. } => {
+            let mut answers = servers.iter().flat_map(|server| &server.answer);
+            answers.any(|answer| {
+                !answer.name_servers.is_empty() && !answer.name_servers.iter().eq(named.iter())
+            })
+        }
+        _ => false,
+    };
+    if is_remembered && !is_disputed {
+        return Observation::Present(live);
+    }
+    match servers(read, &live.id).await {
+        Ok(Some(servers)) => {
+            let servers = servers.iter();
+            let servers = servers.map(|name| name.trim_end_matches('.').to_lowercase());
+            live.assigned = Some(servers.collect()).filter(|all: &Vec<_>| !all.is_empty());
+            Observation::Present(live)
+        }
+        Ok(None) => Observation::Absent,
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
 }
 
 /// Asks for the state of a change.

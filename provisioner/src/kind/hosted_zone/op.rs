@@ -49,6 +49,17 @@ pub enum Op {
         /// Zone id.
         zone: Arg,
     },
+    /// ChangeResourceRecordSets: the zone's own NS set.
+    SetNameServers {
+        /// Zone id.
+        zone: Arg,
+        /// Zone name.
+        domain: String,
+        /// The set's TTL in seconds.
+        ttl_secs: i64,
+        /// Names of the servers, without a trailing dot.
+        servers: Vec<String>,
+    },
     /// ChangeResourceRecordSets: exactly these sets are deleted.
     DeleteRecords {
         /// Zone id.
@@ -87,6 +98,17 @@ impl Op {
                 tags: tags.clone(),
             },
             Op::SetSoa { zone } => Op::SetSoa { zone: f(zone) },
+            Op::SetNameServers {
+                zone,
+                domain,
+                ttl_secs,
+                servers,
+            } => Op::SetNameServers {
+                zone: f(zone),
+                domain: domain.clone(),
+                ttl_secs: *ttl_secs,
+                servers: servers.clone(),
+            },
             Op::DeleteRecords { zone, sets } => Op::DeleteRecords {
                 zone: f(zone),
                 sets: sets.clone(),
@@ -108,6 +130,7 @@ impl Op {
             Op::Create { .. } => &[Output::ZoneId, Output::NameServers],
             Op::Tag { .. }
             | Op::SetSoa { .. }
+            | Op::SetNameServers { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
             | Op::FreeNames { .. }
@@ -120,6 +143,7 @@ impl Op {
             Op::Create { .. } => "route53:CreateHostedZone",
             Op::Tag { .. } => "route53:ChangeTagsForResource",
             Op::SetSoa { .. }
+            | Op::SetNameServers { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
             | Op::FreeNames { .. } => "route53:ChangeResourceRecordSets",
@@ -132,6 +156,7 @@ impl Op {
             Op::Create { .. } => "creating",
             Op::Tag { .. } => "tagging",
             Op::SetSoa { .. } => "setting SOA times",
+            Op::SetNameServers { .. } => "naming its own servers",
             Op::DeleteRecords { .. } => "deleting records",
             Op::EditRecords { .. } => "changing records",
             Op::FreeNames { .. } => "freeing names",

@@ -62,6 +62,22 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             Ok(Outputs::new())
         }
         Op::SetSoa { zone } => set_soa(zone.value(), write).await,
+        Op::SetNameServers {
+            zone,
+            domain,
+            ttl_secs,
+            servers,
+        } => {
+            let wanted = RecordSet {
+                name: format!("{domain}."),
+                rtype: "NS".into(),
+                ttl_secs: Some(*ttl_secs),
+                values: servers.iter().map(|server| format!("{server}.")).collect(),
+                ..RecordSet::default()
+            };
+            let change = (r53::ChangeAction::Upsert, wanted);
+            self::change(zone.value(), vec![change], write).await
+        }
         Op::DeleteRecords { zone, sets } => delete_records(zone.value(), sets, write).await,
         Op::EditRecords { zone, edits } => edit_records(zone.value(), edits, write).await,
         Op::FreeNames { zone, names } => free_names(zone.value(), names, write).await,
