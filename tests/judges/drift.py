@@ -866,6 +866,20 @@ def filter_value_changed(w, t):
     t.assertEqual(w.filters(API_LOGS), before)
 
 
+@edit("metric_filter/api/throttled ~ metric.unit")
+def filter_unit_changed(w, t):
+    before = w.filters(API_LOGS)
+    metric = before["throttled"]["metricTransformations"][0] | {"unit": "Seconds"}
+    w.logs.put_metric_filter(
+        logGroupName=API_LOGS,
+        filterName="throttled",
+        filterPattern=before["throttled"]["filterPattern"],
+        metricTransformations=[metric],
+    )
+    yield
+    t.assertEqual(w.filters(API_LOGS), before)
+
+
 @edit("metric_filter/updater/validation-failures + pattern metric.name", more=True)
 def filter_deleted(w, t):
     before = w.filters(UPDATER_LOGS)
@@ -1048,6 +1062,25 @@ def logs_key_no_longer_rotated(w, t):
     t.assertTrue(w.kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"])
 
 
+@edit("logs_key/logs ~ rotation")
+def logs_key_rotated_seven_times_more_rarely(w, t):
+    key = w.key(LOGS_ALIAS)["KeyId"]
+    w.kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=2560)
+    yield
+    t.assertEqual(w.kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"], 365)
+
+
+@edit("logs_key/logs ~ state rotation")
+def logs_key_scheduled_for_deletion(w, t):
+    """Nobody could read what it encrypted: a new key beside it would be no repair."""
+    key = w.key(LOGS_ALIAS)["KeyId"]
+    w.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    yield
+    after = w.key(LOGS_ALIAS)
+    t.assertEqual((after["KeyId"], after["KeyState"]), (key, "Enabled"))
+    t.assertTrue(w.kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"])
+
+
 @edit("kms_key/ksk ~ alias")
 def ksk_key_alias_deleted(w, t):
     before = w.key(KSK_ALIAS)["Arn"]
@@ -1101,6 +1134,27 @@ def zone_soa_minimum(w, t):
     w.upsert(before | {"ResourceRecords": [{"Value": " ".join(value)}]})
     yield
     t.assertEqual(w.apex("SOA")["ResourceRecords"][0]["Value"].split()[6], "300")
+
+
+@edit(f"hosted_zone/{DOMAIN} ~ name-servers")
+def zone_names_servers_of_somebody_else(w, t):
+    """Whoever believed it would have the parent delegate to them."""
+    before = w.apex("NS")
+    evil = [{"Value": f"ns{number}.evil.example."} for number in (1, 2)]
+    w.upsert(before | {"ResourceRecords": evil})
+    yield
+    assigned = w.route53.get_hosted_zone(Id=w.zone)["DelegationSet"]["NameServers"]
+    t.assertCountEqual([one["Value"] for one in w.apex("NS")["ResourceRecords"]],
+                       [f"{server}." for server in assigned])
+    t.assertEqual(w.apex("NS")["TTL"], before["TTL"])
+
+
+@edit(f"hosted_zone/{DOMAIN} ~ name-servers")
+def zone_names_half_of_its_servers(w, t):
+    before = w.apex("NS")
+    w.upsert(before | {"ResourceRecords": before["ResourceRecords"][:2]})
+    yield
+    t.assertCountEqual(w.apex("NS")["ResourceRecords"], before["ResourceRecords"])
 
 
 @edit(f"query_logging/{DOMAIN} - log-group")
