@@ -341,7 +341,9 @@ fn why(sid: &str) -> &'static str {
             "stop logging queries when the document says so; a configuration's id is AWS's choice"
         }
         "LetRoute53Log" => "let Route 53 write query logs; AWS knows no narrower resource",
-        "SetSoa" => "set the SOA record's times, which bound how long a mistake is remembered",
+        "SetApex" => {
+            "set the SOA record's times, which bound how long a mistake is remembered, and have the zone name its own servers"
+        }
         "EditRecords" => {
             "delete the zone's last records before the zone itself, `restore` them from a file, and free \
              names"
