@@ -291,6 +291,15 @@ pub enum Report {
         /// Why it is accepted, in the document's words.
         reason: String,
     },
+    /// A step of ours has to wait for what no time can be told of.
+    Waiting {
+        /// The resource.
+        addr: Addr,
+        /// For what, and what to do.
+        what: String,
+        /// What becomes meanwhile of what comes after it.
+        others: Others,
+    },
     /// Worth knowing in every plan.
     Warning {
         /// The resource.
@@ -319,6 +328,15 @@ pub enum Report {
         /// Its last sign of life.
         beat: Timestamp,
     },
+}
+
+/// What becomes of the steps that come after a resource which has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They build on nothing that is waited for.
+    GoOn,
+    /// They wait as well.
+    HeldBack,
 }
 
 /// What one policy gives that another did not, and takes.
@@ -733,8 +751,8 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
     let mut blocked: BTreeMap<Addr, Addr> = plan
         .report
         .iter()
-        .filter_map(Report::blocks)
-        .map(|(addr, _)| (addr.clone(), addr.clone()))
+        .filter_map(Report::holds)
+        .map(|addr| (addr.clone(), addr.clone()))
         .collect();
     if blocked.is_empty() {
         return;
@@ -888,6 +906,30 @@ impl Report {
         };
         Some((addr, why))
     }
+
+    /// The resource whose steps, and what comes after them, must not start.
+    fn holds(&self) -> Option<&Addr> {
+        match self {
+            Report::Blocked { addr, .. }
+            | Report::Waiting {
+                addr,
+                others: Others::HeldBack,
+                ..
+            } => Some(addr),
+            Report::Waiting {
+                others: Others::GoOn,
+                ..
+            }
+            | Report::UpToDate(_)
+            | Report::HeldBack { .. }
+            | Report::External { .. }
+            | Report::Accepted { .. }
+            | Report::Warning { .. }
+            | Report::Left { .. }
+            | Report::AtWork { .. }
+            | Report::LeftoverLock { .. } => None,
+        }
+    }
 }
 
 impl Plan {
@@ -905,6 +947,17 @@ impl Plan {
     /// Why parts of it cannot be done, if any.
     pub fn blocked(&self) -> Vec<(&Addr, &str)> {
         self.pick(Report::blocks).collect()
+    }
+
+    /// Which steps of ours have to wait, and for what.
+    pub fn waits(&self) -> Vec<(&Addr, &str)> {
+        self.pick(|report| {
+            let Report::Waiting { addr, what, .. } = report else {
+                return None;
+            };
+            Some((addr, what.as_str()))
+        })
+        .collect()
     }
 
     /// The lock an interrupted run left, if any.

@@ -21,7 +21,7 @@ use spore_infra::kind::hosted_zone::Records;
 use spore_infra::plan::{DestroyOptions, Goal, Plan};
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict, verdict};
-use spore_sandbox::dns::{DnsName, RegistrarAction};
+use spore_sandbox::dns::{DnsName, Fault, RegistrarAction};
 use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, run};
 use spore_tests::cases::each;
@@ -716,4 +716,50 @@ fn a_parent_in_another_account_is_written_by_the_role_of_the_document() {
         bench.carry_out(&destroy).await;
         assert_eq!(in_parent(&parent).await, []);
     });
+}
+
+/// A server of a zone hears of nothing for a month.
+fn lag(stage: &Stage, zone: &str) {
+    run(async {
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let bench = Bench::on(sandbox.clone(), desired(zone, ACCOUNT, "")).await;
+        let snapshot = bench.snapshot(Records::FirstPage, None).await;
+        let servers = snapshot.hosted_zone.present().unwrap().name_servers(zone);
+        let server = DnsName::parse(&servers[0]).unwrap();
+        let month = Some(Fault::Lag(720 * HOUR));
+        let done = sandbox.with_world(|world, _| world.named_server_fault(&server, month));
+        done.unwrap().unwrap();
+    });
+}
+
+/// Who comes to a step of ours that has to wait for a server of somebody's is not told that all is done.
+#[test]
+fn a_server_that_lags_ends_each_command_with_3() {
+    let waits = |run: Run, what: &str, part: &str| {
+        let told = run.exits(3, what).unwrap().tell();
+        assert!(told.contains(part), "{what}: {told}");
+    };
+    // The parent's, which goes on showing the DS set that was.
+    let stage = Stage::copy_of(applied());
+    lag(&stage, PARENT);
+    waits(rotate(&stage), "rotate", "run this again in a minute");
+    assert_eq!(keys(&stage), [FIRST, SECOND]);
+    let stage = Stage::copy_of(applied());
+    lag(&stage, PARENT);
+    waits(stage.destroy(), "destroy", "run this again in a minute");
+    assert_eq!(keys(&stage), [FIRST]);
+    // The zone's, which does not hear that it is signed.
+    let stage = Stage::copy_of(with_parent());
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    let unsigned = document.clone() + "[dnssec]\nenabled = false\n";
+    stage.write("stack.toml", unsigned);
+    stage.apply().done("apply").unwrap();
+    lag(&stage, DOMAIN);
+    stage.write("stack.toml", document);
+    waits(stage.apply(), "apply", "is not published yet");
+    let json = stage.apply().arg("--json");
+    waits(json, "apply --json", "is not published yet");
+    assert_eq!(state(&stage), (Verdict::Insecure, vec!["NS".to_owned()]));
+    let told = stage.plan().exits(2, "plan").unwrap().tell();
+    assert!(told.contains("has to wait"), "{told}");
 }

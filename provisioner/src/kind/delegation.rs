@@ -344,13 +344,13 @@ fn delegate(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) ->
         .iter()
         .find(|answer| !answer.name_servers.is_empty())
     {
-        let why = format!(
+        let what = format!(
             "{} has no NS set of {domain}, but a server of it still answers with one: {}; apply again \
              when that change has arrived, usually within a minute",
             live.words(),
             other.name_servers.join(", ")
         );
-        return super::blocked(addr, why);
+        return super::waiting(addr, what);
     }
     let zone = desired.addr(Kind::HostedZone);
     let servers = of(&zone, Output::NameServers);
@@ -439,7 +439,7 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
             "the DS record of {} is not published yet: {why}",
             desired.domain
         );
-        warning(addr, what)
+        super::waiting(addr, what)
     };
     let hold_down = match not_yet(desired, snapshot, key) {
         None => None,

@@ -131,6 +131,10 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 key,
                 "Route 53 reports INTERNAL_FAILURE; activating again is AWS's cure",
             ),
+            "DELETING" => super::waiting(
+                addr,
+                format!("{} is DELETING; apply again when it is gone", key.name),
+            ),
             other => super::blocked(
                 addr,
                 format!("{} is in state {other}; wait and plan again", key.name),

@@ -224,6 +224,9 @@ fn planned(plan: &Plan) -> Planned {
                     holder
                 }
             )),
+            Report::Waiting { addr, what, .. } => {
+                planned.waits.push(format!("{addr} has to wait: {what}"));
+            }
             Report::Warning { addr, what } => {
                 planned.warnings.push((addr.clone(), what.clone()));
             }

@@ -112,10 +112,11 @@ pub fn adopt(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         Err(why) => return kind::blocked(addr, why),
     };
     if let Err(why) = &snapshot.served {
-        let why = format!(
-            "{why}; the delegation is taken over when every name server of the zone answers for it"
+        let what = format!(
+            "{why}; adopt again when every name server of the zone answers for it: the delegation is taken \
+             over then"
         );
-        return kind::blocked(addr, why);
+        return kind::waiting(addr, what);
     }
     let after = RecordSet {
         name: set.name.clone(),
