@@ -1,6 +1,6 @@
 //! Texts for the people of the parent zone, ready to be put into a ticket: what, why, not before, how to
 //! check, how to undo. Pure: it judges what was seen, and refuses the text of a step that must not be
-//! done yet.
+//! done yet. Where the parent zone is this stack's to write, the text says which command does it.
 //!
 //! ```text
 //! delegate --> ds-add --> (rotation: ds-add of the new key, ds-remove --key-tag of the old one)
@@ -19,12 +19,14 @@ use crate::ds::judgement::{Fit, Judgement, Keys, Published, Trust, fit, judge};
 use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
 use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
+use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Live;
 use crate::kind::journal_group;
 use crate::plan::span;
 use crate::rotation::Turn;
 use crate::snapshot::{Delegated, Snapshot};
 
+mod ours;
 pub mod pick;
 pub mod ticket;
 
@@ -83,11 +85,15 @@ pub enum Handover {
 
 /// The text for a step.
 pub fn write(step: &Step, facts: &Facts<'_>) -> Handover {
-    match step {
+    let outcome = match step {
         Step::Delegate => facts.delegate(),
         Step::DsAdd => facts.ds_add(),
         Step::DsRemove(picks) => facts.ds_remove(picks),
         Step::Teardown => facts.teardown(),
+    };
+    match &facts.snapshot.parent_zone {
+        Parent::Zone(live) => ours::told(step, facts, live, outcome),
+        Parent::External | Parent::Settled | Parent::Unused(_) | Parent::Unknown(_) => outcome,
     }
 }
 
@@ -646,6 +652,7 @@ impl Facts<'_> {
             subject: draft.subject,
             what: draft.what,
             records: draft.records,
+            command: None,
             sections,
         }))
     }

@@ -763,3 +763,92 @@ fn a_server_that_lags_ends_each_command_with_3() {
     let told = stage.plan().exits(2, "plan").unwrap().tell();
     assert!(told.contains("has to wait"), "{told}");
 }
+
+/// Somebody takes what the parent zone has of these types out by hand.
+fn without(base: &Stage, kinds: &[&str]) -> Stage {
+    let stage = Stage::copy_of(base);
+    run(async {
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
+        let sets = in_parent(&parent).await;
+        for (kind, ttl, values) in sets.iter().filter(|(kind, ..)| kinds.contains(&&**kind)) {
+            let records = values
+                .iter()
+                .map(|value| ResourceRecord::builder().value(value).build().unwrap());
+            let set = ResourceRecordSet::builder().name(DOMAIN).ttl(*ttl);
+            let set = set.r#type(kind.as_str().into());
+            let set = set.set_resource_records(Some(records.collect()));
+            let change = Change::builder().action(ChangeAction::Delete);
+            let change = change.resource_record_set(set.build().unwrap()).build();
+            let batch = ChangeBatch::builder().changes(change.unwrap()).build();
+            let call = parent.write.route53.change_resource_record_sets();
+            let call = call.hosted_zone_id(parent.zone_id().await);
+            call.change_batch(batch.unwrap()).send().await.unwrap();
+        }
+        parent.advance(96 * HOUR);
+    });
+    stage
+}
+
+/// Nobody is asked for what a command does; the records are there all the same.
+#[test]
+fn texts_ask_nobody_where_the_parent_is_ones_own() {
+    let told = |stage: &Stage, step: &str, command: &str| {
+        let run = stage.on_world("handover", &["--step", step, "--format", "json"]);
+        let text = run.done(step).unwrap().stdout;
+        let ticket: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(ticket["command"], command, "{step}: {text}");
+        assert!(!ticket["records"].as_array().unwrap().is_empty(), "{text}");
+        let run = stage.on_world("handover", &["--step", step]);
+        let text = run.done(step).unwrap().stdout;
+        for part in ["Nobody has to be asked", "zone example.edu (Z", command] {
+            assert!(text.contains(part), "{step}: {part}: {text}");
+        }
+        for noise in ["the people who run", "Contacts", "ticket"] {
+            assert!(!text.contains(noise), "{step}: {noise}: {text}");
+        }
+    };
+    let no_ds = without(applied(), &["DS"]);
+    let no_ns = without(&no_ds, &["NS"]);
+    told(&no_ns, "delegate", "spore-infra apply");
+    told(&no_ds, "ds-add", "spore-infra apply");
+    told(applied(), "ds-remove", "spore-infra destroy");
+    told(&no_ds, "teardown", "spore-infra destroy");
+    // The records alone go to standard output, as everywhere.
+    let ds = no_ds
+        .on_world("ds", &["--format", "bind"])
+        .done("ds")
+        .unwrap();
+    assert!(
+        ds.stdout.contains(" IN DS ") && !ds.stdout.contains("asked"),
+        "{}",
+        ds.tell()
+    );
+    assert!(
+        ds.stderr.contains("`spore-infra apply` does it"),
+        "{}",
+        ds.tell()
+    );
+    // What has to wait is waited for by a command, too.
+    let early = no_ns.on_world("handover", &["--step", "ds-add"]);
+    let early = early.exits(3, "ds-add").unwrap().stderr;
+    assert!(early.contains("`spore-infra apply` does it"), "{early}");
+
+    // A record that is not the stack's is taken out by hand, in that zone.
+    let stage = Stage::copy_of(&no_ds);
+    let stale = format!("12735 13 2 {}", "AB".repeat(32));
+    run(async {
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
+        by_hand(&parent, ChangeAction::Create, DOMAIN, RrType::Ds, &stale).await;
+    });
+    let run = stage.on_world("handover", &["--step", "ds-remove"]);
+    let text = run.done("ds-remove").unwrap().stdout;
+    for part in [
+        "whoever may change zone example.edu (Z",
+        &stale,
+        "then run `spore-infra apply`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

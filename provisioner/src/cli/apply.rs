@@ -709,8 +709,12 @@ impl Job<'_> {
                 }
             }
             Ok(Err(why)) => output::note(&format!(
-                "the DS record may not be published yet: {why}; {}, and `spore-infra ds` prints it then",
-                why.remedy()
+                "the DS record may not be published yet: {why}; {}, and `spore-infra {}` it then",
+                why.remedy(),
+                match snapshot.parent_zone.zone() {
+                    Some(_) => "apply` publishes",
+                    None => "ds` prints",
+                }
             )),
             Err(error) => output::note(&format!("the DS record: {error:#}")),
         }

@@ -184,7 +184,7 @@ pub fn is_settled(
 }
 
 /// Whether an NS set of the parent names exactly the servers of the stack's zone.
-fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> bool {
+pub fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> bool {
     let Some(zone) = snapshot.hosted_zone.present() else {
         return false;
     };
