@@ -571,8 +571,11 @@ impl Facts<'_> {
             .map(|(_, said)| said.ns_ttl_secs)
             .max()
             .unwrap_or(0);
-        let held = span(Duration::from_secs(u64::from(ttl)));
         let zone = self.snapshot.hosted_zone.present();
+        // Resolvers prefer the zone's own NS set to the parent's (RFC 2181, section 5.4.1).
+        let own = zone.and_then(|zone| zone.name_server_set(domain)?.ttl_secs);
+        let own = own.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(0);
+        let held = span(Duration::from_secs(u64::from(ttl.max(own))));
         let mut check = self.parent_commands("NS");
         check.push("# none may answer NS records of it, nor refer to it".into());
         self.ticket(Draft {
@@ -608,8 +611,8 @@ impl Facts<'_> {
             }],
             after: vec![if zone.is_some() {
                 format!(
-                    "Resolvers hold the delegation for {held} (the TTL seen); then `spore-infra destroy` \
-                     deletes the zone without anybody asking it."
+                    "Resolvers ask these servers for {held} more (the longer TTL of this NS set and of the zone's \
+                     own); after that `spore-infra destroy` deletes the zone without anybody asking it."
                 )
             } else {
                 format!("Resolvers hold the delegation for {held} (the TTL seen).")

@@ -740,8 +740,9 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
         .map(|server| format!("{}. IN NS {server}.", desired.domain))
         .collect();
     Some(format!(
-        "once the zone is gone, have {zone} withdraw its delegation: {}; until then whoever gets one \
-         of these name servers for a zone of this name answers for it",
+        "have {zone} withdraw its delegation, best before the zone is gone (`spore-infra handover --step \
+         teardown` says how long before): {}; whoever gets one of these name servers for a zone of this name \
+         answers whoever still asks them",
         records.join("; ")
     ))
 }

@@ -257,9 +257,12 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
         let destroy = || Goal::Destroy(DestroyOptions::default());
         let plan = go(&bench, destroy()).await;
         assert!(is_about(&plan, "remove-ds") && plan.steps.len() <= 3);
+        let before = bench.clock.now();
         let plan = go(&bench, destroy()).await;
         assert!(is_about(&plan, "withdraw"));
         assert_eq!(in_parent(&parent).await, []);
+        // Whoever got its servers would answer all who remember its own NS set, which has two days.
+        assert!(bench.clock.now().duration_since(before).as_hours() >= 48);
         settle(&bench, 48);
         let seen = std::mem::take(&mut *seen.lock().unwrap());
         for (number, (what, verdict)) in seen.iter().enumerate() {

@@ -709,7 +709,7 @@ impl Job<'_> {
                 }
             }
             Ok(Err(why)) => output::note(&format!(
-                "the DS record may not be published yet: {why}; {}, and `spore-infra {}` it then",
+                "the DS record may not be published yet: {why}; {}, and `spore-infra {} it then",
                 why.remedy(),
                 match snapshot.parent_zone.zone() {
                     Some(_) => "apply` publishes",

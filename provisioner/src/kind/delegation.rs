@@ -45,8 +45,8 @@ pub use observe::observe;
 pub use perform::perform;
 pub use turn::{has_arrived, held, is_published, publish};
 
-/// TTL of the NS set that this tool makes: resolvers hold it as long after it is withdrawn. Route 53's
-/// own NS set in the zone has two days, which is more than a first delegation needs.
+/// TTL of the NS set that this tool makes: who has asked nobody but the parent forgets it as soon after a
+/// mistake. Route 53's own NS set in the zone has two days, which is more than a first delegation needs.
 pub const NS_TTL_SECS: i64 = 3_600;
 /// TTL of the DS set that this tool makes, so that a mistake is soon over (Route 53 Developer Guide,
 /// "Enabling DNSSEC signing and establishing a chain of trust", step 8).

@@ -115,12 +115,17 @@ impl Live {
         attributes
     }
 
+    /// The zone's own NS set.
+    pub fn name_server_set(&self, domain: &str) -> Option<&RecordSet> {
+        let apex = format!("{domain}.");
+        let mut sets = self.records.iter();
+        sets.find(|set| set.name == apex && set.rtype == "NS")
+    }
+
     /// The zone's own name servers, from its apex NS set.
     pub fn name_servers(&self, domain: &str) -> Vec<String> {
-        let apex = format!("{domain}.");
-        self.records
-            .iter()
-            .filter(|set| set.name == apex && set.rtype == "NS")
+        self.name_server_set(domain)
+            .into_iter()
             .flat_map(|set| {
                 set.values
                     .iter()
