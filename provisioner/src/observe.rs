@@ -142,7 +142,7 @@ pub async fn snapshot(
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
         .map(str::to_owned);
-    let picked = hosted_zone::pick(read, zones, remembered.as_deref()).await;
+    let picked = hosted_zone::pick(read, zones, remembered.as_deref(), &parent).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
     let remembered_api = journal_group
         .present()

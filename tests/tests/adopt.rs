@@ -352,7 +352,39 @@ fn two_zones_of_one_name_are_not_adopted() {
         call.caller_reference("console, 2024").send().await.unwrap();
     });
     let told = adopt(&stage).exits(4, "adopt").unwrap();
-    assert!(told.stdout.contains("2 public zones"), "{}", told.tell());
+    for part in ["2 public zones", "delete those that nobody needs"] {
+        assert!(told.stdout.contains(part), "{part}: {}", told.tell());
+    }
+    // The parent decides which of them is to go.
+    by_hand(&stage, async |bench| {
+        let call = bench.read.route53.list_hosted_zones_by_name();
+        let zones = call.dns_name(DOMAIN).send().await.unwrap().hosted_zones;
+        let used = zones
+            .iter()
+            .find(|zone| zone.caller_reference == "console, 2024");
+        let call = bench.read.route53.get_hosted_zone().id(&used.unwrap().id);
+        let servers = call.send().await.unwrap().delegation_set.unwrap();
+        let action = RegistrarAction::Delegate {
+            zone: DOMAIN.into(),
+            name_servers: Some(servers.name_servers),
+        };
+        let done = bench
+            .sandbox
+            .with_world(|world, now| world.registrar(now, action));
+        done.unwrap().unwrap();
+    });
+    for run in [
+        adopt(&stage).exits(4, "adopt"),
+        stage.plan().exits(1, "plan"),
+    ] {
+        let told = run.unwrap();
+        for part in [
+            "2023), to which example.edu does not delegate; ",
+            "2024), to which example.edu delegates; delete those that the parent does not",
+        ] {
+            assert!(told.stdout.contains(part), "{part}: {}", told.tell());
+        }
+    }
 }
 
 /// What the judge said, after which change.
