@@ -275,6 +275,7 @@ impl Facts<'_> {
             | Verdict::Missing
             | Verdict::NotDelegated
             | Verdict::Unusable(_)
+            | Verdict::Unknown(_)
             | Verdict::Failing(_) => false,
         });
         let is_refused = verdicts
@@ -375,9 +376,16 @@ impl Facts<'_> {
             let is_safe = match judgement.trust {
                 Trust::Secure | Trust::Weak => judgement.is_ours || is_of_no_key,
                 Trust::None | Trust::Unusable => true,
-                Trust::Failing => is_of_no_key,
+                Trust::Failing | Trust::Untold => is_of_no_key,
                 Trust::Disputed | Trust::Bogus => false,
             };
+            if !is_safe && judgement.trust == Trust::Untold {
+                return Handover::Unsafe(format!(
+                    "whether what would stay on {server} ({}) is of a key that signs on every name server cannot \
+                     be told: see what `spore-infra ds --check` says, or take all out",
+                    joined(&rest)
+                ));
+            }
             if !is_safe {
                 return Handover::Unsafe(format!(
                     "what would stay on {server} is of no key of this stack that signs on every name \
@@ -677,7 +685,7 @@ impl Facts<'_> {
 
     fn is_of_key(&self, ds: &Ds) -> bool {
         let domain = &self.desired.domain;
-        self.keys.all().any(|key| ds.matches(domain, key))
+        self.fit(ds) == Fit::Untold || self.keys.all().any(|key| ds.matches(domain, key))
     }
 
     fn name_servers(&self, zone: &Live) -> BTreeSet<String> {

@@ -299,7 +299,8 @@ async fn served(
     }
     for key in keys.iter().filter(|key| key.status == "ACTIVE") {
         let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
-        dns.serves_key(&desired.domain, &servers, &key, now).await?;
+        let served = dns.serves_key(&desired.domain, &servers, &key, now);
+        served.await.map_err(|why| why.to_string())?;
     }
     Ok(())
 }

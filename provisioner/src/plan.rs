@@ -517,9 +517,12 @@ fn wrong_ds(
         let whose = match judgement.trust {
             Trust::Bogus => "validating resolvers take",
             Trust::Disputed => "validating resolvers that heed only the strongest digest type take",
-            Trust::Secure | Trust::Weak | Trust::None | Trust::Unusable | Trust::Failing => {
-                return None;
-            }
+            Trust::Secure
+            | Trust::Weak
+            | Trust::None
+            | Trust::Unusable
+            | Trust::Failing
+            | Trust::Untold => return None,
         };
         let useless = judgement.records_that(|fit| !fit.leads());
         let useless: Vec<String> = useless.iter().map(ToString::to_string).collect();

@@ -24,7 +24,7 @@ use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Judgement, Keys, Published, Trust};
-use crate::ds::keys::{Whose, unusable, whose};
+use crate::ds::keys::{Whose, unread, unusable, whose};
 use crate::ds::{DigestType, DnsKey, Ds, DsError};
 use crate::handover::pick;
 use crate::kind::delegation::{self, Parent};
@@ -247,6 +247,9 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     if let Some(why) = not_whole(desired, snapshot) {
         let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
         return refusal("not-converged", message);
+    }
+    if let Some(why) = unread(snapshot) {
+        return refusal("ksk-unread", format!("{why} (nothing was changed)"));
     }
     let answers = match snapshot.parent.all() {
         Ok(answers) => answers,

@@ -85,7 +85,7 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
 }
 
 /// Computes one of the stack's keys, and judges whether signing with it is in sync. A key that some name
-/// server does not serve rests.
+/// server does not serve rests; of one that some server does not tell about, nobody knows.
 async fn state_of(
     session: &Session,
     snapshot: &Snapshot,
@@ -120,8 +120,8 @@ async fn state_of(
             .dns
             .serves_key(&desired.domain, &servers, &key, snapshot.taken_at);
         if let Err(why) = served.await {
-            keys.rest(&key);
-            not_yet = Some(NotYet::Unserved(why));
+            keys.unserved(&key, &why);
+            not_yet = Some(NotYet::Unserved(why.to_string()));
         }
     }
     Ok(State {
@@ -395,7 +395,10 @@ fn check_parent(
         }
     }
     let is_wrong = verdicts().any(|(verdict, _)| verdict.is_wrong());
-    let is_unknown = judged.iter().any(|(_, verdict)| verdict.is_err());
+    let is_unknown = judged.iter().any(|(_, verdict)| match verdict {
+        Ok((verdict, _)) => matches!(verdict, Verdict::Unknown(_)),
+        Err(_) => true,
+    });
     Ok(if is_wrong || is_unknown || is_early {
         Exit::Error
     } else if verdicts().any(|(verdict, _)| !verdict.is_right()) {

@@ -30,7 +30,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, Since};
 use crate::desired::Desired;
 use crate::ds::judgement::{Fit, Keys, Trust, fit, judge};
-use crate::ds::keys::{Whose, whose};
+use crate::ds::keys::{Whose, unread, whose};
 use crate::ds::not_yet::{NotYet, not_yet};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::RecordSet;
@@ -213,7 +213,8 @@ fn strange_ds(desired: &Desired, snapshot: &Snapshot, records: &[String]) -> Vec
     let is_ours = |value: &&String| {
         Ds::parse(value).is_ok_and(|ds| match fit(&desired.domain, &keys, &ds) {
             Fit::Good | Fit::Failing | Fit::Resting => true,
-            Fit::Strange | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
+            // Nobody can tell: what is not known to be ours is not ours to change.
+            Fit::Untold | Fit::Strange | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
         })
     };
     let records = records.iter();
@@ -235,6 +236,7 @@ fn harm(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> &'static str
         Trust::Secure | Trust::Weak | Trust::Failing => {
             "validating resolvers find a key by another record as yet"
         }
+        Trust::Untold => "what validating resolvers make of them cannot be told",
         Trust::Unusable | Trust::None => "validating resolvers know none of these",
     }
 }
@@ -415,6 +417,11 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
     };
     if let Some(set) = live.ds() {
         let strange = strange(desired, snapshot, set);
+        if !strange.is_empty()
+            && let Some(why) = unread(snapshot)
+        {
+            return super::blocked(addr, why);
+        }
         return if strange.is_empty() && set.policy.is_none() {
             up_to_date()
         } else {
