@@ -450,13 +450,47 @@ fn applied() -> &'static Stage {
     })
 }
 
+/// A world whose parent zone is another account's, which lets this one delegate by a role; and the document
+/// that names that role.
+fn with_role() -> &'static Stage {
+    static DONE: OnceLock<Stage> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let stage = Stage::new();
+        run(async {
+            let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+            let parent = parent(&sandbox, OTHER).await;
+            let_in(&parent, ACCOUNT).await;
+        });
+        let document = std::fs::read_to_string(stage.document()).unwrap();
+        stage.write("stack.toml", document + &through_role());
+        stage
+    })
+}
+
+/// The same world and document.
+fn again(base: &Stage) -> Stage {
+    let stage = Stage::copy_of(base);
+    stage.write("stack.toml", std::fs::read(base.document()).unwrap());
+    stage
+}
+
+/// Whose the parent zone is.
+fn of_parent(stage: &Stage) -> &'static str {
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    if document.contains("parent-role") {
+        OTHER
+    } else {
+        ACCOUNT
+    }
+}
+
 /// What a stored world's DNS is worth to a resolver that knows nothing, and what the parent zone holds.
 fn state(stage: &Stage) -> (Verdict, Vec<String>) {
     run(async {
         let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
         let name = DnsName::parse(DOMAIN).unwrap();
         let verdict = sandbox.inspect(|world, now| verdict(world, now, &name));
-        let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
+        let parent = Bench::on(sandbox, desired(PARENT, of_parent(stage), "")).await;
         let sets = in_parent(&parent).await;
         (verdict, sets.into_iter().map(|(kind, ..)| kind).collect())
     })
@@ -513,18 +547,31 @@ fn with_crashes(
     command: impl Fn(&Stage) -> Run + Sync,
     check: impl Fn(&Stage) -> Result<(), String> + Sync,
 ) {
-    let stage = Stage::copy_of(base);
+    let chosen = |lines: &[Value]| {
+        let faults: Vec<String> = crashes(lines).into_iter().step_by(one_in).collect();
+        assert!(faults.len() > 8, "{} writes", faults.len());
+        faults
+    };
+    with_faults(chosen, base, command, check);
+}
+
+/// Runs a command to its end, then once for each of the deaths that are chosen by its calls.
+fn with_faults(
+    chosen: impl Fn(&[Value]) -> Vec<String>,
+    base: &Stage,
+    command: impl Fn(&Stage) -> Run + Sync,
+    check: impl Fn(&Stage) -> Result<(), String> + Sync,
+) {
+    let stage = again(base);
     let lines = stage.path("record.jsonl");
     command(&stage)
         .env("SPORE_RECORD", &lines)
         .done("at once")
         .unwrap();
     check(&stage).unwrap();
-    let faults = crashes(&record(&lines));
-    let faults: Vec<String> = faults.into_iter().step_by(one_in).collect();
-    assert!(faults.len() > 8, "{} writes", faults.len());
+    let faults = chosen(&record(&lines));
     each(&faults, |fault| {
-        let stage = Stage::copy_of(base);
+        let stage = again(base);
         let is_fine = |when: &str| match state(&stage) {
             (verdict, _) if verdict.is_bogus() => Err(format!("{when}: {verdict:?}")),
             _ => Ok(()),
@@ -569,6 +616,44 @@ fn one_destroy_takes_the_delegation_out_whatever_write_it_dies_after() {
         (_, sets) if sets.is_empty() && keys(stage).is_empty() => Ok(()),
         other => Err(format!("{other:?}")),
     });
+}
+
+/// Deaths around the calls by the role of the parent's account: before and after each write, which are all the
+/// states its zone can be left in, and at the first reads, when the role was just taken on.
+fn around_the_role(lines: &[Value]) -> Vec<String> {
+    let by_role = |line: &&Value| line["account"] == OTHER || line["operation"] == "AssumeRole";
+    let numbered = || (1..).zip(lines).filter(|(_, line)| by_role(line));
+    let mut faults: Vec<String> = numbered()
+        .filter(|(_, line)| line["wrote"] == true)
+        .flat_map(|(n, _)| [format!("crash-before:{n}"), format!("crash-after:{n}")])
+        .collect();
+    assert!(faults.len() >= 4, "{} deaths around writes", faults.len());
+    let reads = numbered().filter(|(_, line)| line["wrote"] != true);
+    faults.extend(reads.take(2).map(|(n, _)| format!("crash-after:{n}")));
+    faults
+}
+
+#[test]
+fn a_parent_in_another_account_is_left_in_no_bad_state_wherever_a_run_dies() {
+    let applied = again(with_role());
+    applied.apply().done("apply").unwrap();
+    with_faults(around_the_role, with_role(), Stage::apply, is_secure);
+    with_faults(around_the_role, &applied, rotate, |stage| {
+        is_secure(stage)?;
+        match &keys(stage)[..] {
+            [one] if one == SECOND || one == FIRST => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    with_faults(
+        around_the_role,
+        &applied,
+        Stage::destroy,
+        |stage| match state(stage) {
+            (_, sets) if sets.is_empty() && keys(stage).is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
 }
 
 #[test]
