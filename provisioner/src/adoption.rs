@@ -8,7 +8,7 @@
 
 use crate::addr::{Addr, Kind};
 use crate::arg::Arg;
-use crate::desired::{Desired, TAG_STACK};
+use crate::desired::{Desired, PURPOSE_KSK, TAG_PURPOSE, TAG_STACK};
 use crate::kind::{
     Op, alarm, delegation, function, hosted_zone, journal_group, kms_key, log_group, logs_key,
     rest_api, role, tag_fields,
@@ -16,6 +16,7 @@ use crate::kind::{
 use crate::plan::{Change, Draft, Field, Lowered, Report, Risk, Symbol};
 use crate::safety::Refusal;
 use crate::snapshot::{Observation, Snapshot, Stranger};
+use crate::tags::Tags;
 
 /// The command, as messages name it.
 pub const COMMAND: &str = "spore-infra adopt STACK";
@@ -160,7 +161,7 @@ fn take_over(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         }
         Found::Stranger(stranger) => stranger,
     };
-    let tags = desired.own_tags();
+    let tags = own_tags(addr, desired);
     let has = stranger.attributes.iter();
     let mut fields: Vec<Field> = has
         .filter(|(name, _)| {
@@ -225,9 +226,19 @@ fn why(kind: Kind, stranger: &Stranger) -> String {
     )
 }
 
+/// The tags that say whose it is. A key may have an alias of its maker's, so that nothing else would show what
+/// it is for once no key-signing key names it.
+fn own_tags(addr: &Addr, desired: &Desired) -> Tags {
+    let mut tags = desired.own_tags();
+    if addr.kind() == Kind::KmsKey {
+        tags.insert(TAG_PURPOSE.into(), PURPOSE_KSK.into());
+    }
+    tags
+}
+
 /// The call that gives an object the tags that say whose it is.
 fn tag(addr: &Addr, desired: &Desired, id: String) -> Op {
-    let tags = desired.own_tags();
+    let tags = own_tags(addr, desired);
     let id = Arg::Known(id);
     match addr.kind() {
         Kind::JournalGroup => {

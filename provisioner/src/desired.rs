@@ -42,8 +42,10 @@ pub const TAG_VERSION: &str = "spore:tool-version";
 /// Tag of the zone: under which region and names the rest of the stack is found.
 pub const TAG_NAMES: &str = "spore:names";
 
-/// Tag of a key that serves something other than the zone's signatures.
+/// Tag of a key whose alias does not show what it serves.
 pub const TAG_PURPOSE: &str = "spore:purpose";
+/// Its value on a key that was adopted with its key-signing key, and may have an alias of its maker's.
+pub const PURPOSE_KSK: &str = "ksk";
 /// Its value on the key that encrypts log groups.
 pub const PURPOSE_LOGS: &str = "logs";
 

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
+use crate::ds::keys::Unserved;
 use crate::ds::{DnsKey, Ds};
 use crate::snapshot::{Delegated, ParentView, ServerView};
 use crate::stack;
@@ -190,25 +191,31 @@ impl Dns {
     }
 
     /// Whether every given name server of `domain` serves a DNSKEY set that this key has signed, by a
-    /// signature that holds at `now`; the error says which does not.
+    /// signature that holds at `now`; the error says which does not, or else which did not say.
     pub async fn serves_key(
         &self,
         domain: &str,
         name_servers: &[String],
         key: &DnsKey,
         now: Timestamp,
-    ) -> Result<(), String> {
-        let apex = Name::from_str(&format!("{domain}.")).map_err(|error| error.to_string())?;
+    ) -> Result<(), Unserved> {
+        let unknown = |error: hickory_proto::ProtoError| Unserved::Unknown(error.to_string());
+        let apex = Name::from_str(&format!("{domain}.")).map_err(unknown)?;
         if name_servers.is_empty() {
-            return Err("the zone shows no name servers".into());
+            return Err(Unserved::Unknown("the zone shows no name servers".into()));
         }
         let checks = name_servers
             .iter()
             .map(|server| self.serves(server, &apex, key, now));
-        for check in futures_util::future::join_all(checks).await {
-            check?;
+        let checks = futures_util::future::join_all(checks).await;
+        let (lacking, unknown): (Vec<Unserved>, Vec<Unserved>) = checks
+            .into_iter()
+            .filter_map(Result::err)
+            .partition(|why| matches!(why, Unserved::Lacking(_)));
+        match lacking.into_iter().chain(unknown).next() {
+            Some(why) => Err(why),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn serves(
@@ -217,14 +224,9 @@ impl Dns {
         apex: &Name,
         key: &DnsKey,
         now: Timestamp,
-    ) -> Result<(), String> {
-        let name = Name::from_str(&format!("{server}.")).map_err(|error| error.to_string())?;
-        let address = self.addresses(&name, 0).await?.into_iter().next();
-        let address = address.ok_or_else(|| format!("{server} has no address"))?;
-        let answer = self
-            .ask(address, apex, RecordType::DNSKEY)
-            .await
-            .map_err(|why| format!("{server} ({address}): {why}"))?;
+    ) -> Result<(), Unserved> {
+        let answer = self.dnskeys_at(server, apex).await;
+        let answer = answer.map_err(Unserved::Unknown)?;
         let keys = rrset::dnskeys(&answer.answers, apex).filter(|found| {
             found.flags() == key.flags()
                 && u8::from(found.public_key().algorithm()) == key.algorithm()
@@ -235,10 +237,19 @@ impl Dns {
             keys: keys.cloned().collect(),
         };
         if this_key.keys.is_empty() {
-            return Err(format!("{server} does not serve the DNSKEY yet"));
+            let why = format!("{server} does not serve the DNSKEY yet");
+            return Err(Unserved::Lacking(why));
         }
         rrset::verify(&this_key, &answer.answers, apex, RecordType::DNSKEY, now)
-            .map_err(|why| format!("{server} serves the DNSKEY, but {why}"))
+            .map_err(|why| Unserved::Lacking(format!("{server} serves the DNSKEY, but {why}")))
+    }
+
+    async fn dnskeys_at(&self, server: &str, apex: &Name) -> Result<Message, String> {
+        let name = Name::from_str(&format!("{server}.")).map_err(|error| error.to_string())?;
+        let address = self.addresses(&name, 0).await?.into_iter().next();
+        let address = address.ok_or_else(|| format!("{server} has no address"))?;
+        let answer = self.ask(address, apex, RecordType::DNSKEY).await;
+        answer.map_err(|why| format!("{server} ({address}): {why}"))
     }
 
     async fn delegation(&self, server: IpAddr, domain: &Name) -> Result<Delegated, String> {

@@ -13,6 +13,8 @@ use crate::snapshot::{Caller, Code, Delegated, Observation, ParentView, ServerVi
 
 pub const DOMAIN: &str = "spore.example.edu";
 pub const ZONE: &str = "Z0001";
+/// A DNSKEY record as Route 53 shows it.
+pub const DNSKEY: &str = "257 3 13 pJ0Ul25hs3e+SGFO6lNI23jET6gDwcUWq9aD8BrDs1ruSmO9msETxQmDmvwjd/p8ZpIl8qRTWTKo9/jLRhI0YA==";
 pub const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1";
 
 pub fn now() -> Timestamp {
@@ -120,6 +122,7 @@ pub fn applied() -> Snapshot {
                 name: "spore_spore_example_edu_1".into(),
                 kms_arn: KEY.into(),
                 status: "ACTIVE".into(),
+                dnskey: DNSKEY.into(),
                 ..ksk::Key::default()
             }],
         }),

@@ -1,6 +1,6 @@
 //! Texts for the people of the parent zone, ready to be put into a ticket: what, why, not before, how to
 //! check, how to undo. Pure: it judges what was seen, and refuses the text of a step that must not be
-//! done yet.
+//! done yet. Where the parent zone is this stack's to write, the text says which command does it.
 //!
 //! ```text
 //! delegate --> ds-add --> (rotation: ds-add of the new key, ds-remove --key-tag of the old one)
@@ -19,12 +19,14 @@ use crate::ds::judgement::{Fit, Judgement, Keys, Published, Trust, fit, judge};
 use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
 use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
+use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Live;
 use crate::kind::journal_group;
 use crate::plan::span;
 use crate::rotation::Turn;
 use crate::snapshot::{Delegated, Snapshot};
 
+mod ours;
 pub mod pick;
 pub mod ticket;
 
@@ -83,11 +85,15 @@ pub enum Handover {
 
 /// The text for a step.
 pub fn write(step: &Step, facts: &Facts<'_>) -> Handover {
-    match step {
+    let outcome = match step {
         Step::Delegate => facts.delegate(),
         Step::DsAdd => facts.ds_add(),
         Step::DsRemove(picks) => facts.ds_remove(picks),
         Step::Teardown => facts.teardown(),
+    };
+    match &facts.snapshot.parent_zone {
+        Parent::Zone(live) => ours::told(step, facts, live, outcome),
+        Parent::External | Parent::Settled | Parent::Unused(_) | Parent::Unknown(_) => outcome,
     }
 }
 
@@ -269,6 +275,7 @@ impl Facts<'_> {
             | Verdict::Missing
             | Verdict::NotDelegated
             | Verdict::Unusable(_)
+            | Verdict::Unknown(_)
             | Verdict::Failing(_) => false,
         });
         let is_refused = verdicts
@@ -369,9 +376,16 @@ impl Facts<'_> {
             let is_safe = match judgement.trust {
                 Trust::Secure | Trust::Weak => judgement.is_ours || is_of_no_key,
                 Trust::None | Trust::Unusable => true,
-                Trust::Failing => is_of_no_key,
+                Trust::Failing | Trust::Untold => is_of_no_key,
                 Trust::Disputed | Trust::Bogus => false,
             };
+            if !is_safe && judgement.trust == Trust::Untold {
+                return Handover::Unsafe(format!(
+                    "whether what would stay on {server} ({}) is of a key that signs on every name server cannot \
+                     be told: see what `spore-infra ds --check` says, or take all out",
+                    joined(&rest)
+                ));
+            }
             if !is_safe {
                 return Handover::Unsafe(format!(
                     "what would stay on {server} is of no key of this stack that signs on every name \
@@ -565,8 +579,11 @@ impl Facts<'_> {
             .map(|(_, said)| said.ns_ttl_secs)
             .max()
             .unwrap_or(0);
-        let held = span(Duration::from_secs(u64::from(ttl)));
         let zone = self.snapshot.hosted_zone.present();
+        // Resolvers prefer the zone's own NS set to the parent's (RFC 2181, section 5.4.1).
+        let own = zone.and_then(|zone| zone.name_server_set(domain)?.ttl_secs);
+        let own = own.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(0);
+        let held = span(Duration::from_secs(u64::from(ttl.max(own))));
         let mut check = self.parent_commands("NS");
         check.push("# none may answer NS records of it, nor refer to it".into());
         self.ticket(Draft {
@@ -602,8 +619,8 @@ impl Facts<'_> {
             }],
             after: vec![if zone.is_some() {
                 format!(
-                    "Resolvers hold the delegation for {held} (the TTL seen); then `spore-infra destroy` \
-                     deletes the zone without anybody asking it."
+                    "Resolvers ask these servers for {held} more (the longer TTL of this NS set and of the zone's \
+                     own); after that `spore-infra destroy` deletes the zone without anybody asking it."
                 )
             } else {
                 format!("Resolvers hold the delegation for {held} (the TTL seen).")
@@ -646,6 +663,7 @@ impl Facts<'_> {
             subject: draft.subject,
             what: draft.what,
             records: draft.records,
+            command: None,
             sections,
         }))
     }
@@ -667,7 +685,7 @@ impl Facts<'_> {
 
     fn is_of_key(&self, ds: &Ds) -> bool {
         let domain = &self.desired.domain;
-        self.keys.all().any(|key| ds.matches(domain, key))
+        self.fit(ds) == Fit::Untold || self.keys.all().any(|key| ds.matches(domain, key))
     }
 
     fn name_servers(&self, zone: &Live) -> BTreeSet<String> {

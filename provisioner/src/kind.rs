@@ -29,7 +29,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::Clients;
 use crate::desired::Desired;
-use crate::plan::{DestroyOptions, Field, Goal, Lowered, Report};
+use crate::plan::{DestroyOptions, Field, Goal, Lowered, Others, Report};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
 
@@ -596,6 +596,18 @@ fn blocked(addr: &Addr, why: impl Into<String>) -> Lowered {
         report: vec![Report::Blocked {
             addr: addr.clone(),
             why: why.into(),
+        }],
+        ..Lowered::default()
+    }
+}
+
+/// The answer of a kind that has to wait, and what refers to it with it, for what AWS or DNS will show.
+fn waiting(addr: &Addr, what: impl Into<String>) -> Lowered {
+    Lowered {
+        report: vec![Report::Waiting {
+            addr: addr.clone(),
+            what: what.into(),
+            others: Others::HeldBack,
         }],
         ..Lowered::default()
     }

@@ -143,7 +143,7 @@ pub async fn snapshot(
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
         .map(str::to_owned);
-    let picked = hosted_zone::pick(read, zones, remembered.as_deref()).await;
+    let picked = hosted_zone::pick(read, zones, remembered.as_deref(), &parent).await;
     let zone_id = picked.present().map(|zone| zone.id.clone());
     let remembered_api = journal_group
         .present()
@@ -307,7 +307,8 @@ async fn served(
     }
     for key in keys.iter().filter(|key| key.status == "ACTIVE") {
         let key = DnsKey::parse(&key.dnskey).map_err(|error| error.to_string())?;
-        dns.serves_key(&desired.domain, &servers, &key, now).await?;
+        let served = dns.serves_key(&desired.domain, &servers, &key, now);
+        served.await.map_err(|why| why.to_string())?;
     }
     Ok(())
 }

@@ -291,6 +291,15 @@ pub enum Report {
         /// Why it is accepted, in the document's words.
         reason: String,
     },
+    /// A step of ours has to wait for what no time can be told of.
+    Waiting {
+        /// The resource.
+        addr: Addr,
+        /// For what, and what to do.
+        what: String,
+        /// What becomes meanwhile of what comes after it.
+        others: Others,
+    },
     /// Worth knowing in every plan.
     Warning {
         /// The resource.
@@ -319,6 +328,15 @@ pub enum Report {
         /// Its last sign of life.
         beat: Timestamp,
     },
+}
+
+/// What becomes of the steps that come after a resource which has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They build on nothing that is waited for.
+    GoOn,
+    /// They wait as well.
+    HeldBack,
 }
 
 /// What one policy gives that another did not, and takes.
@@ -508,9 +526,12 @@ fn wrong_ds(
         let whose = match judgement.trust {
             Trust::Bogus => "validating resolvers take",
             Trust::Disputed => "validating resolvers that heed only the strongest digest type take",
-            Trust::Secure | Trust::Weak | Trust::None | Trust::Unusable | Trust::Failing => {
-                return None;
-            }
+            Trust::Secure
+            | Trust::Weak
+            | Trust::None
+            | Trust::Unusable
+            | Trust::Failing
+            | Trust::Untold => return None,
         };
         let useless = judgement.records_that(|fit| !fit.leads());
         let useless: Vec<String> = useless.iter().map(ToString::to_string).collect();
@@ -731,8 +752,9 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
         .map(|server| format!("{}. IN NS {server}.", desired.domain))
         .collect();
     Some(format!(
-        "once the zone is gone, have {zone} withdraw its delegation: {}; until then whoever gets one \
-         of these name servers for a zone of this name answers for it",
+        "have {zone} withdraw its delegation, best before the zone is gone (`spore-infra handover --step \
+         teardown` says how long before): {}; whoever gets one of these name servers for a zone of this name \
+         answers whoever still asks them",
         records.join("; ")
     ))
 }
@@ -742,8 +764,8 @@ fn hold_back(plan: &mut Plan, drafts: &mut Vec<(Addr, Draft)>) {
     let mut blocked: BTreeMap<Addr, Addr> = plan
         .report
         .iter()
-        .filter_map(Report::blocks)
-        .map(|(addr, _)| (addr.clone(), addr.clone()))
+        .filter_map(Report::holds)
+        .map(|addr| (addr.clone(), addr.clone()))
         .collect();
     if blocked.is_empty() {
         return;
@@ -897,6 +919,30 @@ impl Report {
         };
         Some((addr, why))
     }
+
+    /// The resource whose steps, and what comes after them, must not start.
+    fn holds(&self) -> Option<&Addr> {
+        match self {
+            Report::Blocked { addr, .. }
+            | Report::Waiting {
+                addr,
+                others: Others::HeldBack,
+                ..
+            } => Some(addr),
+            Report::Waiting {
+                others: Others::GoOn,
+                ..
+            }
+            | Report::UpToDate(_)
+            | Report::HeldBack { .. }
+            | Report::External { .. }
+            | Report::Accepted { .. }
+            | Report::Warning { .. }
+            | Report::Left { .. }
+            | Report::AtWork { .. }
+            | Report::LeftoverLock { .. } => None,
+        }
+    }
 }
 
 impl Plan {
@@ -914,6 +960,17 @@ impl Plan {
     /// Why parts of it cannot be done, if any.
     pub fn blocked(&self) -> Vec<(&Addr, &str)> {
         self.pick(Report::blocks).collect()
+    }
+
+    /// Which steps of ours have to wait, and for what.
+    pub fn waits(&self) -> Vec<(&Addr, &str)> {
+        self.pick(|report| {
+            let Report::Waiting { addr, what, .. } = report else {
+                return None;
+            };
+            Some((addr, what.as_str()))
+        })
+        .collect()
     }
 
     /// The lock an interrupted run left, if any.

@@ -109,6 +109,8 @@ pub fn summary(plan: &Plan) -> String {
         "Nothing is planned: what the document asks for is refused.".into()
     } else if plan.leftover_lock().is_some() {
         "Plan: only the lock of an interrupted run is to be removed.".into()
+    } else if !plan.waits().is_empty() {
+        "No changes now. What is left has to wait (Notes).".into()
     } else if plan.waits_for_others() {
         "No changes of ours. The rest waits for people outside (Notes).".into()
     } else {
@@ -259,6 +261,7 @@ fn note(report: &Report) -> Option<String> {
         Report::Accepted { addr, what, reason } => {
             Some(format!("{addr}: {what} is accepted: {reason}"))
         }
+        Report::Waiting { addr, what, .. } => Some(format!("{addr} has to wait: {what}")),
         Report::Warning { addr, what } => Some(format!("warning: {addr}: {what}")),
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
         Report::AtWork { holder, beat } => Some(format!(

@@ -24,7 +24,7 @@ use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Judgement, Keys, Published, Trust};
-use crate::ds::keys::{Whose, unusable, whose};
+use crate::ds::keys::{Whose, unread, unusable, whose};
 use crate::ds::{DigestType, DnsKey, Ds, DsError};
 use crate::handover::pick;
 use crate::kind::delegation::{self, Parent};
@@ -33,8 +33,8 @@ use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
 use crate::kind::{Op, hosted_zone, kms_key};
-use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
-use crate::safety::Refusal;
+use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
+use crate::safety::{PARENT_LAGS, Refusal};
 use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
 
 /// Evidence: since when every name server of the zone has had the second key-signing key.
@@ -248,6 +248,9 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
         return refusal("not-converged", message);
     }
+    if let Some(why) = unread(snapshot) {
+        return refusal("ksk-unread", format!("{why} (nothing was changed)"));
+    }
     let answers = match snapshot.parent.all() {
         Ok(answers) => answers,
         Err(why) => {
@@ -265,7 +268,7 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
              next depends on what they show; run this again in a minute (nothing was changed)",
             desired.domain
         );
-        return refusal("parent-lags", message);
+        return refusal(PARENT_LAGS, message);
     }
     let published = judged(desired, snapshot, &answers);
     if let Some(at_once) = pick::at_once(&published) {
@@ -641,8 +644,9 @@ impl<'a> Drafts<'a> {
         if let (Some(state), "ACTIVE") = (unusable(self.snapshot, new), new.status.as_str()) {
             // Route 53 says so a day or more later only, and signs with it no more.
             self.cure(new);
-            self.ksk.report.push(Report::Warning {
+            self.ksk.report.push(Report::Waiting {
                 addr: self.ksk_addr(),
+                others: Others::GoOn,
                 what: format!(
                     "the KMS key of {} is {state}; the parent keeps what it has until that is cured: run \
                      `spore-infra ksk rotate` again afterwards",
@@ -685,8 +689,9 @@ impl<'a> Drafts<'a> {
             return self.retire(old, new, &ready);
         }
         if let Err(why) = &self.snapshot.served {
-            self.ksk.report.push(Report::Warning {
+            self.ksk.report.push(Report::Waiting {
                 addr: self.ksk_addr(),
+                others: Others::GoOn,
                 what: format!(
                     "{} stays, and the parent keeps what it has, while {why}; run `spore-infra ksk \
                      rotate` again in some minutes",
@@ -789,8 +794,9 @@ impl<'a> Drafts<'a> {
     ) {
         let lowered = delegation::publish(self.desired, self.snapshot, step, wanted, ready, why);
         let Some(mut lowered) = lowered else {
-            self.parent.report.push(Report::Warning {
+            self.parent.report.push(Report::Waiting {
                 addr: self.desired.addr(Kind::Delegation),
+                others: Others::GoOn,
                 what: "Route 53 shows no DNSKEY record of a key that is to be vouched for; run this again in a \
                        minute"
                     .into(),
@@ -814,9 +820,10 @@ impl<'a> Drafts<'a> {
     /// A key-signing key that should sign and does not: its KMS key is made usable first.
     fn activate(&mut self, key: &Key) {
         if key.status == "DELETING" {
-            self.ksk.report.push(Report::Blocked {
+            self.ksk.report.push(Report::Waiting {
                 addr: self.ksk_addr(),
-                why: format!("{} is DELETING; wait until it is gone", key.name),
+                others: Others::HeldBack,
+                what: format!("{} is DELETING; run this again when it is gone", key.name),
             });
             return;
         }

@@ -27,8 +27,21 @@ pub struct Refusal {
 /// Id of the rule against taking down what a DS record at the parent vouches for.
 pub const DS_AT_PARENT: &str = "ds-at-parent";
 
+/// Id of the same where the record is taken out already, and a server still shows it.
+pub const DS_LEAVING: &str = "ds-leaving";
+
+/// Id of the rule against going on while the parent's servers show what its zone no longer has.
+pub const PARENT_LAGS: &str = "parent-lags";
+
 /// Id of the rule against what a newer tool wrote.
 pub const NEWER_TOOL: &str = "newer-tool";
+
+impl Refusal {
+    /// Whether what stands against the plan goes away by itself, as what was changed reaches every server.
+    pub fn is_wait(&self) -> bool {
+        self.rule == DS_LEAVING || self.rule == PARENT_LAGS
+    }
+}
 
 /// Every rule, on one plan.
 pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusal> {
@@ -166,22 +179,25 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<R
         .iter()
         .map(|ds| format!("{}. IN DS {ds}", desired.domain))
         .collect();
-    let (place, next) = match (live, in_zone) {
+    let (rule, place, next) = match (live, in_zone) {
         (Some(live), Some(_)) => (
+            DS_AT_PARENT,
             live.words(),
             "not all of that is this stack's to take out: delete it there first, then run this again",
         ),
         (Some(live), None) => (
+            DS_LEAVING,
             format!("a server of {}", live.words()),
             "its removal is on its way to every server: run this again in a minute",
         ),
         (None, _) => (
+            DS_AT_PARENT,
             "the parent zone".to_owned(),
             "have it removed there first, then run this again",
         ),
     };
     Some(Refusal {
-        rule: DS_AT_PARENT,
+        rule,
         addr,
         message: format!(
             "{place} still has: {}; {next} (nothing was deleted)",

@@ -353,10 +353,6 @@ pub enum AcceptedKind {
     ApiAuthorizer,
     /// A metric filter on one of our log groups.
     MetricFilter,
-    /// A record in the zone.
-    Record,
-    /// A key-signing key of the zone.
-    Ksk,
 }
 
 /// The versions of the format this tool reads. Each has a module that reads it into a [`Stack`].

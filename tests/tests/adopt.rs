@@ -352,7 +352,39 @@ fn two_zones_of_one_name_are_not_adopted() {
         call.caller_reference("console, 2024").send().await.unwrap();
     });
     let told = adopt(&stage).exits(4, "adopt").unwrap();
-    assert!(told.stdout.contains("2 public zones"), "{}", told.tell());
+    for part in ["2 public zones", "delete those that nobody needs"] {
+        assert!(told.stdout.contains(part), "{part}: {}", told.tell());
+    }
+    // The parent decides which of them is to go.
+    by_hand(&stage, async |bench| {
+        let call = bench.read.route53.list_hosted_zones_by_name();
+        let zones = call.dns_name(DOMAIN).send().await.unwrap().hosted_zones;
+        let used = zones
+            .iter()
+            .find(|zone| zone.caller_reference == "console, 2024");
+        let call = bench.read.route53.get_hosted_zone().id(&used.unwrap().id);
+        let servers = call.send().await.unwrap().delegation_set.unwrap();
+        let action = RegistrarAction::Delegate {
+            zone: DOMAIN.into(),
+            name_servers: Some(servers.name_servers),
+        };
+        let done = bench
+            .sandbox
+            .with_world(|world, now| world.registrar(now, action));
+        done.unwrap().unwrap();
+    });
+    for run in [
+        adopt(&stage).exits(4, "adopt"),
+        stage.plan().exits(1, "plan"),
+    ] {
+        let told = run.unwrap();
+        for part in [
+            "2023), to which example.edu does not delegate; ",
+            "2024), to which example.edu delegates; delete those that the parent does not",
+        ] {
+            assert!(told.stdout.contains(part), "{part}: {}", told.tell());
+        }
+    }
 }
 
 /// What the judge said, after which change.
@@ -649,5 +681,111 @@ fn a_key_signing_key_on_another_stacks_key_is_refused() {
             .collect();
         assert_eq!(refusals, [json!(["kms_key", "not-adoptable"])]);
         assert!(plan.refusals[0].message.contains("lab.example.edu"));
+    });
+}
+
+/// A zone made by hand, signed with a key under an alias of its maker's, adopted and nothing more; and that key.
+fn adopted() -> &'static (Stage, String) {
+    static DONE: OnceLock<(Stage, String)> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let stage = Stage::new();
+        let mut made = String::new();
+        by_hand(&stage, async |bench| {
+            let write = &bench.write;
+            let zone = make_zone(write).await;
+            let key = make_key(write, "alias/spawn-dnssec-spore-example-edu").await;
+            bench.advance(SETTLED);
+            let call = write.route53.create_key_signing_key();
+            let call = call.hosted_zone_id(&zone).name(KSK).status("ACTIVE");
+            let call = call.key_management_service_arn(&key);
+            call.caller_reference("by hand").send().await.unwrap();
+            bench.advance(SETTLED);
+            let call = write.route53.enable_hosted_zone_dnssec();
+            call.hosted_zone_id(&zone).send().await.unwrap();
+            bench.advance(SETTLED);
+            *bench.adopts.borrow_mut() = Some(key.clone());
+            bench.carry_out(&Goal::Adopt).await;
+            made = key;
+        });
+        (stage, made)
+    })
+}
+
+/// Its deletion is scheduled, and nothing else of the stack is there.
+fn key_is_going(stage: &Stage, key: &str) -> Result<(), String> {
+    let live = stage.live()?;
+    let id = key.rsplit('/').next().unwrap();
+    let keys = live.signing_keys();
+    let found = keys.iter().find(|found| found.to_string().contains(id));
+    let is_going = found.is_some_and(|key| key["state"].get("PendingDeletion").is_some());
+    let zones = live.zones(DOMAIN).len();
+    if is_going && zones == 0 {
+        Ok(())
+    } else {
+        let state = found.map(|key| &key["state"]);
+        Err(format!("{zones} zones, and the key is {state:?}"))
+    }
+}
+
+/// Nothing but the zone's key-signing key says which key is the stack's, and that goes first.
+#[test]
+fn a_destroy_that_dies_loses_no_adopted_key() {
+    let (base, key) = adopted();
+    let stage = Stage::copy_of(base);
+    let lines = stage.path("record.jsonl");
+    let run = stage.destroy().env("SPORE_RECORD", &lines);
+    run.done("destroy").unwrap();
+    key_is_going(&stage, key).unwrap();
+    let calls = record(&lines);
+    let going = calls.iter().filter(|call| {
+        call["operation"] == "DeleteKeySigningKey" || call["operation"] == "ScheduleKeyDeletion"
+    });
+    assert_eq!(going.count(), 2, "{calls:?}");
+    // Before a call is after the one that came before it.
+    let faults: Vec<String> = (1..=calls.len())
+        .map(|n| format!("crash-after:{n}"))
+        .collect();
+    each(&faults, |fault| {
+        let stage = Stage::copy_of(base);
+        let died = stage.destroy().fault(fault).end()?;
+        if died.signal != Some(9) && died.code != Some(0) {
+            return Err(format!("it was to die: {}", died.tell()));
+        }
+        stage.destroy().done("destroy again")?;
+        key_is_going(&stage, key)
+    });
+}
+
+/// The same at the end of a rotation, where the stack's alias is the new key's already.
+#[test]
+fn a_rotation_that_dies_loses_no_adopted_key() {
+    run(async {
+        let spore = Spore::open().await;
+        let bench = &spore.bench;
+        bench.carry_out(&Goal::Adopt).await;
+        bench.converge().await;
+        bench.carry_out(&Goal::Rotate).await;
+        bench.advance(2 * HOUR);
+        let snapshot = bench.snapshot(Records::FirstPage, None).await;
+        let keys = snapshot.dnssec.present().unwrap().keys.clone();
+        let new = keys.iter().find(|key| key.name != KSK).unwrap();
+        let write = &bench.write;
+        let call = write.kms.update_alias().target_key_id(&new.kms_arn);
+        let call = call.alias_name(&bench.desired.key_alias);
+        call.send().await.unwrap();
+        spore.publish(|_| true).await;
+        spore.publish(|name| name != KSK).await;
+        bench.advance(48 * HOUR);
+        let call = write.route53.deactivate_key_signing_key().name(KSK);
+        call.hosted_zone_id(&spore.zone).send().await.unwrap();
+        bench.advance(SETTLED);
+        let call = write.route53.delete_key_signing_key().name(KSK);
+        call.hosted_zone_id(&spore.zone).send().await.unwrap();
+        bench.advance(SETTLED);
+        bench.carry_out(&Goal::Rotate).await;
+        let old = bench.read.kms.describe_key().key_id(&spore.key);
+        let old = old.send().await.unwrap().key_metadata.unwrap();
+        assert!(old.deletion_date.is_some(), "the old key goes as any other");
+        spore.fine();
     });
 }

@@ -21,7 +21,7 @@ use spore_infra::kind::hosted_zone::Records;
 use spore_infra::plan::{DestroyOptions, Goal, Plan};
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict, verdict};
-use spore_sandbox::dns::{DnsName, RegistrarAction};
+use spore_sandbox::dns::{DnsName, Fault, RegistrarAction};
 use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, run};
 use spore_tests::cases::each;
@@ -257,9 +257,12 @@ fn the_zone_lives_and_dies_in_a_parent_of_the_account_and_no_resolver_fails() {
         let destroy = || Goal::Destroy(DestroyOptions::default());
         let plan = go(&bench, destroy()).await;
         assert!(is_about(&plan, "remove-ds") && plan.steps.len() <= 3);
+        let before = bench.clock.now();
         let plan = go(&bench, destroy()).await;
         assert!(is_about(&plan, "withdraw"));
         assert_eq!(in_parent(&parent).await, []);
+        // Whoever got its servers would answer all who remember its own NS set, which has two days.
+        assert!(bench.clock.now().duration_since(before).as_hours() >= 48);
         settle(&bench, 48);
         let seen = std::mem::take(&mut *seen.lock().unwrap());
         for (number, (what, verdict)) in seen.iter().enumerate() {
@@ -447,13 +450,47 @@ fn applied() -> &'static Stage {
     })
 }
 
+/// A world whose parent zone is another account's, which lets this one delegate by a role; and the document
+/// that names that role.
+fn with_role() -> &'static Stage {
+    static DONE: OnceLock<Stage> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let stage = Stage::new();
+        run(async {
+            let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+            let parent = parent(&sandbox, OTHER).await;
+            let_in(&parent, ACCOUNT).await;
+        });
+        let document = std::fs::read_to_string(stage.document()).unwrap();
+        stage.write("stack.toml", document + &through_role());
+        stage
+    })
+}
+
+/// The same world and document.
+fn again(base: &Stage) -> Stage {
+    let stage = Stage::copy_of(base);
+    stage.write("stack.toml", std::fs::read(base.document()).unwrap());
+    stage
+}
+
+/// Whose the parent zone is.
+fn of_parent(stage: &Stage) -> &'static str {
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    if document.contains("parent-role") {
+        OTHER
+    } else {
+        ACCOUNT
+    }
+}
+
 /// What a stored world's DNS is worth to a resolver that knows nothing, and what the parent zone holds.
 fn state(stage: &Stage) -> (Verdict, Vec<String>) {
     run(async {
         let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
         let name = DnsName::parse(DOMAIN).unwrap();
         let verdict = sandbox.inspect(|world, now| verdict(world, now, &name));
-        let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
+        let parent = Bench::on(sandbox, desired(PARENT, of_parent(stage), "")).await;
         let sets = in_parent(&parent).await;
         (verdict, sets.into_iter().map(|(kind, ..)| kind).collect())
     })
@@ -510,18 +547,31 @@ fn with_crashes(
     command: impl Fn(&Stage) -> Run + Sync,
     check: impl Fn(&Stage) -> Result<(), String> + Sync,
 ) {
-    let stage = Stage::copy_of(base);
+    let chosen = |lines: &[Value]| {
+        let faults: Vec<String> = crashes(lines).into_iter().step_by(one_in).collect();
+        assert!(faults.len() > 8, "{} writes", faults.len());
+        faults
+    };
+    with_faults(chosen, base, command, check);
+}
+
+/// Runs a command to its end, then once for each of the deaths that are chosen by its calls.
+fn with_faults(
+    chosen: impl Fn(&[Value]) -> Vec<String>,
+    base: &Stage,
+    command: impl Fn(&Stage) -> Run + Sync,
+    check: impl Fn(&Stage) -> Result<(), String> + Sync,
+) {
+    let stage = again(base);
     let lines = stage.path("record.jsonl");
     command(&stage)
         .env("SPORE_RECORD", &lines)
         .done("at once")
         .unwrap();
     check(&stage).unwrap();
-    let faults = crashes(&record(&lines));
-    let faults: Vec<String> = faults.into_iter().step_by(one_in).collect();
-    assert!(faults.len() > 8, "{} writes", faults.len());
+    let faults = chosen(&record(&lines));
     each(&faults, |fault| {
-        let stage = Stage::copy_of(base);
+        let stage = again(base);
         let is_fine = |when: &str| match state(&stage) {
             (verdict, _) if verdict.is_bogus() => Err(format!("{when}: {verdict:?}")),
             _ => Ok(()),
@@ -566,6 +616,46 @@ fn one_destroy_takes_the_delegation_out_whatever_write_it_dies_after() {
         (_, sets) if sets.is_empty() && keys(stage).is_empty() => Ok(()),
         other => Err(format!("{other:?}")),
     });
+}
+
+/// Deaths after the calls by the role of the parent's account: after each write, which are all the states its
+/// zone can be left in, and after the first read, when the role was just taken on. (Before a write is after the
+/// call that came before it; those of this account are in the runs above.)
+fn around_the_role(lines: &[Value]) -> Vec<String> {
+    let by_role = || {
+        (1..)
+            .zip(lines)
+            .filter(|(_, line)| line["account"] == OTHER)
+    };
+    let writes = by_role().filter(|(_, line)| line["wrote"] == true);
+    let mut deaths: Vec<usize> = writes.map(|(n, _)| n).collect();
+    assert_eq!(deaths.len(), 2, "the NS set and the DS set, or two DS sets");
+    deaths.extend(by_role().map(|(n, _)| n).next());
+    let faults = deaths.into_iter();
+    faults.map(|n| format!("crash-after:{n}")).collect()
+}
+
+#[test]
+fn a_parent_in_another_account_is_left_in_no_bad_state_wherever_a_run_dies() {
+    let applied = again(with_role());
+    applied.apply().done("apply").unwrap();
+    with_faults(around_the_role, with_role(), Stage::apply, is_secure);
+    with_faults(around_the_role, &applied, rotate, |stage| {
+        is_secure(stage)?;
+        match &keys(stage)[..] {
+            [one] if one == SECOND || one == FIRST => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    with_faults(
+        around_the_role,
+        &applied,
+        Stage::destroy,
+        |stage| match state(stage) {
+            (_, sets) if sets.is_empty() && keys(stage).is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
 }
 
 #[test]
@@ -716,4 +806,139 @@ fn a_parent_in_another_account_is_written_by_the_role_of_the_document() {
         bench.carry_out(&destroy).await;
         assert_eq!(in_parent(&parent).await, []);
     });
+}
+
+/// A server of a zone hears of nothing for a month.
+fn lag(stage: &Stage, zone: &str) {
+    run(async {
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let bench = Bench::on(sandbox.clone(), desired(zone, ACCOUNT, "")).await;
+        let snapshot = bench.snapshot(Records::FirstPage, None).await;
+        let servers = snapshot.hosted_zone.present().unwrap().name_servers(zone);
+        let server = DnsName::parse(&servers[0]).unwrap();
+        let month = Some(Fault::Lag(720 * HOUR));
+        let done = sandbox.with_world(|world, _| world.named_server_fault(&server, month));
+        done.unwrap().unwrap();
+    });
+}
+
+/// Who comes to a step of ours that has to wait for a server of somebody's is not told that all is done.
+#[test]
+fn a_server_that_lags_ends_each_command_with_3() {
+    let waits = |run: Run, what: &str, part: &str| {
+        let told = run.exits(3, what).unwrap().tell();
+        assert!(told.contains(part), "{what}: {told}");
+    };
+    // The parent's, which goes on showing the DS set that was.
+    let stage = Stage::copy_of(applied());
+    lag(&stage, PARENT);
+    waits(rotate(&stage), "rotate", "run this again in a minute");
+    assert_eq!(keys(&stage), [FIRST, SECOND]);
+    let stage = Stage::copy_of(applied());
+    lag(&stage, PARENT);
+    waits(stage.destroy(), "destroy", "run this again in a minute");
+    assert_eq!(keys(&stage), [FIRST]);
+    // The zone's, which does not hear that it is signed.
+    let stage = Stage::copy_of(with_parent());
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    let unsigned = document.clone() + "[dnssec]\nenabled = false\n";
+    stage.write("stack.toml", unsigned);
+    stage.apply().done("apply").unwrap();
+    lag(&stage, DOMAIN);
+    stage.write("stack.toml", document);
+    waits(stage.apply(), "apply", "is not published yet");
+    let json = stage.apply().arg("--json");
+    waits(json, "apply --json", "is not published yet");
+    assert_eq!(state(&stage), (Verdict::Insecure, vec!["NS".to_owned()]));
+    let told = stage.plan().exits(2, "plan").unwrap().tell();
+    assert!(told.contains("has to wait"), "{told}");
+}
+
+/// Somebody takes what the parent zone has of these types out by hand.
+fn without(base: &Stage, kinds: &[&str]) -> Stage {
+    let stage = Stage::copy_of(base);
+    run(async {
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
+        let sets = in_parent(&parent).await;
+        for (kind, ttl, values) in sets.iter().filter(|(kind, ..)| kinds.contains(&&**kind)) {
+            let records = values
+                .iter()
+                .map(|value| ResourceRecord::builder().value(value).build().unwrap());
+            let set = ResourceRecordSet::builder().name(DOMAIN).ttl(*ttl);
+            let set = set.r#type(kind.as_str().into());
+            let set = set.set_resource_records(Some(records.collect()));
+            let change = Change::builder().action(ChangeAction::Delete);
+            let change = change.resource_record_set(set.build().unwrap()).build();
+            let batch = ChangeBatch::builder().changes(change.unwrap()).build();
+            let call = parent.write.route53.change_resource_record_sets();
+            let call = call.hosted_zone_id(parent.zone_id().await);
+            call.change_batch(batch.unwrap()).send().await.unwrap();
+        }
+        parent.advance(96 * HOUR);
+    });
+    stage
+}
+
+/// Nobody is asked for what a command does; the records are there all the same.
+#[test]
+fn texts_ask_nobody_where_the_parent_is_ones_own() {
+    let told = |stage: &Stage, step: &str, command: &str| {
+        let run = stage.on_world("handover", &["--step", step, "--format", "json"]);
+        let text = run.done(step).unwrap().stdout;
+        let ticket: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(ticket["command"], command, "{step}: {text}");
+        assert!(!ticket["records"].as_array().unwrap().is_empty(), "{text}");
+        let run = stage.on_world("handover", &["--step", step]);
+        let text = run.done(step).unwrap().stdout;
+        for part in ["Nobody has to be asked", "zone example.edu (Z", command] {
+            assert!(text.contains(part), "{step}: {part}: {text}");
+        }
+        for noise in ["the people who run", "Contacts", "ticket"] {
+            assert!(!text.contains(noise), "{step}: {noise}: {text}");
+        }
+    };
+    let no_ds = without(applied(), &["DS"]);
+    let no_ns = without(&no_ds, &["NS"]);
+    told(&no_ns, "delegate", "spore-infra apply");
+    told(&no_ds, "ds-add", "spore-infra apply");
+    told(applied(), "ds-remove", "spore-infra destroy");
+    told(&no_ds, "teardown", "spore-infra destroy");
+    // The records alone go to standard output, as everywhere.
+    let ds = no_ds
+        .on_world("ds", &["--format", "bind"])
+        .done("ds")
+        .unwrap();
+    assert!(
+        ds.stdout.contains(" IN DS ") && !ds.stdout.contains("asked"),
+        "{}",
+        ds.tell()
+    );
+    assert!(
+        ds.stderr.contains("`spore-infra apply` does it"),
+        "{}",
+        ds.tell()
+    );
+    // What has to wait is waited for by a command, too.
+    let early = no_ns.on_world("handover", &["--step", "ds-add"]);
+    let early = early.exits(3, "ds-add").unwrap().stderr;
+    assert!(early.contains("`spore-infra apply` does it"), "{early}");
+
+    // A record that is not the stack's is taken out by hand, in that zone.
+    let stage = Stage::copy_of(&no_ds);
+    let stale = format!("12735 13 2 {}", "AB".repeat(32));
+    run(async {
+        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
+        by_hand(&parent, ChangeAction::Create, DOMAIN, RrType::Ds, &stale).await;
+    });
+    let run = stage.on_world("handover", &["--step", "ds-remove"]);
+    let text = run.done("ds-remove").unwrap().stdout;
+    for part in [
+        "whoever may change zone example.edu (Z",
+        &stale,
+        "then run `spore-infra apply`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

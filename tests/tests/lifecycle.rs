@@ -230,6 +230,14 @@ fn an_old_key_whose_ds_comes_back_stays() {
     assert!(waited >= HOUR, "the hold-down begins anew: {waited:#}");
 }
 
+#[test]
+fn where_nobody_vouches_for_the_zone_one_run_is_a_rotation() {
+    let stage = Stage::new();
+    stage.apply().done("apply").unwrap();
+    rotate(&stage, &[]).done("rotate").unwrap();
+    is_rotated(&stage).unwrap();
+}
+
 /// A run of `PHASES`, and the write it dies after.
 struct Crash(usize, String);
 

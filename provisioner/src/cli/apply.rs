@@ -30,7 +30,7 @@ use crate::principal::Principal;
 use crate::render::{self, Paint};
 use crate::rotation;
 use crate::run::Outcome;
-use crate::safety::DS_AT_PARENT;
+use crate::safety::{DS_AT_PARENT, DS_LEAVING, Refusal};
 use crate::snapshot::Snapshot;
 use planfile::PlanFile;
 use progress::Teller;
@@ -112,17 +112,24 @@ async fn plan_one(
             out.display()
         ));
     }
-    Ok(judge(&plan).unwrap_or(if plan.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Pending
-    }))
+    Ok(
+        judge(&plan).unwrap_or(if plan.is_empty() && plan.waits().is_empty() {
+            Exit::Done
+        } else {
+            Exit::Pending
+        }),
+    )
 }
 
 /// The exit of a plan that must not be carried out.
 fn judge(plan: &Plan) -> Option<Exit> {
     if !plan.refusals.is_empty() {
-        Some(Exit::Refused)
+        let is_wait = plan.refusals.iter().all(Refusal::is_wait);
+        Some(if is_wait {
+            Exit::Waiting
+        } else {
+            Exit::Refused
+        })
     } else if !plan.blocked().is_empty() {
         Some(Exit::Error)
     } else {
@@ -349,7 +356,7 @@ impl Job<'_> {
             || plan
                 .refusals
                 .iter()
-                .all(|refusal| refusal.rule != DS_AT_PARENT)
+                .all(|refusal| refusal.rule != DS_AT_PARENT && refusal.rule != DS_LEAVING)
         {
             return;
         }
@@ -599,20 +606,23 @@ impl Job<'_> {
             Goal::Rotate | Goal::AbortRotation => {
                 let (after, next) = self.plan(Purpose::Apply).await?;
                 let is_of_parent = [plan, &next].into_iter().any(delegation::is_written_by);
-                Ok(rotation::is_under_way(&after) && !next.steps.is_empty() && is_of_parent)
+                let is_more = if is_of_parent {
+                    !next.steps.is_empty()
+                } else {
+                    has_more(plan, &next)
+                };
+                Ok(rotation::is_under_way(&after) && is_more)
             }
             // A delegation can be judged when the zone is ours. What lists do not show yet as adopted is not
             // adopted again.
             Goal::Adopt => {
                 let (_, next) = self.plan(Purpose::Apply).await?;
-                let done = plan.step_digests();
-                let is_more = next.step_digests().keys().any(|id| !done.contains_key(id));
-                Ok(is_more && judge(&next).is_none())
+                Ok(has_more(plan, &next))
             }
         }
     }
 
-    /// The last words: the DS record, or that everything is gone.
+    /// The last words: the DS record, or that everything is gone; and whether a step of ours still waits.
     async fn finish(&self, plan: &Plan) -> anyhow::Result<Exit> {
         let desired = &self.session.desired;
         if let Goal::Destroy(_) = self.goal {
@@ -633,12 +643,12 @@ impl Job<'_> {
             for notice in &plan.notices {
                 output::note(&format!("next: {notice}"));
             }
-            return Ok(Exit::Done);
+            return Ok(waiting(plan));
         }
         match self.goal {
             Goal::Unsign if !plan.is_empty() => {
                 output::note(&format!("{} is no longer signed", desired.domain));
-                return Ok(Exit::Done);
+                return Ok(waiting(plan));
             }
             Goal::Rotate | Goal::AbortRotation if !plan.is_empty() => {
                 let (snapshot, after) = self.plan(Purpose::Apply).await?;
@@ -649,29 +659,39 @@ impl Job<'_> {
                 for (who, what) in after.external() {
                     output::note(&format!("next: {who}: {what}"));
                 }
+                for refusal in &after.refusals {
+                    output::note(&format!("{}: {}", refusal.addr, refusal.message));
+                }
                 output::note("then run `spore-infra ksk rotate` again");
-                return Ok(Exit::Done);
+                return Ok(judge(&after).unwrap_or_else(|| waiting(&after)));
             }
             Goal::Adopt if !plan.is_empty() => {
                 output::note("adopted; `spore-infra plan` shows what apply will change about it");
-                return Ok(Exit::Done);
+                let (_, after) = self.plan(Purpose::Apply).await?;
+                return Ok(waiting(&after));
             }
             Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => {
-                return Ok(Exit::Done);
+                return Ok(waiting(plan));
             }
             Goal::Converge | Goal::Destroy(_) => {}
         }
+        if plan.is_empty() && (!desired.dnssec || self.go.json) {
+            return Ok(waiting(plan));
+        }
+        let (snapshot, after) = self.plan(Purpose::Apply).await?;
         if !plan.is_empty() {
             output::note(if plan.waits_for_others() {
                 "applied as far as it depends on us; the rest waits for people outside (Notes)"
+            } else if !after.waits().is_empty() {
+                "applied as far as it can be by now"
             } else {
                 "applied; live AWS matches the document"
             });
         }
+        let exit = waiting(&after);
         if !desired.dnssec || self.go.json {
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
-        let (snapshot, after) = self.plan(Purpose::Apply).await?;
         if !after.is_empty() {
             output::note(&format!(
                 "note: a new plan is not empty: {}",
@@ -689,15 +709,39 @@ impl Job<'_> {
                 }
             }
             Ok(Err(why)) => output::note(&format!(
-                "the DS record may not be published yet: {why}; {}, and `spore-infra ds` prints it then",
-                why.remedy()
+                "the DS record may not be published yet: {why}; {}, and `spore-infra {} it then",
+                why.remedy(),
+                match snapshot.parent_zone.zone() {
+                    Some(_) => "apply` publishes",
+                    None => "ds` prints",
+                }
             )),
             Err(error) => output::note(&format!("the DS record: {error:#}")),
         }
         for notice in &after.notices {
             output::note(&format!("next: {notice}"));
         }
-        Ok(Exit::Done)
+        Ok(exit)
+    }
+}
+
+/// Whether a plan has steps that the one before it had not: what that one did may not show yet.
+fn has_more(done: &Plan, next: &Plan) -> bool {
+    let done = done.step_digests();
+    let is_more = next.step_digests().keys().any(|id| !done.contains_key(id));
+    is_more && judge(next).is_none()
+}
+
+/// The exit of a run that has come as far as it can by now: what still has to wait is told.
+fn waiting(plan: &Plan) -> Exit {
+    let waits = plan.waits();
+    for (addr, what) in &waits {
+        output::note(&format!("waiting: {addr}: {what}"));
+    }
+    if waits.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Waiting
     }
 }
 

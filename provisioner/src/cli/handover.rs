@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::records::find;
+use super::records::{self, find};
 use super::session::Session;
 use super::{Exit, Global, HandoverForm, HandoverStep, output, stack};
 use crate::ds::DnsKey;
@@ -70,6 +70,7 @@ pub async fn handover(
     };
     Ok(match handover::write(&step, &facts) {
         Handover::Ticket(ticket) => {
+            records::tell_if_unknown(&snapshot);
             match format {
                 HandoverForm::Text => output::text(&ticket.text()),
                 HandoverForm::Markdown => output::text(&ticket.markdown()),

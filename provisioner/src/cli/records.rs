@@ -15,6 +15,7 @@ use crate::ds::not_yet::{NotYet, not_yet};
 use crate::ds::wanted::{self, Now, Part, State};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::handover::pick;
+use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{kms_key, ksk};
 use crate::observe::Purpose;
@@ -84,7 +85,7 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
 }
 
 /// Computes one of the stack's keys, and judges whether signing with it is in sync. A key that some name
-/// server does not serve rests.
+/// server does not serve rests; of one that some server does not tell about, nobody knows.
 async fn state_of(
     session: &Session,
     snapshot: &Snapshot,
@@ -119,8 +120,8 @@ async fn state_of(
             .dns
             .serves_key(&desired.domain, &servers, &key, snapshot.taken_at);
         if let Err(why) = served.await {
-            keys.rest(&key);
-            not_yet = Some(NotYet::Unserved(why));
+            keys.unserved(&key, &why);
+            not_yet = Some(NotYet::Unserved(why.to_string()));
         }
     }
     Ok(State {
@@ -189,6 +190,7 @@ pub async fn ds(
             if let Some(at_once) = pick::at_once(&published) {
                 output::error(&at_once);
             }
+            tell_whose(&snapshot, found.old.is_some());
             return Ok(Exit::Waiting);
         }
     };
@@ -239,7 +241,34 @@ pub async fn ds(
     if let Some(later) = &now.later {
         output::note(later);
     }
+    tell_whose(&snapshot, found.old.is_some());
     Ok(Exit::Done)
+}
+
+/// Where the parent zone is this stack's to write, nobody has to be given what is printed.
+fn tell_whose(snapshot: &Snapshot, is_turning: bool) {
+    if let Some(live) = snapshot.parent_zone.zone() {
+        let command = if is_turning {
+            "spore-infra ksk rotate"
+        } else {
+            "spore-infra apply"
+        };
+        output::note(&format!(
+            "nobody has to be asked: {} is this stack's to write, and `{command}` does it when its time has \
+             come; records are printed for information",
+            live.words()
+        ));
+    }
+    tell_if_unknown(snapshot);
+}
+
+/// Whether the parent zone is this stack's to write may not be known: then people may be asked for nothing.
+pub(super) fn tell_if_unknown(snapshot: &Snapshot) {
+    if let Parent::Unknown(why) = &snapshot.parent_zone {
+        output::note(&format!(
+            "{why}; where it can be, nobody has to be asked: `spore-infra apply` writes it"
+        ));
+    }
 }
 
 /// What those servers of the parent have that answered.
@@ -366,7 +395,10 @@ fn check_parent(
         }
     }
     let is_wrong = verdicts().any(|(verdict, _)| verdict.is_wrong());
-    let is_unknown = judged.iter().any(|(_, verdict)| verdict.is_err());
+    let is_unknown = judged.iter().any(|(_, verdict)| match verdict {
+        Ok((verdict, _)) => matches!(verdict, Verdict::Unknown(_)),
+        Err(_) => true,
+    });
     Ok(if is_wrong || is_unknown || is_early {
         Exit::Error
     } else if verdicts().any(|(verdict, _)| !verdict.is_right()) {

@@ -28,6 +28,8 @@ pub enum Verdict {
     Failing(Vec<Ds>),
     /// Only a key that is not the stack's is vouched for: its holder can answer for the zone.
     Strange(Vec<Ds>),
+    /// Whether these are of a key that signs on every name server, nobody can tell.
+    Unknown(Vec<Ds>),
     /// Validators that heed only the strongest digest type take the zone for bogus because of these.
     Disputed(Vec<Ds>),
     /// Validators take the zone for bogus because of these.
@@ -51,6 +53,7 @@ pub fn verdict(
         Trust::Bogus => Verdict::Wrong(useless),
         Trust::Disputed => Verdict::Disputed(useless),
         Trust::Failing => Verdict::Failing(judgement.records_that(|fit| fit == Fit::Failing)),
+        Trust::Untold => Verdict::Unknown(judgement.records_that(|fit| fit == Fit::Untold)),
         Trust::Secure | Trust::Weak if !judgement.is_ours => {
             Verdict::Strange(judgement.records_that(|fit| fit == Fit::Strange))
         }
@@ -61,11 +64,17 @@ pub fn verdict(
 
 fn secure(domain: &str, key: &DnsKey, judgement: &Judgement) -> Verdict {
     let is_its = |ds: &Ds| ds.digest_type != SHA1 && ds.matches(domain, key);
-    let mut records = judgement.records.iter();
-    if !records.any(|(ds, fit)| is_its(ds) && *fit == Fit::Good) {
+    let has = |wanted: Fit| {
+        let mut records = judgement.records.iter();
+        records.any(|(ds, fit)| is_its(ds) && *fit == wanted)
+    };
+    if has(Fit::Untold) {
+        return Verdict::Unknown(judgement.records_that(|fit| fit == Fit::Untold));
+    }
+    if !has(Fit::Good) {
         return Verdict::OtherKey(judgement.records_that(|fit| fit == Fit::Good));
     }
-    let stale = judgement.records_that(|fit| fit != Fit::Good);
+    let stale = judgement.records_that(|fit| fit != Fit::Good && fit != Fit::Untold);
     if stale.is_empty() {
         Verdict::Right
     } else {
@@ -86,6 +95,7 @@ impl Verdict {
             Verdict::Unusable(_) => "unusable",
             Verdict::Failing(_) => "failing",
             Verdict::Strange(_) => "strange",
+            Verdict::Unknown(_) => "unknown",
             Verdict::Disputed(_) | Verdict::Wrong(_) => "wrong",
         }
     }
@@ -99,6 +109,7 @@ impl Verdict {
             | Verdict::Unusable(records)
             | Verdict::Failing(records)
             | Verdict::Strange(records)
+            | Verdict::Unknown(records)
             | Verdict::Disputed(records)
             | Verdict::Wrong(records) => records,
             Verdict::Right | Verdict::Missing | Verdict::NotDelegated => &[],
@@ -118,7 +129,8 @@ impl Verdict {
             | Verdict::OtherKey(_)
             | Verdict::Missing
             | Verdict::NotDelegated
-            | Verdict::Unusable(_) => false,
+            | Verdict::Unusable(_)
+            | Verdict::Unknown(_) => false,
         }
     }
 
@@ -156,6 +168,11 @@ impl fmt::Display for Verdict {
                 "only that of a key that is not this stack's, whose holder can answer for the zone: \
                  {shown}"
             ),
+            Verdict::Unknown(_) => write!(
+                f,
+                "unknown, as it cannot be told whether a key that signs on every name server is vouched for: \
+                 {shown}"
+            ),
             Verdict::Disputed(_) => write!(
                 f,
                 "wrong, validating resolvers that heed only the strongest digest type refuse the zone: \
@@ -183,13 +200,16 @@ mod tests {
         key(first).ds(DOMAIN, DigestType::Sha256)
     }
 
-    /// The key that is wanted is G; H is the stack's as well, F fails, R rests, S is a stranger's.
+    /// The key that is wanted is G; H is the stack's as well, F fails, R rests, S is a stranger's, of U nobody
+    /// can tell.
     fn word(published: &[Ds]) -> &'static str {
         let keys = Keys {
             signing: vec![key('G'), key('H')],
             failing: vec![key('F')],
             resting: vec![key('R')],
             strange: vec![key('S')],
+            untold: vec![key('U')],
+            unread: Vec::new(),
         };
         verdict(DOMAIN, &key('G'), &keys, true, published).word()
     }
@@ -218,10 +238,34 @@ mod tests {
             (vec![of('F'), of('G')], "stale"),
             (vec![of('S')], "strange"),
             (vec![of('R')], "wrong"),
+            (vec![of('U')], "unknown"),
+            (vec![of('U'), of('X')], "unknown"),
+            (vec![of('G'), of('U')], "right"),
             (vec![of('X')], "wrong"),
             (vec![of('G'), four], "wrong"),
         ] {
             assert_eq!(word(&published), expected, "{published:?}");
+        }
+        let untold = Keys {
+            untold: vec![key('G')],
+            signing: vec![key('H')],
+            ..Keys::default()
+        };
+        let known_by_another = verdict(DOMAIN, &key('G'), &untold, true, &[of('G'), of('H')]);
+        assert_eq!(known_by_another.word(), "unknown");
+        // What is of no key that is known may be of one that cannot be read.
+        let unread = Keys {
+            unread: vec!["spore_2".into()],
+            signing: vec![key('G')],
+            ..Keys::default()
+        };
+        for (published, expected) in [
+            (vec![of('X')], "unknown"),
+            (vec![of('G')], "right"),
+            (vec![of('G'), of('X')], "right"),
+        ] {
+            let found = verdict(DOMAIN, &key('G'), &unread, true, &published);
+            assert_eq!(found.word(), expected, "{published:?}");
         }
         let none = verdict(DOMAIN, &key('G'), &Keys::default(), false, &[]);
         assert_eq!(none, Verdict::NotDelegated);

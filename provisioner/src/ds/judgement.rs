@@ -30,12 +30,23 @@ pub struct Keys {
     pub resting: Vec<DnsKey>,
     /// Keys that sign, and are not known to be the stack's.
     pub strange: Vec<DnsKey>,
+    /// The stack's that Route 53 signs with, and of which a name server did not say whether it serves them.
+    pub untold: Vec<DnsKey>,
+    /// Names of key-signing keys whose DNSKEY records cannot be read: what is of no other key may be of one of
+    /// these.
+    pub unread: Vec<String>,
 }
 
 impl Keys {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &DnsKey> {
-        let groups = [&self.signing, &self.failing, &self.resting, &self.strange];
+        let groups = [
+            &self.signing,
+            &self.failing,
+            &self.resting,
+            &self.strange,
+            &self.untold,
+        ];
         groups.into_iter().flatten()
     }
 }
@@ -51,6 +62,9 @@ pub enum Fit {
     Resting,
     /// It is of a key that signs, but is not known to be the stack's.
     Strange,
+    /// It is of a key of the stack's of which nobody can tell whether every name server has it, or may be of
+    /// one that cannot be read.
+    Untold,
     /// A key of the zone has its tag and algorithm, but the digest is of something else.
     WrongDigest,
     /// No validator knows its algorithm or digest type.
@@ -64,7 +78,7 @@ impl Fit {
     pub fn leads(self) -> bool {
         match self {
             Fit::Good | Fit::Failing | Fit::Strange => true,
-            Fit::Resting | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
+            Fit::Untold | Fit::Resting | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
         }
     }
 
@@ -72,7 +86,12 @@ impl Fit {
     pub fn is_wrong(self) -> bool {
         match self {
             Fit::WrongDigest | Fit::Stale => true,
-            Fit::Good | Fit::Failing | Fit::Resting | Fit::Strange | Fit::UnknownKind => false,
+            Fit::Good
+            | Fit::Failing
+            | Fit::Resting
+            | Fit::Strange
+            | Fit::Untold
+            | Fit::UnknownKind => false,
         }
     }
 }
@@ -86,10 +105,14 @@ pub fn fit(domain: &str, keys: &Keys, ds: &Ds) -> Fit {
         Fit::Failing
     } else if is_of_one(&keys.strange) {
         Fit::Strange
+    } else if is_of_one(&keys.untold) {
+        Fit::Untold
     } else if is_of_one(&keys.resting) {
         Fit::Resting
     } else if strength(ds.algorithm, ds.digest_type).is_none() {
         Fit::UnknownKind
+    } else if !keys.unread.is_empty() {
+        Fit::Untold
     } else if keys
         .all()
         .any(|key| key.key_tag() == ds.key_tag && key.algorithm() == ds.algorithm)
@@ -113,6 +136,8 @@ pub enum Trust {
     Unusable,
     /// They find a key that Route 53 cannot use any more, and refuse the zone when its signatures end.
     Failing,
+    /// Whether they find a key that signs, nobody can tell.
+    Untold,
     /// Those that heed only the strongest digest type refuse the zone.
     Disputed,
     /// All refuse the zone.
@@ -124,7 +149,12 @@ impl Trust {
     pub fn is_refused(self) -> bool {
         match self {
             Trust::Disputed | Trust::Bogus => true,
-            Trust::Secure | Trust::Weak | Trust::None | Trust::Unusable | Trust::Failing => false,
+            Trust::Secure
+            | Trust::Weak
+            | Trust::None
+            | Trust::Unusable
+            | Trust::Failing
+            | Trust::Untold => false,
         }
     }
 }
@@ -248,7 +278,9 @@ pub fn judge(domain: &str, keys: &Keys, published: &[Ds]) -> Judgement {
                 }
             } else if heeded(true).any(Fit::leads) {
                 Trust::Failing
-            } else if heeded(false).any(Fit::leads) {
+            } else if heeded(true).any(|fit| fit == Fit::Untold) {
+                Trust::Untold
+            } else if heeded(false).any(|fit| fit.leads() || fit == Fit::Untold) {
                 Trust::Disputed
             } else {
                 Trust::Bogus

@@ -1,5 +1,7 @@
 //! Which of the zone's key-signing keys are the stack's, and which of them sign, by what Route 53 and KMS
-//! show. Whether every name server serves a key is asked elsewhere ([`Keys::rest`] takes the answer).
+//! show. Whether every name server serves a key is asked elsewhere ([`Keys::unserved`] takes the answer).
+
+use std::fmt;
 
 use super::DnsKey;
 use super::judgement::Keys;
@@ -7,6 +9,23 @@ use crate::desired::Desired;
 use crate::kind::ksk;
 use crate::rotation::{self, Turn};
 use crate::snapshot::{Delegated, Observation, Snapshot};
+
+/// Why a key cannot be counted on: by what the zone's name servers say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unserved {
+    /// One does not serve it, or not signed with it.
+    Lacking(String),
+    /// One did not say.
+    Unknown(String),
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unserved::Lacking(why) | Unserved::Unknown(why) => f.write_str(why),
+        }
+    }
+}
 
 /// To whom a key-signing key belongs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +90,21 @@ pub fn unusable<'a>(snapshot: &'a Snapshot, ksk: &ksk::Key) -> Option<&'a str> {
     (state != "Enabled").then_some(state.as_str())
 }
 
+/// Why it cannot be told of which key a DS record is: Route 53 shows the DNSKEY record of one in a form that
+/// cannot be read.
+pub fn unread(snapshot: &Snapshot) -> Option<String> {
+    let keys = snapshot.dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let mut keys = keys.unwrap_or_default().iter();
+    keys.find_map(|key| {
+        let why = DnsKey::parse(&key.dnskey).err()?;
+        Some(format!(
+            "Route 53 shows no DNSKEY record of key-signing key {} that can be read ({why}), so that nobody can \
+             tell which DS records are of it",
+            key.name
+        ))
+    })
+}
+
 /// The rotation under way, if both keys are known to be the stack's: a key that somebody else made is none
 /// of it.
 pub fn own_turn<'a>(
@@ -92,6 +126,7 @@ impl Keys {
         let is_signing = dnssec.signing != "NOT_SIGNING";
         for ksk in &dnssec.keys {
             let Ok(key) = DnsKey::parse(&ksk.dnskey) else {
+                keys.unread.push(ksk.name.clone());
                 continue;
             };
             let is_ours = whose(desired, snapshot, ksk).is_ours();
@@ -109,11 +144,16 @@ impl Keys {
         keys
     }
 
-    /// Takes a key for one that does not sign: a name server does not serve it, or not signed.
-    pub fn rest(&mut self, key: &DnsKey) {
+    /// Takes a key that signs for one that does not, when a name server does not serve it, or not signed; where
+    /// one did not say, nobody can tell.
+    pub fn unserved(&mut self, key: &DnsKey, why: &Unserved) {
         self.signing.retain(|signing| signing != key);
-        if !self.resting.contains(key) {
-            self.resting.push(key.clone());
+        let group = match why {
+            Unserved::Lacking(_) => &mut self.resting,
+            Unserved::Unknown(_) => &mut self.untold,
+        };
+        if !group.contains(key) {
+            group.push(key.clone());
         }
     }
 }
@@ -121,9 +161,12 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ds::judgement::{Trust, judge};
     use crate::fixture;
     use crate::snapshot::Observation;
 
+    /// The name that the fixture's key-signing key has.
+    const KSK: &str = "spore_spore_example_edu_1";
     const OURS: &str = "257 3 13 pJ0Ul25hs3e+SGFO6lNI23jET6gDwcUWq9aD8BrDs1ruSmO9msETxQmDmvwjd/p8ZpIl8qRTWTKo9/jLRhI0YA==";
 
     /// One key of this name, KMS key and status; the groups with a key in them.
@@ -158,6 +201,26 @@ mod tests {
             assert_eq!(found, expected, "{name} {arn} {status}");
             let found = groups(name, arn, status, "NOT_SIGNING");
             assert_eq!(found, [0, 0, 1, 0], "{name} {arn} {status}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_of_a_key_that_cannot_be_read_is_not_judged() {
+        let desired = fixture::desired();
+        for shown in ["", "257 3 13 ?"] {
+            let mut snapshot = fixture::applied();
+            assert_eq!(unread(&snapshot), None);
+            if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+                dnssec.keys[0].dnskey = shown.into();
+            }
+            let keys = Keys::of(&desired, &snapshot);
+            assert_eq!(keys.unread, [KSK], "{shown}");
+            let ds = crate::ds::Ds::parse(&format!("10831 13 2 {}", "AB".repeat(32)));
+            let records: Vec<_> = ds.into_iter().collect();
+            let judgement = judge(&desired.domain, &keys, &records);
+            assert_eq!(judgement.trust, Trust::Untold, "{shown}");
+            let why = unread(&snapshot).unwrap_or_default();
+            assert!(why.contains(KSK), "{why}");
         }
     }
 

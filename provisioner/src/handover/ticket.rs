@@ -17,6 +17,8 @@ pub struct Ticket {
     pub what: Vec<String>,
     /// The records, as lines of a zone file.
     pub records: Vec<String>,
+    /// The command of this tool that does it, where nobody has to be asked.
+    pub command: Option<&'static str>,
     /// The rest.
     pub sections: Vec<Section>,
 }
@@ -31,7 +33,7 @@ pub struct Section {
 }
 
 impl Section {
-    fn is_commands(&self) -> bool {
+    pub(super) fn is_commands(&self) -> bool {
         self.title == "How to check"
     }
 }
@@ -91,6 +93,7 @@ impl Ticket {
             "subject": self.subject,
             "what": self.what,
             "records": self.records,
+            "command": self.command,
             "sections": self.sections.iter().map(|section| json!({
                 "title": section.title,
                 "lines": section.lines,

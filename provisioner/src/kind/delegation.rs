@@ -30,7 +30,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, Since};
 use crate::desired::Desired;
 use crate::ds::judgement::{Fit, Keys, Trust, fit, judge};
-use crate::ds::keys::{Whose, whose};
+use crate::ds::keys::{Whose, unread, whose};
 use crate::ds::not_yet::{NotYet, not_yet};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::kind::hosted_zone::RecordSet;
@@ -45,8 +45,8 @@ pub use observe::observe;
 pub use perform::perform;
 pub use turn::{has_arrived, held, is_published, publish};
 
-/// TTL of the NS set that this tool makes: resolvers hold it as long after it is withdrawn. Route 53's
-/// own NS set in the zone has two days, which is more than a first delegation needs.
+/// TTL of the NS set that this tool makes: who has asked nobody but the parent forgets it as soon after a
+/// mistake. Route 53's own NS set in the zone has two days, which is more than a first delegation needs.
 pub const NS_TTL_SECS: i64 = 3_600;
 /// TTL of the DS set that this tool makes, so that a mistake is soon over (Route 53 Developer Guide,
 /// "Enabling DNSSEC signing and establishing a chain of trust", step 8).
@@ -184,7 +184,7 @@ pub fn is_settled(
 }
 
 /// Whether an NS set of the parent names exactly the servers of the stack's zone.
-fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> bool {
+pub fn delegates_to_us(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> bool {
     let Some(zone) = snapshot.hosted_zone.present() else {
         return false;
     };
@@ -213,7 +213,8 @@ fn strange_ds(desired: &Desired, snapshot: &Snapshot, records: &[String]) -> Vec
     let is_ours = |value: &&String| {
         Ds::parse(value).is_ok_and(|ds| match fit(&desired.domain, &keys, &ds) {
             Fit::Good | Fit::Failing | Fit::Resting => true,
-            Fit::Strange | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
+            // Nobody can tell: what is not known to be ours is not ours to change.
+            Fit::Untold | Fit::Strange | Fit::WrongDigest | Fit::UnknownKind | Fit::Stale => false,
         })
     };
     let records = records.iter();
@@ -235,6 +236,7 @@ fn harm(desired: &Desired, snapshot: &Snapshot, set: &RecordSet) -> &'static str
         Trust::Secure | Trust::Weak | Trust::Failing => {
             "validating resolvers find a key by another record as yet"
         }
+        Trust::Untold => "what validating resolvers make of them cannot be told",
         Trust::Unusable | Trust::None => "validating resolvers know none of these",
     }
 }
@@ -344,13 +346,13 @@ fn delegate(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) ->
         .iter()
         .find(|answer| !answer.name_servers.is_empty())
     {
-        let why = format!(
+        let what = format!(
             "{} has no NS set of {domain}, but a server of it still answers with one: {}; apply again \
              when that change has arrived, usually within a minute",
             live.words(),
             other.name_servers.join(", ")
         );
-        return super::blocked(addr, why);
+        return super::waiting(addr, what);
     }
     let zone = desired.addr(Kind::HostedZone);
     let servers = of(&zone, Output::NameServers);
@@ -415,6 +417,11 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
     };
     if let Some(set) = live.ds() {
         let strange = strange(desired, snapshot, set);
+        if !strange.is_empty()
+            && let Some(why) = unread(snapshot)
+        {
+            return super::blocked(addr, why);
+        }
         return if strange.is_empty() && set.policy.is_none() {
             up_to_date()
         } else {
@@ -439,7 +446,7 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
             "the DS record of {} is not published yet: {why}",
             desired.domain
         );
-        warning(addr, what)
+        super::waiting(addr, what)
     };
     let hold_down = match not_yet(desired, snapshot, key) {
         None => None,

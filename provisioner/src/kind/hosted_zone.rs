@@ -120,6 +120,13 @@ impl Live {
         attributes
     }
 
+    /// The zone's own NS set.
+    pub fn name_server_set(&self, domain: &str) -> Option<&RecordSet> {
+        let apex = format!("{domain}.");
+        let mut sets = self.records.iter();
+        sets.find(|set| set.name == apex && set.rtype == "NS")
+    }
+
     /// The name servers that Route 53 gave the zone: those that may be told to anybody. Who can write
     /// records can change what the zone itself says of them.
     pub fn name_servers(&self, domain: &str) -> Vec<String> {
@@ -131,10 +138,8 @@ impl Live {
 
     /// The name servers that the zone's own NS set names.
     pub fn apex_servers(&self, domain: &str) -> Vec<String> {
-        let apex = format!("{domain}.");
-        self.records
-            .iter()
-            .filter(|set| set.name == apex && set.rtype == "NS")
+        self.name_server_set(domain)
+            .into_iter()
             .flat_map(|set| {
                 set.values
                     .iter()

@@ -37,7 +37,7 @@ pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
 pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 
-/// Evidence: TTL in seconds of the delegation that this tool takes out of the parent zone.
+/// Evidence: how many seconds resolvers remember the delegation that this tool takes out of the parent zone.
 pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
 /// Evidence: since when it is out.
 pub const EVIDENCE_NS_GONE: &str = "spore:ns-gone-since";

@@ -79,6 +79,12 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 "Route 53 reports ACTION_NEEDED: it cannot use the KMS key of a key-signing key",
             );
         }
+        "DELETING" => {
+            return super::waiting(
+                addr,
+                "Route 53 is turning signing off; apply again when that is done",
+            );
+        }
         other => {
             return super::blocked(
                 addr,

@@ -17,6 +17,29 @@ const STATUSES: [&str; 5] = [
     "DELETING",
 ];
 
+/// A DS record of a key that cannot be read would be taken for a stranger's, or for gone.
+#[test]
+fn a_key_that_cannot_be_read_stops_it() {
+    for key in [0, 1] {
+        let mut snapshot = snapshot(State {
+            old: "ACTIVE",
+            new: "ACTIVE",
+            alias_moved: false,
+            parent: [Has::Both; 2],
+        });
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.keys[key].dnskey = "257 3 13 ?".into();
+        }
+        for plan in [
+            crate::plan::rotate(&fixture::desired(), &snapshot),
+            crate::plan::abort_rotation(&fixture::desired(), &snapshot),
+        ] {
+            let rules: Vec<&str> = plan.refusals.iter().map(|refusal| refusal.rule).collect();
+            assert_eq!(rules, ["ksk-unread"], "{:?}", plan.refusals);
+        }
+    }
+}
+
 /// What a parent server vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Has {

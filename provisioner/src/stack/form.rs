@@ -96,6 +96,8 @@ impl Item<'_> {
 /// A closed set of words. The enum lists its spellings once.
 pub(super) trait Word: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
+    /// Words that somebody may well write here, and why each is refused.
+    const REFUSED: &'static [(&'static str, &'static str)] = &[];
 }
 
 impl<T: Word> Form for T {
@@ -111,6 +113,10 @@ impl<T: Word> Form for T {
         item.text(|text| {
             let exact = T::WORDS.iter().find(|(word, _)| *word == text);
             exact.map(|(_, value)| *value).ok_or_else(|| {
+                let mut refused = T::REFUSED.iter();
+                if let Some((_, why)) = refused.find(|(word, _)| *word == text) {
+                    return Refused::new((*why).to_owned());
+                }
                 let hint = nearest(text, T::WORDS.iter().map(|(word, _)| *word))
                     .map(|word| format!("did you mean \"{word}\"?"));
                 Refused::new(format!(

@@ -110,7 +110,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("[tags]", &["team = \"dns\"", "\"cost center\" = \"\""]),
     (
         "[[accepted]]",
-        &["kind = \"record\"\nname = \"a.example.\"\nreason = \"theirs\""],
+        &["kind = \"metric-filter\"\nname = \"a.example.\"\nreason = \"theirs\""],
     ),
 ];
 

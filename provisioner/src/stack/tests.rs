@@ -614,9 +614,23 @@ fn tags_and_accepted_objects() {
          write it in quotes: \"1\"",
     );
     refused(
-        "[[accepted]]\nkind = \"record\"\nname = \"*.lab.example.edu\"\nreason = \"lab\"\n",
+        "[[accepted]]\nkind = \"metric-filter\"\nname = \"*.lab.example.edu\"\nreason = \"lab\"\n",
         "7:8 accepted[0].name: `*.lab.example.edu` contains `*`; one exact name or ARN has 1 to \
          2048 characters: printable ASCII without spaces and wildcards",
+    );
+    let of_kind = |kind: &str| {
+        format!("[[accepted]]\nkind = \"{kind}\"\nname = \"theirs\"\nreason = \"lab\"\n")
+    };
+    refused(
+        &of_kind("ksk"),
+        "6:8 accepted[0].kind: a key-signing key of others cannot be accepted: whoever holds it can sign as this \
+         zone once the parent vouches for it, so every plan names it and leaves it alone; have it deactivated \
+         and deleted",
+    );
+    refused(
+        &of_kind("record"),
+        "6:8 accepted[0].kind: records of others in the zone need not be accepted: no plan touches them, but for \
+         `destroy --include-records`",
     );
     let many: String = (0..21).map(|n| format!("k{n} = \"v\"\n")).collect();
     refused(

@@ -312,7 +312,18 @@ impl Word for AcceptedKind {
         ("api-resource", Self::ApiResource),
         ("api-authorizer", Self::ApiAuthorizer),
         ("metric-filter", Self::MetricFilter),
-        ("record", Self::Record),
-        ("ksk", Self::Ksk),
+    ];
+
+    const REFUSED: &'static [(&'static str, &'static str)] = &[
+        (
+            "ksk",
+            "a key-signing key of others cannot be accepted: whoever holds it can sign as this zone once the \
+             parent vouches for it, so every plan names it and leaves it alone; have it deactivated and deleted",
+        ),
+        (
+            "record",
+            "records of others in the zone need not be accepted: no plan touches them, but for `destroy \
+             --include-records`",
+        ),
     ];
 }

@@ -614,6 +614,12 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
                 format!("DS {tag} of {parent} is of a key of this zone that does not sign: {keys}"),
                 "ds-dormant",
             ),
+            Fit::Untold => (
+                format!(
+                    "DS {tag} of {parent} is of a key of which nobody can tell whether it signs: {keys}"
+                ),
+                "ds-unknown",
+            ),
             Fit::Strange => (
                 format!(
                     "DS {tag} of {parent} is of a key that servers show but that is none of this \
@@ -664,7 +670,9 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
             Trust::Secure | Trust::Weak | Trust::Failing => {
                 (Level::Note, "; it does no harm beside the one that fits")
             }
-            Trust::None | Trust::Unusable | Trust::Disputed | Trust::Bogus => (Level::Warning, ""),
+            Trust::None | Trust::Unusable | Trust::Untold | Trust::Disputed | Trust::Bogus => {
+                (Level::Warning, "")
+            }
         };
         found.add(level, code, format!("{what}{effect}"));
     }

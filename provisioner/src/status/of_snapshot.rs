@@ -7,7 +7,7 @@ use crate::addr::Kind;
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::DnsKey;
-use crate::ds::keys::{own_turn, whose};
+use crate::ds::keys::{self, own_turn, whose};
 use crate::journal;
 use crate::kind::{delegation, journal_group, kms_key, zone_signing};
 use crate::plan::{self, Plan, Report, span};
@@ -53,6 +53,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
                     kms_state: kms_state(&snapshot.kms_key, &key.kms_arn),
                 })
                 .collect();
+            unread.extend(keys::unread(snapshot));
         }
         Observation::Absent => {}
         Observation::Foreign(why, _) | Observation::Unreadable(why) => {
@@ -224,6 +225,9 @@ fn planned(plan: &Plan) -> Planned {
                     holder
                 }
             )),
+            Report::Waiting { addr, what, .. } => {
+                planned.waits.push(format!("{addr} has to wait: {what}"));
+            }
             Report::Warning { addr, what } => {
                 planned.warnings.push((addr.clone(), what.clone()));
             }

@@ -326,7 +326,7 @@ proptest! {
                 let mut words: BTreeMap<Addr, usize> = BTreeMap::new();
                 let reported = plan.report.iter().filter_map(|report| match report {
                     Report::UpToDate(addr) | Report::Blocked { addr, .. } | Report::HeldBack { addr, .. }
-                    | Report::External { addr, .. } => Some(addr),
+                    | Report::External { addr, .. } | Report::Waiting { addr, .. } => Some(addr),
                     Report::Left { .. } | Report::AtWork { .. } | Report::LeftoverLock { .. }
                     | Report::Accepted { .. } | Report::Warning { .. } => None,
                 });

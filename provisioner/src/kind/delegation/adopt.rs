@@ -13,6 +13,7 @@ use super::{NS_TTL_SECS, Op, Parent, names, shown, strange_ds};
 use crate::addr::{Addr, Kind};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::ds::keys::unread;
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::{self, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol};
@@ -63,6 +64,11 @@ pub fn not_adoptable(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> 
     }
     let published: Vec<String> = published(snapshot, live).ok()?.into_iter().collect();
     let strange = strange_ds(desired, snapshot, &published);
+    if !strange.is_empty()
+        && let Some(why) = unread(snapshot)
+    {
+        return refusal(why);
+    }
     if !strange.is_empty() {
         return refusal(format!(
             "{} has DS records of {domain} that are of none of the zone's keys: {}; validating resolvers \
@@ -112,10 +118,11 @@ pub fn adopt(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         Err(why) => return kind::blocked(addr, why),
     };
     if let Err(why) = &snapshot.served {
-        let why = format!(
-            "{why}; the delegation is taken over when every name server of the zone answers for it"
+        let what = format!(
+            "{why}; adopt again when every name server of the zone answers for it: the delegation is taken \
+             over then"
         );
-        return kind::blocked(addr, why);
+        return kind::waiting(addr, what);
     }
     let after = RecordSet {
         name: set.name.clone(),

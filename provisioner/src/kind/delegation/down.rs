@@ -1,5 +1,18 @@
 //! The way down: the DS record before anything else, the NS set when the zone is no longer signed, and
 //! what the zone's own removal waits for.
+//!
+//! Once the DS record is gone and forgotten nothing can be bogus, and the names are to go. What the last wait
+//! is for is somebody else: as soon as the zone is deleted, whoever gets one of its name servers for a zone of
+//! the same name answers all resolvers that still ask there. Route 53 keeps those servers from others only
+//! while the parent delegates to them (Developer Guide, "Protection from dangling delegation records"), so the
+//! zone itself has to stay until nobody asks: for the TTL of the parent's NS set, or that of the zone's own,
+//! whichever is longer. Resolvers take the zone's own set from its answers and prefer it to the parent's
+//! (RFC 2181, section 5.4.1; RFC 1034, section 4.2.2 wants both alike, and Route 53's own has two days). It counts
+//! from the withdrawal. Resolvers that let the zone's set renew itself for ever do so after any wait.
+//!
+//! Where the parent's people withdrew the delegation nothing shows that there was one, nor since when: a zone
+//! that no parent server delegates is not waited for (the text of `handover --step teardown` tells them how
+//! long).
 
 use std::time::Duration;
 
@@ -10,6 +23,7 @@ use crate::addr::{Addr, Kind};
 use crate::arg::Arg;
 use crate::condition::{Condition, Since};
 use crate::desired::Desired;
+use crate::kind::hosted_zone::RecordSet;
 use crate::kind::{self, journal_group};
 use crate::plan::{After, Change, Draft, Field, Lowered, Plan, Report, Risk, Step, StepId, Symbol};
 use crate::snapshot::Snapshot;
@@ -117,7 +131,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         after: None,
     });
     // Its TTL is in the journal before it goes, so that a run that dies in the wait leaves it to the next.
-    let ttl = u32::try_from(set.ttl_secs.unwrap_or_default()).unwrap_or(u32::MAX);
+    let ttl = remembered_secs(desired, snapshot, set);
     let key = journal_group::EVIDENCE_NS_TTL;
     let announce = journal_group::Op::remember(desired, key, Arg::Known(ttl.to_string()));
     let mut drafts = Vec::new();
@@ -154,6 +168,14 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     }
 }
 
+/// For how long resolvers remember where the zone is, by its delegation and by its own NS set, in seconds.
+fn remembered_secs(desired: &Desired, snapshot: &Snapshot, delegation: &RecordSet) -> u32 {
+    let secs = |ttl: Option<i64>| u32::try_from(ttl.unwrap_or_default()).unwrap_or(u32::MAX);
+    let zone = snapshot.hosted_zone.present();
+    let own = zone.and_then(|zone| zone.name_server_set(&desired.domain));
+    secs(delegation.ttl_secs).max(own.map_or(0, |own| secs(own.ttl_secs)))
+}
+
 fn remember_gone(desired: &Desired) -> Draft {
     let key = journal_group::EVIDENCE_NS_GONE;
     Draft::new(
@@ -162,7 +184,7 @@ fn remember_gone(desired: &Desired) -> Draft {
     )
 }
 
-/// The TTL of a delegation that this tool took out, or was about to.
+/// How long the delegation that this tool took out, or was about to, is remembered.
 fn announced(snapshot: &Snapshot) -> Option<u32> {
     let journal = snapshot.journal_group.present()?;
     journal
@@ -188,7 +210,7 @@ pub fn zone_hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<Conditio
     let addr = desired.addr(Kind::Delegation);
     let (since, secs) = match live.ns() {
         Some(set) if delegates_to_us(desired, snapshot, set) => {
-            let ttl = set.ttl_secs.and_then(|ttl| u32::try_from(ttl).ok())?;
+            let ttl = remembered_secs(desired, snapshot, set);
             let step = match snapshot.journal_group.present() {
                 Some(_) => NOTE_GONE,
                 None => WITHDRAW,
@@ -205,7 +227,10 @@ pub fn zone_hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<Conditio
     Some(Condition::HoldDown {
         since,
         lasts: Duration::from_secs(u64::from(secs)),
-        source: format!("resolvers may remember the delegation for its TTL of {secs} s"),
+        source: format!(
+            "resolvers may remember the zone's name servers for {secs} s, the longer TTL of the parent's NS set and \
+             of the zone's own; whoever got one of these servers would answer them"
+        ),
     })
 }
 

@@ -61,12 +61,17 @@ fn ns() -> RecordSet {
 fn told(snapshot: &Snapshot) -> String {
     let desired = fixture::desired();
     let lowered = converge(&desired.addr(Kind::Delegation), &desired, snapshot);
-    let texts = lowered.report.iter().map(|report| {
-        if let Report::Blocked { why: text, .. } | Report::Warning { what: text, .. } = report {
-            text.as_str()
-        } else {
-            ""
-        }
+    let texts = lowered.report.iter().map(|report| match report {
+        Report::Blocked { why: text, .. }
+        | Report::Warning { what: text, .. }
+        | Report::Waiting { what: text, .. } => text.as_str(),
+        Report::UpToDate(_)
+        | Report::HeldBack { .. }
+        | Report::External { .. }
+        | Report::Accepted { .. }
+        | Report::Left { .. }
+        | Report::AtWork { .. }
+        | Report::LeftoverLock { .. } => "",
     });
     texts.collect()
 }
@@ -82,6 +87,7 @@ fn answer(lowered: &Lowered) -> String {
         Report::Blocked { .. } => "blocked",
         Report::HeldBack { .. } => "held back",
         Report::Warning { .. } => "warning",
+        Report::Waiting { .. } => "waits",
         Report::Left { .. } => "left",
         Report::External { .. }
         | Report::Accepted { .. }
@@ -112,11 +118,11 @@ fn what_is_there_decides_what_is_written() {
         (vec![below("NS")], &[], &[], "blocked"),
         (vec![own("DS", &[ds])], &[], &[], "blocked"),
         // Gone in Route 53, and not yet on each server.
-        (vec![], &SERVERS, &[], "blocked"),
+        (vec![], &SERVERS, &[], "waits"),
         (vec![other()], &["ns.elsewhere.example"], &[], "blocked"),
-        (vec![ns()], &[], &[], "warning"),
+        (vec![ns()], &[], &[], "waits"),
         (vec![ns()], &SERVERS, &[], "publish-ds"),
-        (vec![ns()], &SERVERS, &[STRANGE], "warning"),
+        (vec![ns()], &SERVERS, &[STRANGE], "waits"),
         (vec![ns(), own("DS", &[ds])], &SERVERS, &[ds], "up to date"),
         (vec![ns(), own("DS", &[STRANGE])], &SERVERS, &[], "blocked"),
         (
@@ -142,7 +148,7 @@ fn a_key_is_vouched_for_only_while_it_signs_and_is_ours() {
     };
     assert_eq!(up(&with_key(&|_| {})), "publish-ds");
     for status in ["INACTIVE", "ACTION_NEEDED", "INTERNAL_FAILURE", "DELETING"] {
-        assert_eq!(up(&with_key(&|key| key.status = status.into())), "warning");
+        assert_eq!(up(&with_key(&|key| key.status = status.into())), "waits");
     }
     let theirs = with_key(&|key| {
         key.name = "theirs".into();
@@ -155,7 +161,7 @@ fn a_key_is_vouched_for_only_while_it_signs_and_is_ours() {
         if let Observation::Present(key) = &mut ails.kms_key {
             key.state = state.into();
         }
-        assert_eq!(up(&ails), "warning", "{state}");
+        assert_eq!(up(&ails), "waits", "{state}");
         assert!(told(&ails).contains(state), "{}", told(&ails));
     }
     // A record of a key that ails stays: the key is cured.
@@ -229,7 +235,7 @@ fn a_record_waits_for_servers_and_for_resolvers() {
     );
     let mut lags = with(vec![ns()], &SERVERS, &[]);
     lags.served = Err("ns-1 does not serve the DNSKEY".into());
-    assert_eq!(up(&lags), "warning");
+    assert_eq!(up(&lags), "waits");
     // It was in use unsigned until an hour ago.
     let mut recent = with(vec![ns()], &SERVERS, &[]);
     if let Observation::Present(journal) = &mut recent.journal_group {
@@ -244,16 +250,16 @@ fn a_record_waits_for_servers_and_for_resolvers() {
         let key = journal_group::EVIDENCE_SIGNED.to_owned();
         journal.tags.insert(key, "not-noted".into());
     }
-    assert_eq!(up(&unnoted), "warning");
+    assert_eq!(up(&unnoted), "waits");
     unnoted.journal_group = Observation::Unreadable("logs: AccessDenied".into());
-    assert_eq!(up(&unnoted), "warning");
+    assert_eq!(up(&unnoted), "waits");
     unnoted.journal_group = Observation::Absent;
-    assert_eq!(up(&unnoted), "warning");
+    assert_eq!(up(&unnoted), "waits");
     // Not every parent server answers: nothing is known.
     if let ParentView::Seen { servers, .. } = &mut recent.parent {
         servers[1].answer = Err("no answer".into());
     }
-    assert_eq!(up(&recent), "warning");
+    assert_eq!(up(&recent), "waits");
 }
 
 #[test]
@@ -308,7 +314,12 @@ fn on_the_way_down_the_ds_record_goes_alone_and_the_ns_set_before_the_zone() {
         .steps
         .iter()
         .find(|step| step.id == StepId::new(&zone, "delete"));
-    assert_eq!(delete.unwrap().ready_when.len(), 1);
+    // The parent's NS set has an hour, the zone's own two days.
+    assert!(
+        matches!(&delete.unwrap().ready_when[..],
+            [Condition::HoldDown { lasts, .. }] if lasts.as_secs() == 172_800),
+        "{delete:?}"
+    );
 
     let elsewhere = with(vec![own("NS", &["ns.elsewhere.example."])], &[], &[]);
     let addr = desired.addr(Kind::Delegation);
@@ -413,7 +424,7 @@ fn a_delegation_is_not_taken_over_while_something_is_not_known() {
     let base = with(vec![elsewhere], &["ns1.elsewhere.example"], &[]);
     let mut silent = base.clone();
     silent.served = Err("ns-1.awsdns-00.com does not answer".into());
-    assert_eq!(adopting(&silent), ("blocked".to_owned(), false));
+    assert_eq!(adopting(&silent), ("waits".to_owned(), false));
     let mut unknown = base.clone();
     unknown.parent = ParentView::Unknown("no answer".into());
     assert_eq!(adopting(&unknown), ("blocked".to_owned(), false));

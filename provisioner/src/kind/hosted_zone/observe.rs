@@ -11,7 +11,7 @@ use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
 use crate::kind::Seen;
 use crate::retry::{Class, Failure};
-use crate::snapshot::{Observation, ParentView, Stranger};
+use crate::snapshot::{Delegated, Observation, ParentView, Stranger};
 use crate::tags;
 
 /// Zones of the name, as a list shows them.
@@ -58,6 +58,7 @@ pub async fn pick(
     read: &Clients,
     listed: Result<Vec<Live>, Failure>,
     remembered: Option<&str>,
+    parent: &ParentView,
 ) -> Observation<Live> {
     let mut zones = match listed {
         Ok(zones) => zones,
@@ -80,43 +81,80 @@ pub async fn pick(
         }
     }
     // Lists also lag behind deletions: of several, only those that a direct read finds count.
+    let mut alive = Vec::new();
     if zones.len() > 1 {
-        let mut alive = Vec::new();
-        for zone in zones {
-            match exists(read, &zone.id).await {
-                Ok(true) => alive.push(zone),
-                Ok(false) => {}
+        for zone in std::mem::take(&mut zones) {
+            match servers(read, &zone.id).await {
+                Ok(Some(servers)) => alive.push((zone, servers)),
+                Ok(None) => {}
                 Err(failure) => return Observation::Unreadable(failure.to_string()),
             }
         }
-        zones = alive;
-    }
-    choose(zones)
-}
-
-/// The one public zone of the name; several are an error.
-fn choose(mut zones: Vec<Live>) -> Observation<Live> {
-    // Ids are AWS's choice: those made with the same references are told in the same order.
-    zones.sort_by(|a, b| a.reference.cmp(&b.reference));
-    let names = |zones: &[Live]| {
-        zones
-            .iter()
-            .map(|z| format!("{} (caller reference {})", z.id, z.reference))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    match zones.len() {
-        0 => Observation::Absent,
-        1 => Observation::Present(zones.into_iter().next().unwrap_or_default()),
-        _ => {
-            let why = format!(
-                "{} public zones of this name exist: {}; delete those that the parent does not delegate to",
-                zones.len(),
-                names(&zones)
-            );
-            Observation::Foreign(why, None)
+        if alive.len() > 1 {
+            return Observation::Foreign(several(alive, parent), None);
         }
     }
+    zones.extend(alive.into_iter().map(|(zone, _)| zone));
+    match zones.pop() {
+        Some(zone) => Observation::Present(zone),
+        None => Observation::Absent,
+    }
+}
+
+/// What stands in the way when the name has several public zones: which the parent delegates to decides which are
+/// to go, and is what DNS shows.
+fn several(mut zones: Vec<(Live, Vec<String>)>, parent: &ParentView) -> String {
+    // Ids are AWS's choice: those made with the same references are told in the same order.
+    zones.sort_by(|(a, _), (b, _)| a.reference.cmp(&b.reference));
+    let set = |servers: &[String]| -> BTreeSet<String> {
+        let plain = |server: &String| server.trim_end_matches('.').to_lowercase();
+        servers.iter().map(plain).collect()
+    };
+    let (name, answers) = match (parent, parent.all()) {
+        (ParentView::Seen { zone, .. }, Ok(answers)) => (zone.as_str(), Ok(answers)),
+        (ParentView::Unknown(why), _) => ("the parent", Err(why.clone())),
+        (ParentView::Seen { zone, .. }, Err(why)) => (zone.as_str(), Err(why)),
+    };
+    let delegated = |servers: &[String]| {
+        let own = set(servers);
+        let shown = answers.as_ref().ok()?.iter();
+        let shown: Vec<BTreeSet<String>> = shown.map(|answer| set(&answer.name_servers)).collect();
+        Some(
+            if !own.is_empty() && shown.iter().all(|shown| *shown == own) {
+                format!("to which {name} delegates")
+            } else if shown.iter().all(|shown| shown.is_disjoint(&own)) {
+                format!("to which {name} does not delegate")
+            } else {
+                format!("to which {name} delegates in part")
+            },
+        )
+    };
+    let told: Vec<String> = zones
+        .iter()
+        .map(|(zone, servers)| {
+            let whither =
+                delegated(servers).map_or_else(String::new, |whither| format!(", {whither}"));
+            format!("{} (caller reference {}){whither}", zone.id, zone.reference)
+        })
+        .collect();
+    let is_delegated = |answers: &Vec<&Delegated>| {
+        let mut answers = answers.iter();
+        answers.any(|answer| !answer.name_servers.is_empty())
+    };
+    let remedy = match &answers {
+        Ok(answers) if is_delegated(answers) => {
+            "delete those that the parent does not delegate to".to_owned()
+        }
+        Ok(_) => "delete those that nobody needs".to_owned(),
+        Err(why) => format!(
+            "delete those that the parent does not delegate to, which cannot be told now: {why}"
+        ),
+    };
+    format!(
+        "{} public zones of this name exist: {}; {remedy}",
+        zones.len(),
+        told.join("; ")
+    )
 }
 
 /// Whose the zone is: ours by its reference, or by its tags when it was adopted.
@@ -289,11 +327,6 @@ pub async fn look(read: &Clients, domain: &str) -> Result<Seen, Failure> {
     Ok(Seen::NotListed)
 }
 
-/// Whether a direct read finds a zone.
-async fn exists(read: &Clients, id: &str) -> Result<bool, Failure> {
-    Ok(servers(read, id).await?.is_some())
-}
-
 /// The name servers of a zone's delegation set; none when a direct read finds no such zone.
 pub async fn servers(read: &Clients, id: &str) -> Result<Option<Vec<String>>, Failure> {
     let answer = read.route53.get_hosted_zone().id(id).send().await;
@@ -380,23 +413,76 @@ mod tests {
         }
     }
 
+    /// What is said of two zones where the parent's servers delegate to these.
+    fn told_of_two(shown: [&[&str]; 2]) -> String {
+        let servers = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parent = fixture::parent(Delegated::default());
+        if let ParentView::Seen { servers: all, .. } = &mut parent {
+            for (server, names) in all.iter_mut().zip(shown) {
+                server.answer = Ok(Delegated {
+                    name_servers: servers(names),
+                    ..Delegated::default()
+                });
+            }
+        }
+        let first = zone("Z1", "console, 2023");
+        let second = zone("Z2", "console, 2024");
+        let zones = vec![
+            (
+                second,
+                servers(&["ns-3.awsdns-03.org", "NS-4.awsdns-04.net."]),
+            ),
+            (
+                first,
+                servers(&["ns-1.awsdns-01.com", "ns-2.awsdns-02.net"]),
+            ),
+        ];
+        several(zones, &parent)
+    }
+
+    #[test]
+    fn of_two_zones_it_is_said_to_which_the_parent_delegates() {
+        let second = &["ns-4.awsdns-04.net", "ns-3.awsdns-03.org"][..];
+        let (not, to) = (
+            "to which example.edu does not delegate",
+            "to which example.edu delegates",
+        );
+        assert_eq!(
+            told_of_two([second, second]),
+            format!(
+                "2 public zones of this name exist: Z1 (caller reference console, 2023), {not}; Z2 (caller \
+                 reference console, 2024), {to}; delete those that the parent does not delegate to"
+            )
+        );
+        for shown in [[second, &[]], [second, &second[..1]]] {
+            let told = told_of_two(shown);
+            assert!(
+                told.contains("2024), to which example.edu delegates in part;"),
+                "{told}"
+            );
+        }
+        let nowhere = told_of_two([&[], &[]]);
+        assert!(
+            nowhere.contains(&format!("2024), {not}; delete those that nobody needs")),
+            "{nowhere}"
+        );
+        let unknown = ParentView::Unknown("no answer".into());
+        let told = several(
+            vec![(zone("Z1", "a"), vec![]), (zone("Z2", "b"), vec![])],
+            &unknown,
+        );
+        assert!(
+            told.ends_with("which cannot be told now: no answer"),
+            "{told}"
+        );
+        assert!(!told.contains("does not delegate;"), "{told}");
+    }
+
     #[test]
     fn only_one_zone_of_our_reference_or_tags_is_ours() {
         let desired = fixture::desired();
-        assert_eq!(choose(vec![]), Observation::Absent);
         let ours = zone("Z1", "spore-infra/spore.example.edu/3");
         let other = zone("Z2", "terraform-2025");
-        for one in [&ours, &other] {
-            let chosen = choose(vec![one.clone()]);
-            assert_eq!(chosen, Observation::Present(one.clone()));
-        }
-        for several in [
-            vec![ours.clone(), other.clone()],
-            vec![ours.clone(), ours.clone()],
-        ] {
-            let chosen = choose(several);
-            assert!(matches!(chosen, Observation::Foreign(_, None)));
-        }
         assert_eq!(
             judge(&desired, ours.clone()),
             Observation::Present(ours.clone())

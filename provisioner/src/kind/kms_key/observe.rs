@@ -8,7 +8,7 @@ use super::Live;
 use crate::adoption;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
-use crate::desired::{Desired, TAG_PURPOSE};
+use crate::desired::{Desired, PURPOSE_KSK, TAG_PURPOSE};
 use crate::ds::{DnsKey, Ds};
 use crate::kind::{Seen, ksk};
 use crate::retry::{Class, Failure};
@@ -71,16 +71,19 @@ async fn read_detail(
         live.twins.push((arn(key), state(key)));
     }
     // The tagging API shows twins for free; without a key behind the alias only a search is sure.
-    // A key with an alias of its own has another purpose, whatever its tags say.
     let mut candidates = BTreeSet::new();
     for (arn, tags) in tagged {
         let is_target = aliased.as_ref().is_some_and(|key| self::arn(key) == *arn);
-        if arn.contains(":kms:")
-            && desired.owns(tags)
-            && !tags.contains_key(TAG_PURPOSE)
-            && !is_target
-            && !has_alias(read, arn).await?
-        {
+        if !arn.contains(":kms:") || !desired.owns(tags) || is_target {
+            continue;
+        }
+        let is_ksks = match tags.get(TAG_PURPOSE).map(String::as_str) {
+            Some(PURPOSE_KSK) => true,
+            Some(_) => false,
+            // A key with an alias of its own has another purpose then.
+            None => !has_alias(read, arn).await?,
+        };
+        if is_ksks {
             candidates.insert(arn.clone());
         }
     }
@@ -466,15 +469,19 @@ pub(in crate::kind) enum Hidden {
 }
 
 /// Keys of this stack and purpose among those that have no alias. Reads every key's tags: done only
-/// when the alias leads nowhere.
+/// when the alias leads nowhere. Without a purpose it is a key-signing key's; one that was adopted may have
+/// an alias, and is looked for there as well where no other reading of tags shows it.
 pub(in crate::kind) async fn search(
     kms: &aws_sdk_kms::Client,
     desired: &Desired,
     purpose: Option<&str>,
     hidden: Hidden,
 ) -> Result<Vec<String>, Failure> {
-    let is_wanted =
-        |tags: &Tags| desired.owns(tags) && tags.get(TAG_PURPOSE).map(String::as_str) == purpose;
+    let is_wanted = |tags: &Tags, has_alias: bool| {
+        let found = tags.get(TAG_PURPOSE).map(String::as_str);
+        let is_adopted = purpose.is_none() && found == Some(PURPOSE_KSK);
+        desired.owns(tags) && (is_adopted || found == purpose && !has_alias)
+    };
     let mut aliased = BTreeSet::new();
     let mut pages = kms.list_aliases().into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -493,15 +500,18 @@ pub(in crate::kind) async fn search(
             let (Some(id), Some(arn)) = (key.key_id(), key.key_arn()) else {
                 continue;
             };
-            if aliased.contains(id) {
+            let has_alias = aliased.contains(id);
+            if has_alias && (purpose.is_some() || hidden == Hidden::Skipped) {
                 continue;
             }
             match tags::of_key(kms, arn).await {
-                Ok(tags) if is_wanted(&tags) => found.push(arn.to_owned()),
+                Ok(tags) if is_wanted(&tags, has_alias) => found.push(arn.to_owned()),
                 Ok(_) => {}
                 // Somebody else's key may hide its tags from us; ours grants its administrators.
                 Err(failure) if failure.class == Class::Gone => {}
-                Err(failure) if failure.class == Class::Denied && hidden == Hidden::Skipped => {}
+                Err(failure)
+                    if failure.class == Class::Denied
+                        && (has_alias || hidden == Hidden::Skipped) => {}
                 Err(failure) => return Err(failure),
             }
         }

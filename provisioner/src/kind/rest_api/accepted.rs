@@ -53,9 +53,7 @@ pub fn without_accepted(addr: &Addr, desired: &Desired, live: &Live) -> (Live, V
             | AcceptedKind::InlinePolicy
             | AcceptedKind::AttachedPolicy
             | AcceptedKind::FunctionPermission
-            | AcceptedKind::MetricFilter
-            | AcceptedKind::Record
-            | AcceptedKind::Ksk => {}
+            | AcceptedKind::MetricFilter => {}
         }
     }
     let ours = |name: &String| name == super::MODEL || name == super::VALIDATOR;
