@@ -20,7 +20,7 @@ use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
 use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
 use crate::kind::hosted_zone::Live;
-use crate::kind::journal_group;
+use crate::kind::{journal_group, zone_signing};
 use crate::plan::span;
 use crate::rotation::Turn;
 use crate::snapshot::{Delegated, Snapshot};
@@ -98,7 +98,10 @@ impl Facts<'_> {
             return Handover::NotYet("there is no zone yet; run `spore-infra apply` first".into());
         };
         let wanted = self.name_servers(zone);
-        if let Some(why) = self.not_yet.as_ref().filter(|why| !why.signs()) {
+        // Route 53 signs only once this is done.
+        let signs_after = matches!(self.not_yet, Some(NotYet::Delegation { .. }));
+        let is_in_the_way = |why: &&NotYet| !why.signs() && !signs_after;
+        if let Some(why) = self.not_yet.as_ref().filter(is_in_the_way) {
             return Handover::NotYet(format!(
                 "its name servers are not ready for it: {why}; {}",
                 why.remedy()
@@ -174,17 +177,34 @@ impl Facts<'_> {
                  keep their own names up to date. Without the delegation nobody finds it.",
                 self.desired.account
             )],
-            not_before: vec![format!(
-                "At once. {}: each of the name servers was asked directly and answered for the zone{}.",
-                self.seen_at(),
-                if self.key.is_some() { ", with its DNSKEY" } else { "" }
-            )],
+            not_before: vec![
+                if signs_after {
+                    format!(
+                        "If {parent} had a DS record of {domain} lately: when its TTL{} has run out since it was \
+                         taken out, as whoever remembers it takes the zone for bogus. Otherwise at once.",
+                        self.noted_ds_ttl()
+                    )
+                } else {
+                    "At once.".to_owned()
+                },
+                format!(
+                    "{}: each of the name servers was asked directly and answered for the zone{}.",
+                    self.seen_at(),
+                    if self.key.is_some() && !signs_after { ", with its DNSKEY" } else { "" }
+                ),
+            ],
             check,
             rollback: vec![format!(
                 "Take the same lines out again. Resolvers forget them within the TTL of the NS records \
                  ({NS_TTL_SECS} s as proposed)."
             )],
-            after: if self.key.is_some() && ds.is_none() {
+            after: if signs_after {
+                vec![
+                    "Tell the people of the zone: they run `spore-infra apply`, as Route 53 does not sign the \
+                     zone before. The DS record follows in a ticket of its own."
+                        .into(),
+                ]
+            } else if self.key.is_some() && ds.is_none() {
                 vec!["The DS record follows in a ticket of its own.".into()]
             } else {
                 Vec::new()
@@ -402,7 +422,14 @@ impl Facts<'_> {
         } else {
             " The other record stays."
         };
-        let why = if is_urgent {
+        let awaits = zone_signing::awaits_delegation(self.desired, self.snapshot);
+        let why = if let (Some(elsewhere), true) = (&awaits, is_all) {
+            format!(
+                "It is of an earlier zone {domain}: {parent} {}. Until it is corrected these are not signed, and \
+                 with the DS record validating resolvers would refuse every name.",
+                elsewhere.said(self.desired)
+            )
+        } else if is_urgent {
             format!(
                 "It is of none of the zone's keys, and validating resolvers, some or all, refuse every name \
                  in {domain} because of it.{stays}"
@@ -436,7 +463,9 @@ impl Facts<'_> {
             format!("# each must answer only: {}", joined(rest))
         });
         // What no key is vouched for by needs no wait.
-        let until = if is_of_no_key {
+        let until = if awaits.is_some() && is_all {
+            ": until then the delegation stays as it is"
+        } else if is_of_no_key {
             ""
         } else {
             ": until then nothing of the signing may be turned off"
@@ -445,7 +474,14 @@ impl Facts<'_> {
             "Tell the people of the zone when every server has it. Resolvers hold the record for {held} \
              more (the TTL seen){until}."
         )];
-        after.extend((!is_of_no_key).then(|| self.hold_down_note(ttl)));
+        if awaits.is_some() && is_all {
+            after.push(
+                "After that the NS records are corrected: `spore-infra handover --step delegate` writes the text."
+                    .into(),
+            );
+        } else if !is_of_no_key {
+            after.push(self.hold_down_note(ttl));
+        }
         let lines: Vec<String> = chosen
             .iter()
             .map(|ds| format!("{domain}. {ttl} IN DS {ds}"))
@@ -508,6 +544,13 @@ impl Facts<'_> {
                  {command}` once while the record is still there: {how}."
             )
         }
+    }
+
+    /// The largest TTL of a DS record that the journal knows of, in brackets.
+    fn noted_ds_ttl(&self) -> String {
+        let journal = self.snapshot.journal_group.present();
+        let noted = journal.and_then(journal_group::Live::ds_ttl_secs);
+        noted.map_or_else(String::new, |ttl| format!(" ({ttl} s by the journal)"))
     }
 
     /// Why the old key's record must stay for now, if it is chosen.

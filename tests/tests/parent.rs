@@ -506,3 +506,135 @@ fn what_a_silent_parent_has_is_not_guessed() {
     server_fault(&stage, server, None);
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
 }
+
+/// Somebody deletes the zone by hand, in the order that Route 53 wants, and the registrar knows nothing of it.
+fn delete_zone(stage: &Stage, ds: &str) {
+    world(stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    world(stage, &["advance", "48h"]);
+    by_hand(stage, async |bench| {
+        let zone = bench.zone_id().await;
+        let route53 = &bench.write.route53;
+        let call = route53.disable_hosted_zone_dnssec().hosted_zone_id(&zone);
+        call.send().await.unwrap();
+        let keys = route53.get_dnssec().hosted_zone_id(&zone).send().await;
+        for key in keys.unwrap().key_signing_keys {
+            let name = key.name.unwrap();
+            let call = route53.deactivate_key_signing_key().name(&name);
+            call.hosted_zone_id(&zone).send().await.unwrap();
+            let call = route53.delete_key_signing_key().name(&name);
+            call.hosted_zone_id(&zone).send().await.unwrap();
+        }
+        route53.delete_hosted_zone().id(&zone).send().await.unwrap();
+    });
+    if !ds.is_empty() {
+        world(stage, &["registrar", "ds", DOMAIN, ds]);
+    }
+}
+
+/// Whether the words come in this order.
+fn in_order(text: &str, words: &[&str]) -> bool {
+    let found: Vec<Option<usize>> = words.iter().map(|word| text.find(word)).collect();
+    found.iter().all(Option::is_some) && found.is_sorted()
+}
+
+fn status(stage: &Stage) -> Value {
+    let run = stage.on_world("status", &["--json"]);
+    serde_json::from_str(&run.done("status").unwrap().stdout).unwrap()
+}
+
+fn next(stage: &Stage) -> Vec<String> {
+    let said = status(stage);
+    let steps = said["next"].as_array().unwrap().iter();
+    let words = steps.map(|step| step["what"].as_str().unwrap().to_owned());
+    words.collect()
+}
+
+/// A zone is deleted and made anew: Route 53 signs only once it is delegated, and with the DS record of before
+/// it must not be delegated. Every command names the same way, and it leads to a secure zone.
+#[test]
+fn a_zone_made_anew_comes_to_be_secure_in_one_order() {
+    let (stage, old) = vouched();
+    delete_zone(&stage, &old);
+    let apply = || stage.apply().done("apply").unwrap();
+    let order = ["--step ds-remove", "--step delegate", "apply again"];
+    let said = apply().tell();
+    assert!(in_order(&said, &order), "{said}");
+    for said in [
+        apply(),
+        stage.on_world("ds", &[]).exits(3, "ds").unwrap(),
+        told(&stage, "ds-add", 3),
+    ] {
+        assert!(in_order(&said.stderr, &order), "{}", said.tell());
+    }
+    let refused = told(&stage, "delegate", 4).stderr;
+    assert!(refused.contains("--step ds-remove"), "{refused}");
+    let steps = next(&stage);
+    let way = [
+        "take out DS",
+        "resolvers that hold it",
+        "set the NS records",
+        "run `spore-infra apply`",
+    ];
+    assert!(in_order(&steps.join("\n"), &way), "{steps:?}");
+    assert!(steps[0].starts_with("take out DS"), "{steps:?}");
+    let ticket = told(&stage, "ds-remove", 0).stdout;
+    assert!(
+        ticket.contains(&old)
+            && ticket.contains("--step delegate")
+            && !ticket.contains("taken down"),
+        "{ticket}"
+    );
+
+    world(&stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    world(&stage, &["advance", "2h"]);
+    let said = apply().tell();
+    assert!(
+        in_order(&said, &order[1..]) && !said.contains(order[0]),
+        "{said}"
+    );
+    let steps = next(&stage);
+    assert!(in_order(&steps.join("\n"), &way[2..]), "{steps:?}");
+    assert!(steps[0].starts_with("set the NS records"), "{steps:?}");
+    let ticket = told(&stage, "delegate", 0).stdout;
+    assert!(
+        ticket.contains("lately") && ticket.contains("apply") && !ticket.contains(" IN DS "),
+        "{ticket}"
+    );
+    assert!(!ticket.contains("with its DNSKEY"), "{ticket}");
+    let lines = records(&stage, "delegate", &[]);
+    let servers: Vec<&str> = lines.iter().filter_map(|line| data(line, "NS")).collect();
+    assert_eq!(servers.len(), 4);
+
+    let mut words = vec!["registrar", "delegate", DOMAIN];
+    words.extend(servers.iter().map(|server| server.trim_end_matches('.')));
+    world(&stage, &words);
+    assert_eq!(status(&stage)["verdict"]["word"], "insecure");
+    apply();
+    world(&stage, &["advance", "50h"]);
+    let asked = records(&stage, "ds-add", &[]);
+    world(
+        &stage,
+        &["registrar", "ds", DOMAIN, data(&asked[0], "DS").unwrap()],
+    );
+    assert_eq!(status(&stage)["verdict"]["word"], "secure");
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+}
+
+/// The delegation was corrected first: nothing is as quick as signing with the key of that record.
+#[test]
+fn a_record_of_the_key_that_comes_is_made_right_by_signing() {
+    let (stage, old) = vouched();
+    delete_zone(&stage, &old);
+    stage.apply().done("apply").unwrap();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let steps = next(&stage);
+    assert!(steps[0].contains("spore-infra apply` now"), "{steps:?}");
+    assert!(
+        !steps.iter().any(|step| step.contains("take out")),
+        "{steps:?}"
+    );
+    let plan = stage.plan().exits(2, "plan").unwrap().stdout;
+    assert!(plan.contains("apply at once"), "{plan}");
+    stage.apply().done("apply").unwrap();
+    assert_eq!(status(&stage)["verdict"]["word"], "secure");
+}

@@ -13,7 +13,7 @@ use crate::ds::judgement::Keys;
 use crate::ds::not_yet::NotYet;
 use crate::handover::pick::Pick;
 use crate::handover::{self, Facts, Handover, Step};
-use crate::kind::hosted_zone::Records;
+use crate::kind::hosted_zone::{Live, Records};
 use crate::observe::Purpose;
 use crate::snapshot::{ParentView, Snapshot};
 
@@ -129,20 +129,20 @@ async fn readiness(
         // In a rotation, the key that comes is the one to be vouched for.
         Step::Delegate | Step::DsAdd if desired.dnssec => {
             let found = find(session, snapshot).await?;
+            let mut not_yet = found.key.not_yet;
+            if matches!(not_yet, Some(NotYet::Delegation { .. })) {
+                not_yet = speaks_for(session, zone).await.or(not_yet);
+            }
             Ok(Readiness {
                 key: Some(found.key.key),
                 keys: found.keys,
-                not_yet: found.key.not_yet,
+                not_yet,
             })
         }
-        Step::Delegate | Step::DsAdd => {
-            let servers = zone.name_servers(&desired.domain);
-            let answer = session.dns.speaks_for(&desired.domain, &servers).await;
-            Ok(Readiness {
-                not_yet: answer.err().map(NotYet::Unserved),
-                ..by_status
-            })
-        }
+        Step::Delegate | Step::DsAdd => Ok(Readiness {
+            not_yet: speaks_for(session, zone).await,
+            ..by_status
+        }),
         Step::DsRemove(picks) if !takes_all(picks, snapshot) && is_signed => {
             let found = find(session, snapshot).await?;
             Ok(Readiness {
@@ -152,4 +152,12 @@ async fn readiness(
         }
         Step::DsRemove(_) | Step::Teardown => Ok(by_status),
     }
+}
+
+/// Whether the zone's servers answer for it, signed or not; why not, if so.
+async fn speaks_for(session: &Session, zone: &Live) -> Option<NotYet> {
+    let domain = &session.desired.domain;
+    let servers = zone.name_servers(domain);
+    let answer = session.dns.speaks_for(domain, &servers).await;
+    answer.err().map(NotYet::Unserved)
 }

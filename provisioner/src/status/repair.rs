@@ -241,6 +241,18 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         steps.parent(format!("take out DS {}", tags(state, &wrong)));
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
+        let to_sign = to_sign(facts, state);
+        if !to_sign.is_empty() {
+            steps.apply(
+                facts,
+                &format!(
+                    " now, before anything else: it has Route 53 sign with the key of DS {}, which is right then",
+                    tags(state, &to_sign)
+                ),
+            );
+            steps.us("run `spore-infra status` again: it must say secure");
+            return;
+        }
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
         let why = match (state.not_ready.as_deref(), too_early(facts)) {
             _ if !facts.wants_dnssec => "the document says `[dnssec] enabled = false`",
@@ -338,11 +350,24 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
         .any(|server| server.in_parent && server.answer.is_ok());
     let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
     let is_ready = !state.ready.is_empty();
-    if facts.wants_dnssec && !is_ready {
+    let is_unsigned = facts.wants_dnssec && signs_nothing(facts);
+    if facts.wants_dnssec && !is_ready && !is_unsigned {
         steps.apply(facts, ", so that the zone here is signed");
     }
     match (all.as_slice(), answers) {
         ([], _) => {
+            steps.parent(format!(
+                "set the NS records of {} to {servers}",
+                facts.domain
+            ));
+        }
+        // What the zone's own servers answer is unsigned until then: with a DS record, bogus.
+        (_, false) if is_unsigned => {
+            steps.parent(format!(
+                "take out DS {}: it is of an earlier zone, and this one cannot be signed before it is delegated",
+                tags(state, &all)
+            ));
+            steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
             steps.parent(format!(
                 "set the NS records of {} to {servers}",
                 facts.domain
@@ -382,11 +407,43 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
             ));
         }
     }
+    if is_unsigned {
+        steps.apply(
+            facts,
+            " once it is delegated to these servers, so that the zone is signed: Route 53 does not sign it before",
+        );
+    }
     steps.wait(format!(
         "{} for resolvers that hold the old NS records",
         span(ns_ttl)
     ));
     publish(facts, state, steps, "then");
+}
+
+/// Whether Route 53 has signing of the zone off.
+fn signs_nothing(facts: &Facts) -> bool {
+    let aws = facts.aws.as_ref().ok();
+    let signing = aws.and_then(|aws| aws.signing.as_ref());
+    signing.is_some_and(|(status, _)| status == "NOT_SIGNING")
+}
+
+/// The DS records at the parent of a key with which Route 53 signs as soon as signing is on.
+fn to_sign<'a>(facts: &Facts, state: &'a State<'_>) -> Vec<&'a Ds> {
+    let Ok(aws) = &facts.aws else {
+        return Vec::new();
+    };
+    if !facts.wants_dnssec || !signs_nothing(facts) || state.delegation != Delegated::Here {
+        return Vec::new();
+    }
+    let is_sound = |state: &str| state == "Enabled";
+    let ours = aws.keys.iter().filter(|ksk| {
+        let kms = ksk.kms_state.as_ref().map(|(state, _)| state.as_str());
+        ksk.status == "ACTIVE" && ksk.whose.is_ours() && kms.is_some_and(is_sound)
+    });
+    let keys: Vec<&DnsKey> = ours.filter_map(|ksk| ksk.key.as_ref()).collect();
+    let records = state.ds.iter().map(|(ds, _)| ds);
+    let is_of_one = |ds: &&Ds| keys.iter().any(|key| ds.matches(&facts.domain, key));
+    records.filter(is_of_one).collect()
 }
 
 /// What is to be put into the parent, if it may be.
