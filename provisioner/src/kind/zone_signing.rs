@@ -446,12 +446,18 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         draft = draft.ready(hold_down);
     }
     drafts.push(draft);
+    let answers = snapshot.parent.all();
+    let is_let_go = answers.is_ok_and(|answers| answers.iter().all(|answer| answer.ds.is_empty()));
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
             symbol: Symbol::Destroy,
             fields: vec![Field::change("status", &live.signing, "NOT_SIGNING")],
-            why: "no parent server has a DS record of this zone".into(),
+            why: if is_let_go {
+                "no parent server has a DS record of this zone".into()
+            } else {
+                "the zone is not to be signed, once no parent server has a DS record of it".into()
+            },
             risk: Risk::Outage,
         }),
         drafts,
@@ -895,6 +901,27 @@ mod tests {
                 "{way}"
             );
             assert_eq!(way.contains("ds-remove"), !published.is_empty(), "{way}");
+        }
+    }
+
+    #[test]
+    fn the_reason_is_what_the_parent_shows() {
+        let desired = fixture::desired();
+        let why = |parent| {
+            let mut snapshot = fixture::applied();
+            snapshot.parent = parent;
+            let lowered = destroy(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
+            lowered.change.map(|change| change.why).unwrap_or_default()
+        };
+        let none = fixture::parent(delegated(&[]));
+        assert!(why(none).starts_with("no parent server has"));
+        let ds = fixture::parent(Delegated {
+            ds: vec![format!("12735 13 2 {}", "AB".repeat(32))],
+            ..delegated(&[])
+        });
+        for parent in [ds, ParentView::Unknown("no answer".into())] {
+            let told = why(parent);
+            assert!(told.contains("once no parent server has"), "{told}");
         }
     }
 
