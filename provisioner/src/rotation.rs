@@ -172,6 +172,19 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
         ),
     }
     };
+    let is_shown = answers.iter().any(|answer| !answer.ds.is_empty());
+    if !is_shown && !zone_signing::may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) {
+        let at_once = || {
+            (
+                snapshot.taken_at,
+                "no parent server delegates the zone".to_owned(),
+            )
+        };
+        return Times {
+            add_from: at_once(),
+            remove_from: at_once(),
+        };
+    }
     let (next_since, next_source) = counted(EVIDENCE_NEXT);
     let (both_since, both_source) = counted(EVIDENCE_BOTH);
     let ds_ttl = ds_ttl(snapshot, answers);

@@ -431,6 +431,31 @@ fn every_time_counts_from_what_the_journal_remembers() {
 }
 
 #[test]
+fn where_nobody_can_ask_for_the_zone_nothing_is_waited_for() {
+    let state = State {
+        parent: [Has::Nothing; 2],
+        ..WHOLE
+    };
+    let mut snapshot = snapshot(state);
+    let now = snapshot.taken_at;
+    remembered(&mut snapshot, EVIDENCE_NEXT, now);
+    let from = |snapshot: &Snapshot| {
+        let answers = snapshot.parent.all().unwrap_or_default();
+        turn(snapshot, &answers).unwrap().add_from.0
+    };
+    assert_eq!(from(&snapshot), now);
+    // A server that does not answer may delegate it.
+    snapshot.parent = ParentView::Unknown("no answer".into());
+    assert_eq!(from(&snapshot), later(now, DNSKEY_TTL));
+    let delegated = Delegated {
+        name_servers: vec!["ns-1.awsdns-00.com".into()],
+        ..Delegated::default()
+    };
+    snapshot.parent = fixture::parent(delegated);
+    assert_eq!(from(&snapshot), later(now, DNSKEY_TTL));
+}
+
+#[test]
 fn what_the_parent_publishes_is_judged_as_everywhere_else() {
     let desired = fixture::desired();
     let (old, new) = (key(1, OLD_ARN, "ACTIVE"), key(2, NEW_ARN, "ACTIVE"));
