@@ -369,8 +369,23 @@ impl Facts<'_> {
         if published.is_empty() {
             return Handover::Done(format!("no server of {parent} has a DS record of {domain}"));
         }
-        let is_chosen = |ds: &&Ds| picks.is_empty() || picks.iter().any(|pick| pick.is(ds));
+        let turn = self.turn();
+        let going = turn
+            .as_ref()
+            .filter(|_| picks.is_empty())
+            .and_then(|turn| self.going(turn, &published));
+        let is_chosen = |ds: &&Ds| match &going {
+            Some(going) => going.contains(*ds),
+            None => picks.is_empty() || picks.iter().any(|pick| pick.is(ds)),
+        };
         let (chosen, rest): (Vec<&Ds>, Vec<&Ds>) = published.iter().partition(is_chosen);
+        if let (true, Some(_)) = (chosen.is_empty(), &going) {
+            return Handover::Done(format!(
+                "no server of {parent} has a DS record of {domain} that the rotation takes out; there are: {}, \
+                 which stay; to have one taken out all the same, name it with --key-tag",
+                joined(rest)
+            ));
+        }
         if chosen.is_empty() {
             return Handover::Done(format!(
                 "no server of {parent} has such a DS record of {domain}; there are: {}",
@@ -401,13 +416,13 @@ impl Facts<'_> {
                 ));
             }
         }
-        if !rest.is_empty()
-            && let Some(turn) = self.turn()
-            && let Some(why) = self.too_early_to_remove(&turn, &chosen)
+        let is_all = rest.is_empty();
+        if let Some(turn) = &turn
+            && !(is_all && self.may_all_go(turn, &chosen))
+            && let Some(why) = self.too_early_to_remove(turn, &chosen)
         {
             return Handover::NotYet(why);
         }
-        let is_all = rest.is_empty();
         let ttl = self
             .servers
             .iter()
@@ -551,6 +566,30 @@ impl Facts<'_> {
         let journal = self.snapshot.journal_group.present();
         let noted = journal.and_then(journal_group::Live::ds_ttl_secs);
         noted.map_or_else(String::new, |ttl| format!(" ({ttl} s by the journal)"))
+    }
+
+    /// What goes in a rotation where nobody named anything: the records of the old key, and those of none. Where
+    /// the zone is not to be signed, or is not, all go.
+    fn going(&self, turn: &Turn<'_>, published: &BTreeSet<Ds>) -> Option<BTreeSet<Ds>> {
+        let dnssec = self.snapshot.dnssec.present()?;
+        if !self.desired.dnssec || dnssec.signing == "NOT_SIGNING" {
+            return None;
+        }
+        let old = DnsKey::parse(&turn.old.dnskey).ok()?;
+        let goes = |ds: &&Ds| ds.matches(&self.desired.domain, &old) || self.fit(ds).is_wrong();
+        Some(published.iter().filter(goes).cloned().collect())
+    }
+
+    /// Whether the zone may become insecure in a rotation: nothing that is there keeps it secure, or somebody
+    /// named the new key's record as well, or it is not to be signed.
+    fn may_all_go(&self, turn: &Turn<'_>, chosen: &[&Ds]) -> bool {
+        let is_new = |key: &DnsKey| {
+            let mut chosen = chosen.iter();
+            chosen.any(|ds| ds.matches(&self.desired.domain, key))
+        };
+        !self.desired.dnssec
+            || DnsKey::parse(&turn.new.dnskey).is_ok_and(|key| is_new(&key))
+            || !chosen.iter().any(|ds| self.fit(ds) == Fit::Good)
     }
 
     /// Why the old key's record must stay for now, if it is chosen.

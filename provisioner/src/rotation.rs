@@ -239,6 +239,23 @@ fn published(desired: &Desired, answers: &[&Delegated], key: &Key) -> Vec<String
         .collect()
 }
 
+/// The command that asks for the key's records to be taken out.
+fn remove_command(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    answers: &[&Delegated],
+    key: &Key,
+) -> String {
+    let published = judged(desired, snapshot, answers);
+    let key = DnsKey::parse(&key.dnskey);
+    let is_its = |ds: &&Ds| {
+        key.as_ref()
+            .is_ok_and(|key| ds.matches(&desired.domain, key))
+    };
+    let records: Vec<&Ds> = published.records().into_iter().filter(is_its).collect();
+    pick::command(records, &published)
+}
+
 /// The largest TTL under which a resolver may hold a DS record of the zone.
 fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
     let journal = snapshot.journal_group.present();
@@ -721,7 +738,8 @@ impl<'a> Drafts<'a> {
             };
             let (from, why) = times.add_from;
             return self.external(format!(
-                "have it publish the DS record of {} {some}, not before {from:.0} ({why}): {}",
+                "have it publish the DS record of {} {some}, not before {from:.0} ({why}): {}; \
+                 `spore-infra handover --step ds-add` writes the text then",
                 new.name,
                 ds_line(desired, new)
             ));
@@ -738,9 +756,10 @@ impl<'a> Drafts<'a> {
             }
             let (from, why) = times.remove_from;
             return self.external(format!(
-                "have it remove the DS record of {}, not before {from:.0} ({why}): {}",
+                "have it remove the DS record of {}, not before {from:.0} ({why}): {}; `{}` writes the text then",
                 old.name,
-                published(desired, &answers, old).join("; ")
+                published(desired, &answers, old).join("; "),
+                remove_command(desired, self.snapshot, &answers, old)
             ));
         }
         let ds_ttl = ds_ttl(self.snapshot, &answers);

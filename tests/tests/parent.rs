@@ -258,6 +258,9 @@ fn in_a_rotation_each_text_waits_for_its_time() {
     };
     rotate();
     assert!(told(&stage, "ds-add", 3).stderr.contains("not before"));
+    // Nobody named a record: the old key's is meant, which is the only one.
+    let early = told(&stage, "ds-remove", 3).stderr;
+    assert!(early.contains("--step ds-add"), "{early}");
     assert_eq!(wanted(&stage), [("stays".to_owned(), old.clone())]);
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
     world(&stage, &["advance", "2h"]);
@@ -274,10 +277,21 @@ fn in_a_rotation_each_text_waits_for_its_time() {
     rotate();
     let early = handover(&stage, "ds-remove", &["--key-tag", &tag(&old)]).exits(3, "ds-remove");
     assert!(early.unwrap().stderr.contains("not before"));
+    assert!(told(&stage, "ds-remove", 3).stderr.contains("not before"));
+    let command = format!(
+        "spore-infra handover --step ds-remove --key-tag {}",
+        tag(&old)
+    );
+    let said = self::rotate(&stage).done("ksk rotate").unwrap().tell();
+    assert!(said.contains(&command), "{said}");
+    assert!(next(&stage).iter().any(|step| step.contains(&command)));
     assert_eq!(wanted(&stage), [part("stays", &new), part("stays", &old)]);
     assert_eq!(form(&stage, "epp"), "");
     world(&stage, &["advance", "2h"]);
     assert_eq!(wanted(&stage), [part("stays", &new), part("goes", &old)]);
+    let lines = records(&stage, "ds-remove", &[]);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(data(&lines[0], "DS"), Some(old.as_str()));
     // What the registry is told is what the text asks for: the old record out, and nothing in.
     let update = form(&stage, "epp");
     let named = |tag: &str| update.contains(&format!("<secDNS:keyTag>{tag}</secDNS:keyTag>"));

@@ -8,8 +8,10 @@ use anyhow::bail;
 use super::records::find;
 use super::session::Session;
 use super::{Exit, Global, HandoverForm, HandoverStep, output, stack};
+use crate::desired::Desired;
 use crate::ds::DnsKey;
 use crate::ds::judgement::Keys;
+use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
 use crate::handover::pick::Pick;
 use crate::handover::{self, Facts, Handover, Step};
@@ -99,11 +101,16 @@ struct Readiness {
     not_yet: Option<NotYet>,
 }
 
-/// Whether no record would stay at the parent, so that nothing depends on what its keys are worth.
-fn takes_all(picks: &BTreeSet<Pick>, snapshot: &Snapshot) -> bool {
+/// Whether no record would stay at the parent, so that nothing depends on what its keys are worth. In a
+/// rotation something does.
+fn takes_all(picks: &BTreeSet<Pick>, desired: &Desired, snapshot: &Snapshot) -> bool {
     let answers = snapshot.parent.all().unwrap_or_default();
     let mut records = answers.iter().flat_map(|answer| answer.records());
-    picks.is_empty() || records.all(|ds| picks.iter().any(|pick| pick.is(&ds)))
+    if picks.is_empty() {
+        own_turn(desired, snapshot, &answers).is_none()
+    } else {
+        records.all(|ds| picks.iter().any(|pick| pick.is(&ds)))
+    }
 }
 
 /// Steps that take everything away need no key that is ready; where a record stays, its key has to be.
@@ -143,7 +150,7 @@ async fn readiness(
             not_yet: speaks_for(session, zone).await,
             ..by_status
         }),
-        Step::DsRemove(picks) if !takes_all(picks, snapshot) && is_signed => {
+        Step::DsRemove(picks) if is_signed && !takes_all(picks, desired, snapshot) => {
             let found = find(session, snapshot).await?;
             Ok(Readiness {
                 keys: found.keys,
