@@ -328,6 +328,34 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     refusal("wrong-ds", message)
 }
 
+/// Id of the rule against a rotation right after another one.
+pub const JUST_ROTATED: &str = "just-rotated";
+
+/// How long after a rotation nobody means another one: what looks like the beginning of one is the repetition
+/// of a command that died at its end. It covers whoever comes back the next morning.
+const SETTLES: Duration = Duration::from_secs(86_400);
+
+/// What stands against beginning a rotation when one has just ended. When that was, KMS shows: the deletion of
+/// the key that went was scheduled then, as the last but what the journal forgets.
+pub fn just_rotated(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let Some(Stage::One(key)) = stage(snapshot) else {
+        return None;
+    };
+    let end = snapshot.kms_key.present()?.twins_end?;
+    let window = Duration::from_secs(u64::try_from(kms_key::DELETION_DAYS).ok()? * 86_400);
+    let ended = end.checked_sub(window).ok()?;
+    (snapshot.taken_at < later(ended, SETTLES)).then(|| Refusal {
+        rule: JUST_ROTATED,
+        addr: desired.addr(Kind::Ksk),
+        message: format!(
+            "a rotation ended at {ended:.0}, less than a day ago: the deletion of its other KMS key was scheduled \
+             then, {} is the zone's key, and nothing of it is left to do; if {} is to be replaced all the same, as \
+             after somebody else has had the use of it, pass --again (nothing was changed)",
+            key.name, key.name
+        ),
+    })
+}
+
 /// Why the stack is not as an apply leaves it, in what a rotation builds on.
 fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if !desired.dnssec {
