@@ -357,7 +357,7 @@ impl Facts<'_> {
 
     /// The record has to wait; one because of which the zone is refused meanwhile has not.
     fn ds_add_later(&self, why: String) -> Handover {
-        Handover::NotYet(match pick::at_once(&self.judged()) {
+        Handover::NotYet(match pick::at_once(&self.judged(), None) {
             Some(at_once) => format!("{why}; but {at_once}"),
             None => why,
         })

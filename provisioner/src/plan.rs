@@ -687,8 +687,8 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if let Some((wrong, whose)) = wrong_ds(desired, snapshot, &answers) {
         return Some(format!(
             "{parent} publishes DS records for {domain} that lead to no key that signs it: {wrong}; \
-             {whose} every name in it for bogus: have them replaced by what `spore-infra ds` prints, \
-             and taken out while it prints nothing"
+             {whose} every name in it for bogus: have them replaced in one change by what `spore-infra ds` \
+             prints, and taken out while it prints nothing"
         ));
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());

@@ -31,7 +31,7 @@ use crate::kind::delegation::{self, Parent};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
-use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
+use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX, Unsigned};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::safety::Refusal;
@@ -298,7 +298,10 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         return refusal("parent-lags", message);
     }
     let published = judged(desired, snapshot, &answers);
-    if let Some(at_once) = pick::at_once(&published) {
+    let right = to_vouch_for(snapshot, &answers)
+        .and_then(|key| DnsKey::parse(&key.dnskey).ok())
+        .map(|key| key.ds(&desired.domain, DigestType::Sha256));
+    if let Some(at_once) = pick::at_once(&published, right.as_ref()) {
         return refusal("wrong-ds", format!("{at_once} (nothing was changed)"));
     }
     let (old, new) = match stage(snapshot)? {
@@ -326,6 +329,22 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         strange.join("; ")
     );
     refusal("wrong-ds", message)
+}
+
+/// The key whose record may be published now, by what Route 53, KMS and the journal show.
+fn to_vouch_for<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<&'a Key> {
+    let key = match stage(snapshot)? {
+        Stage::One(key) | Stage::Ended(key) => key,
+        Stage::Two { new, .. } => {
+            let (from, _) = times(snapshot, answers).add_from;
+            Some(new).filter(|_| snapshot.taken_at >= from)?
+        }
+    };
+    let is_ready = key.status == "ACTIVE"
+        && unusable(snapshot, key).is_none()
+        && snapshot.served.is_ok()
+        && zone_signing::unsigned(snapshot) == Unsigned::No;
+    is_ready.then_some(key)
 }
 
 /// Id of the rule against a rotation right after another one.

@@ -209,6 +209,19 @@ fn a_wrong_record_is_found_and_asked_to_be_replaced() {
     let right = data(&records(&stage, "ds-add", &[])[0], "DS")
         .unwrap()
         .to_owned();
+    // Every command has the same judgement: the one takes the place of the other.
+    let at_once = judged["at_once"].as_str().unwrap();
+    let refused = rotate(&stage).exits(4, "ksk rotate").unwrap().tell();
+    for said in [at_once, &refused] {
+        let cure = format!("replaced by DS {right} in one change");
+        assert!(
+            said.contains(&cure) && !said.contains("taken out now"),
+            "{said}"
+        );
+    }
+    let steps = next(&stage);
+    let first = format!("replace DS 12735 by DS {right} in one change");
+    assert!(steps[0].starts_with(&first), "{steps:?}");
     let script = stage
         .on_world("ds", &["--format", "nsupdate"])
         .done("ds")

@@ -186,7 +186,7 @@ pub async fn ds(
                 why.remedy()
             ));
             let published = seen(&desired.domain, &found.keys, &snapshot);
-            if let Some(at_once) = pick::at_once(&published) {
+            if let Some(at_once) = pick::at_once(&published, None) {
                 output::error(&at_once);
             }
             return Ok(Exit::Waiting);
@@ -292,7 +292,7 @@ fn check_parent(
     // Resolvers may hold what a record that came too early makes bogus. One of no key is no matter of time.
     let is_early = matches!(not_yet, Some(NotYet::Remembered { .. }))
         && found.keys.all().any(|key| published.is_somewhere(key));
-    let at_once = pick::at_once(&published);
+    let at_once = pick::at_once(&published, to_add(found, domain).as_ref());
     let told = not_yet.map(|why| {
         let early = if is_early {
             "; a DS record is there too early: whoever remembers that takes the zone for bogus"
@@ -374,6 +374,17 @@ fn check_parent(
     } else {
         Exit::Done
     })
+}
+
+/// The record that may be published now and is not known to be there.
+fn to_add(found: &Found, domain: &str) -> Option<Ds> {
+    let wanted = &found.now.as_ref().ok()?.wanted;
+    let mut coming = wanted
+        .iter()
+        .filter(|wanted| matches!(wanted.part, Part::Only | Part::Comes));
+    coming
+        .next()
+        .map(|wanted| wanted.key.ds(domain, DigestType::Sha256))
 }
 
 /// The key that the parent has to vouch for today. Of two that may not be asked for it is the old one, unless

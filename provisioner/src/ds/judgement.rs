@@ -11,6 +11,12 @@
 //!   stale record of type 4 outweighs a right one of type 2.
 //!
 //! A set is right here only if the strictest of these accepts it.
+//!
+//! What follows from it for a record because of which validators refuse the zone ([`Judgement::wrong`]), the same
+//! in every command: nobody needs it, so nothing is waited for. Where the right record may be published, it takes
+//! the place of the wrong one in one change, as with it the zone is secure and without any only insecure; where
+//! a registry takes one step at a time, the right one comes first. Where none may be published yet, the wrong
+//! one goes alone. Whoever has asked before remembers it for its TTL either way.
 
 use std::collections::BTreeSet;
 
@@ -195,6 +201,11 @@ impl<'a> Published<'a> {
     /// Records that have to go at once, whatever else has to wait ([`Judgement::wrong`]).
     pub fn wrong(&self) -> BTreeSet<Ds> {
         self.sets.iter().flat_map(Judgement::wrong).collect()
+    }
+
+    /// Whether some server has not this record.
+    pub fn lacks(&self, ds: &Ds) -> bool {
+        self.sets.iter().any(|set| !set.has(|other| other == ds))
     }
 
     /// Whether some server has a record of the key, of whatever digest type: a resolver may hold it.

@@ -3,7 +3,8 @@
 //! The rules behind the orders (RFC 6781, section 4; RFC 4035, section 2.4):
 //!
 //! - A validator needs one DS record that leads to a key that signs. A second one that leads nowhere does
-//!   no harm. So a right DS is added before a wrong one is taken out.
+//!   no harm. So a right DS takes the place of a wrong one in one change, or comes first
+//!   ([`judgement`](crate::ds::judgement)).
 //! - A DS record that leads to no key is worse than none. So where no right one can be published yet, the
 //!   wrong ones go first: the zone is insecure then, and resolves.
 //! - Resolvers keep what they have for its TTL. So what others still need goes only when that has run out.
@@ -225,12 +226,13 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     } else if let (Some(key), None, true) =
         (to_add(facts, state), too_early(facts), facts.wants_dnssec)
     {
-        // Nothing fits, and ours would: it goes in first.
+        // Nothing fits, and ours would.
         let wrong: Vec<&Ds> = state.useless().collect();
         steps.parent(format!(
-            "add DS {} and leave DS {} for now; where only one can be kept, replace it in one change",
-            ds_of(key, &facts.domain),
-            tags(state, &wrong)
+            "replace DS {} by DS {} in one change, or add the right one first (`spore-infra handover --step \
+             ds-add` writes the text)",
+            tags(state, &wrong),
+            ds_of(key, &facts.domain)
         ));
         steps.wait(format!(
             "until every server of {} has it (`spore-infra status` shows each), and then {} for resolvers \
@@ -238,7 +240,6 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             state.parent,
             span(ds_ttl)
         ));
-        steps.parent(format!("take out DS {}", tags(state, &wrong)));
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
         let to_sign = to_sign(facts, state);
