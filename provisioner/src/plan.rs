@@ -691,6 +691,10 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
              prints, and taken out while it prints nothing"
         ));
     }
+    // A record of such a key would make the zone bogus in days; what blocks the plan says what to do.
+    if kind::kms_key::lost(desired, snapshot).is_some() {
+        return None;
+    }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
     (desired.dnssec && without).then(|| {
         let when = match kind::zone_signing::unsigned(snapshot) {

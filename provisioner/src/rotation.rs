@@ -274,6 +274,9 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             message,
         })
     };
+    if let Some(why) = kms_key::lost(desired, snapshot) {
+        return refusal("key-lost", format!("{why} (nothing was changed)"));
+    }
     if let Some(why) = not_whole(desired, snapshot) {
         let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
         return refusal("not-converged", message);

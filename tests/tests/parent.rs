@@ -647,6 +647,70 @@ fn a_zone_made_anew_comes_to_be_secure_in_one_order() {
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
 }
 
+/// The KMS key of the zone is deleted, waiting period and all: every command names the way that leads on, and none
+/// has a DS record published.
+#[test]
+fn a_lost_key_has_a_way_on() {
+    let (stage, old) = vouched();
+    by_hand(&stage, async |bench| {
+        let call = bench.write.kms.schedule_key_deletion();
+        let call = call.key_id(bench.key_arn().await).pending_window_in_days(7);
+        call.send().await.unwrap();
+    });
+    world(&stage, &["advance", "9d"]);
+    let way = ["--step ds-remove", "dnssec disable", "spore-infra apply"];
+    for said in [
+        stage.apply().exits(1, "apply").unwrap(),
+        rotate(&stage).exits(4, "ksk rotate").unwrap(),
+        stage.on_world("ds", &[]).exits(1, "ds").unwrap(),
+    ] {
+        let said = said.tell();
+        let text = said
+            .split("key-signing keys whose KMS keys")
+            .nth(1)
+            .unwrap_or_default();
+        assert!(in_order(text, &way), "{said}");
+        assert!(!said.contains("apply` finish first"), "{said}");
+    }
+    let steps = next(&stage).join("\n");
+    assert!(
+        in_order(
+            &steps,
+            &["take out DS", "dnssec disable", "spore-infra apply"]
+        ),
+        "{steps}"
+    );
+    assert_eq!(
+        data(&records(&stage, "ds-remove", &[])[0], "DS"),
+        Some(old.as_str())
+    );
+
+    world(&stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    let plan = stage.plan().exits(1, "plan").unwrap().tell();
+    assert!(
+        in_order(&plan, &way[1..]) && !plan.contains(way[0]),
+        "{plan}"
+    );
+    assert!(!plan.contains("publish the DS record"), "{plan}");
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    stage.write("stack.toml", document.clone() + UNSIGNED);
+    let run = stage.run(["dnssec", "disable"]).arg(stage.document());
+    let run = run
+        .arg("--yes")
+        .arg("--wait")
+        .arg("3d")
+        .arg(sandbox(&stage));
+    run.done("dnssec disable").unwrap();
+    stage.write("stack.toml", document);
+    stage.apply().done("apply").unwrap();
+    world(&stage, &["advance", "50h"]);
+    let asked = records(&stage, "ds-add", &[]);
+    let new = data(&asked[0], "DS").unwrap();
+    assert_ne!(new, old);
+    world(&stage, &["registrar", "ds", DOMAIN, new]);
+    assert_eq!(status(&stage)["verdict"]["word"], "secure");
+}
+
 /// The delegation was corrected first: nothing is as quick as signing with the key of that record.
 #[test]
 fn a_record_of_the_key_that_comes_is_made_right_by_signing() {

@@ -42,9 +42,10 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the key: {why}"),
-        Observation::Present(_) | Observation::Absent => {
-            bail!("there is no usable key yet; run `spore-infra apply` first")
-        }
+        Observation::Present(_) | Observation::Absent => match kms_key::lost(desired, snapshot) {
+            Some(why) => bail!(why),
+            None => bail!("there is no usable key yet; run `spore-infra apply` first"),
+        },
     };
     let dnssec = match &snapshot.dnssec {
         Observation::Present(dnssec) => dnssec,

@@ -123,6 +123,10 @@ impl Steps<'_> {
 fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     let (_, ds_ttl) = state.ttls();
     let servers = own_servers(facts);
+    if facts.wants_dnssec && facts.aws.as_ref().is_ok_and(|aws| aws.is_key_lost) {
+        key_lost(facts, state, steps);
+        return;
+    }
     if state.is_failing {
         keys_first(facts, state, steps);
         return;
@@ -271,6 +275,35 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         }
         publish(facts, state, steps, "then");
     }
+}
+
+/// The KMS key is gone for good: what it signed ends, and no DS record of it may stand then.
+fn key_lost(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
+    let (_, ds_ttl) = state.ttls();
+    let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
+    if !all.is_empty() {
+        let by = match state.ends {
+            Some(ends) if ends > later(facts.at, ds_ttl) => {
+                format!(
+                    " by {:.0}, {} before the last signature ends",
+                    ends - ds_ttl,
+                    span(ds_ttl)
+                )
+            }
+            Some(_) | None => " at once".to_owned(),
+        };
+        steps.parent(format!(
+            "take out DS {}{by}: the KMS key of the zone's key-signing key is gone, and no other can stand in for \
+             it (`spore-infra handover --step ds-remove` writes the text)",
+            tags(state, &all)
+        ));
+    }
+    steps.us(
+        "write `enabled = false` below `[dnssec]` into the document and run `spore-infra dnssec disable`, which \
+         waits until no resolver remembers a DS record",
+    );
+    steps.us("take that out of the document again and run `spore-infra apply`, which makes a key and signs");
+    steps.parent("then: add the DS record that `spore-infra ds` prints, not before it prints one");
 }
 
 /// Route 53 cannot use a key: that comes first, and has an end date.
