@@ -277,6 +277,13 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     if let Some(why) = kms_key::lost(desired, snapshot) {
         return refusal("key-lost", format!("{why} (nothing was changed)"));
     }
+    let keys = snapshot.dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let mut keys = keys.unwrap_or_default().iter();
+    let is_strange = |key: &&Key| whose(desired, snapshot, key) == Whose::Stranger;
+    if let Some(foreign) = keys.find(is_strange) {
+        let message = ksk::stranger(desired, snapshot, foreign);
+        return refusal("foreign-ksk", format!("{message} (nothing was changed)"));
+    }
     if let Some(why) = not_whole(desired, snapshot) {
         let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
         return refusal("not-converged", message);
@@ -402,15 +409,6 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     }
     let keys = dnssec.map(|dnssec| &dnssec.keys[..]).unwrap_or_default();
     let arn = kms.map_or("", |key| key.arn.as_str());
-    if let Some(foreign) = keys
-        .iter()
-        .find(|key| whose(desired, snapshot, key) == Whose::Stranger)
-    {
-        return Some(format!(
-            "key-signing key {} (KMS key {}) is not this stack's",
-            foreign.name, foreign.kms_arn
-        ));
-    }
     match stage(snapshot) {
         None => Some(format!(
             "the zone has {} key-signing keys, of at most {KSKS_MAX}",

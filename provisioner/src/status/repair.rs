@@ -18,6 +18,7 @@ use crate::condition::later;
 use crate::ds::judgement::{Fit, Trust};
 use crate::ds::keys::Whose;
 use crate::ds::{DnsKey, Ds};
+use crate::kind::ksk::take_down;
 use crate::plan::span;
 
 /// The steps, in order; none when there is nothing to do.
@@ -554,6 +555,18 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
                 .any(|step| step.what.contains("ksk rotate")) => {}
         Some(Mover::Us) => steps.us("run `spore-infra ksk rotate` to go on with the rotation"),
         None => {}
+    }
+    for ksk in &aws.keys {
+        if ksk.whose == Whose::Stranger
+            && let Some(zone) = &aws.zone
+        {
+            steps.us(format!(
+                "find out whose key-signing key {} is; if nobody needs it, and no server of the parent has a DS \
+                 record of it, take it down: {}",
+                ksk.name,
+                take_down(zone, &ksk.status, &ksk.name)
+            ));
+        }
     }
     let is_said = steps
         .actions
