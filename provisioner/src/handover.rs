@@ -18,7 +18,7 @@ use crate::ds::check::{Verdict, verdict};
 use crate::ds::judgement::{Fit, Judgement, Keys, Published, Trust, fit, judge};
 use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
-use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
+use crate::ds::{DS_TTL_SECS, DnsKey, Ds, SHA1};
 use crate::kind::hosted_zone::Live;
 use crate::kind::{journal_group, zone_signing};
 use crate::plan::span;
@@ -315,7 +315,7 @@ impl Facts<'_> {
         let mut check = self.parent_commands("DS");
         check.push(format!(
             "# each must show: {}",
-            key.ds(domain, DigestType::Sha256)
+            key.ds(domain, self.judged().digest())
         ));
         check.push(format!(
             "delv {domain}. SOA   # must say \"fully validated\""
@@ -774,10 +774,8 @@ impl Facts<'_> {
 
     fn ds_line(&self, key: &DnsKey) -> String {
         let domain = &self.desired.domain;
-        format!(
-            "{domain}. {DS_TTL_SECS} IN DS {}",
-            key.ds(domain, DigestType::Sha256)
-        )
+        let digest = self.judged().digest();
+        format!("{domain}. {DS_TTL_SECS} IN DS {}", key.ds(domain, digest))
     }
 
     fn parent_commands(&self, rtype: &str) -> Vec<String> {

@@ -449,7 +449,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         format!(
             "a parent server has the DS record of {}: have it removed there first: {}",
             new.name,
-            ds_line(desired, new)
+            ds_line(desired, snapshot, new)
         )
     } else if alias_moved || old.status != "ACTIVE" {
         format!(
@@ -482,10 +482,11 @@ fn can_take_back(desired: &Desired, snapshot: &Snapshot, old: &Key, new: &Key) -
     })
 }
 
-/// The record of a key for the parent zone, with the digest every validator knows (RFC 8624).
-fn ds_line(desired: &Desired, key: &Key) -> String {
-    let ds =
-        DnsKey::parse(&key.dnskey).map(|dnskey| dnskey.ds(&desired.domain, DigestType::Sha256));
+/// The record of a key for the parent zone, with a digest as it has them.
+fn ds_line(desired: &Desired, snapshot: &Snapshot, key: &Key) -> String {
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let digest = judged(desired, snapshot, &answers).digest();
+    let ds = DnsKey::parse(&key.dnskey).map(|dnskey| dnskey.ds(&desired.domain, digest));
     let shown = ds.map_or_else(|_| key.ds.clone(), |ds| ds.to_string());
     format!("{}. IN DS {shown}", desired.domain)
 }
@@ -789,7 +790,7 @@ impl<'a> Drafts<'a> {
                 "have it publish the DS record of {} {some}, not before {from:.0} ({why}): {}; \
                  `spore-infra handover --step ds-add` writes the text then",
                 new.name,
-                ds_line(desired, new)
+                ds_line(desired, self.snapshot, new)
             ));
         }
         if seen.old_somewhere {

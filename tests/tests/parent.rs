@@ -711,6 +711,37 @@ fn a_lost_key_has_a_way_on() {
     assert_eq!(status(&stage)["verdict"]["word"], "secure");
 }
 
+/// A registry that takes SHA-384 only: what comes in a rotation has it as well, and what stays is not added anew.
+#[test]
+fn a_parent_with_another_digest_is_asked_for_that() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let four = |stage: &Stage| -> Vec<String> {
+        let lines = form(stage, "bind");
+        let data = lines.lines().filter_map(|line| data(line, "DS"));
+        data.filter(|ds| ds.split(' ').nth(2) == Some("4"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let old = four(&stage).remove(0);
+    world(&stage, &["registrar", "ds", DOMAIN, &old]);
+    rotate(&stage).done("ksk rotate").unwrap();
+    world(&stage, &["advance", "2h"]);
+    let new = four(&stage).into_iter().find(|ds| *ds != old).unwrap();
+    assert_eq!(
+        data(&records(&stage, "ds-add", &[])[0], "DS"),
+        Some(new.as_str())
+    );
+    let said = rotate(&stage).done("ksk rotate").unwrap().tell();
+    assert!(said.contains(&format!("IN DS {new}")), "{said}");
+    let script = form(&stage, "nsupdate");
+    let added: Vec<&str> = script
+        .lines()
+        .filter(|line| line.starts_with("update"))
+        .collect();
+    assert_eq!(added, [format!("update add {DOMAIN}. 300 IN DS {new}")]);
+}
+
 /// The delegation was corrected first: nothing is as quick as signing with the key of that record.
 #[test]
 fn a_record_of_the_key_that_comes_is_made_right_by_signing() {

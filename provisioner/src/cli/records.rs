@@ -193,14 +193,15 @@ pub async fn ds(
             return Ok(Exit::Waiting);
         }
     };
+    let published = seen(&desired.domain, &found.keys, &snapshot);
     // Parents need one; programs and people who look are shown both.
+    let parents = [published.digest()];
     let digests: &[DigestType] = match (digest, format) {
         (Some(Digest::Sha256), _) => &[DigestType::Sha256],
         (Some(Digest::Sha384), _) => &[DigestType::Sha384],
         (Some(Digest::Both), _) | (None, DsFormat::Json | DsFormat::Bind) => &form::BOTH,
-        (None, _) => &[DigestType::Sha256],
+        (None, _) => &parents,
     };
-    let published = seen(&desired.domain, &found.keys, &snapshot);
     let remove = wanted::to_take_out(&desired.domain, &published, &now.wanted);
     let parent = match &snapshot.parent {
         ParentView::Seen { zone, .. } => Some(zone.as_str()),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::ds::DigestType;
 use crate::fixture;
 use crate::kind::ksk;
 use crate::snapshot::Observation;
