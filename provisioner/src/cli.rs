@@ -368,6 +368,10 @@ enum KskCommand {
         /// Keep the present key and take the second one away, as long as that is safe.
         #[arg(long)]
         abort: bool,
+        /// Begin another rotation less than a day after one has ended, as for a key that somebody else has had
+        /// the use of.
+        #[arg(long, conflicts_with = "abort")]
+        again: bool,
     },
 }
 
@@ -716,8 +720,18 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         } => zone::restore(&global, files, &go, delete_extra).await,
         Command::Ksk { command } => match command {
             KskCommand::List { stack } => records::keys(&global, stack).await,
-            KskCommand::Rotate { stack, go, abort } => {
-                apply::rotate(&global, stack, &go, abort).await
+            KskCommand::Rotate {
+                stack,
+                go,
+                abort,
+                again,
+            } => {
+                let how = match (abort, again) {
+                    (true, _) => apply::Rotation::Abort,
+                    (false, true) => apply::Rotation::Again,
+                    (false, false) => apply::Rotation::GoOn,
+                };
+                apply::rotate(&global, stack, &go, how).await
             }
         },
         Command::Dnssec {

@@ -18,10 +18,10 @@ use crate::ds::check::{Verdict, verdict};
 use crate::ds::judgement::{Fit, Judgement, Keys, Published, Trust, fit, judge};
 use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
-use crate::ds::{DS_TTL_SECS, DigestType, DnsKey, Ds, SHA1};
+use crate::ds::{DS_TTL_SECS, DnsKey, Ds, SHA1};
 use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Live;
-use crate::kind::journal_group;
+use crate::kind::{journal_group, zone_signing};
 use crate::plan::span;
 use crate::rotation::Turn;
 use crate::snapshot::{Delegated, Snapshot};
@@ -104,7 +104,10 @@ impl Facts<'_> {
             return Handover::NotYet("there is no zone yet; run `spore-infra apply` first".into());
         };
         let wanted = self.name_servers(zone);
-        if let Some(why) = self.not_yet.as_ref().filter(|why| !why.signs()) {
+        // Route 53 signs only once this is done.
+        let signs_after = matches!(self.not_yet, Some(NotYet::Delegation { .. }));
+        let is_in_the_way = |why: &&NotYet| !why.signs() && !signs_after;
+        if let Some(why) = self.not_yet.as_ref().filter(is_in_the_way) {
             return Handover::NotYet(format!(
                 "its name servers are not ready for it: {why}; {}",
                 why.remedy()
@@ -180,17 +183,34 @@ impl Facts<'_> {
                  keep their own names up to date. Without the delegation nobody finds it.",
                 self.desired.account
             )],
-            not_before: vec![format!(
-                "At once. {}: each of the name servers was asked directly and answered for the zone{}.",
-                self.seen_at(),
-                if self.key.is_some() { ", with its DNSKEY" } else { "" }
-            )],
+            not_before: vec![
+                if signs_after {
+                    format!(
+                        "If {parent} had a DS record of {domain} lately: when its TTL{} has run out since it was \
+                         taken out, as whoever remembers it takes the zone for bogus. Otherwise at once.",
+                        self.noted_ds_ttl()
+                    )
+                } else {
+                    "At once.".to_owned()
+                },
+                format!(
+                    "{}: each of the name servers was asked directly and answered for the zone{}.",
+                    self.seen_at(),
+                    if self.key.is_some() && !signs_after { ", with its DNSKEY" } else { "" }
+                ),
+            ],
             check,
             rollback: vec![format!(
                 "Take the same lines out again. Resolvers forget them within the TTL of the NS records \
                  ({NS_TTL_SECS} s as proposed)."
             )],
-            after: if self.key.is_some() && ds.is_none() {
+            after: if signs_after {
+                vec![
+                    "Tell the people of the zone: they run `spore-infra apply`, as Route 53 does not sign the \
+                     zone before. The DS record follows in a ticket of its own."
+                        .into(),
+                ]
+            } else if self.key.is_some() && ds.is_none() {
                 vec!["The DS record follows in a ticket of its own.".into()]
             } else {
                 Vec::new()
@@ -302,7 +322,7 @@ impl Facts<'_> {
         let mut check = self.parent_commands("DS");
         check.push(format!(
             "# each must show: {}",
-            key.ds(domain, DigestType::Sha256)
+            key.ds(domain, self.judged().digest())
         ));
         check.push(format!(
             "delv {domain}. SOA   # must say \"fully validated\""
@@ -344,7 +364,7 @@ impl Facts<'_> {
 
     /// The record has to wait; one because of which the zone is refused meanwhile has not.
     fn ds_add_later(&self, why: String) -> Handover {
-        Handover::NotYet(match pick::at_once(&self.judged()) {
+        Handover::NotYet(match pick::at_once(&self.judged(), None) {
             Some(at_once) => format!("{why}; but {at_once}"),
             None => why,
         })
@@ -356,8 +376,23 @@ impl Facts<'_> {
         if published.is_empty() {
             return Handover::Done(format!("no server of {parent} has a DS record of {domain}"));
         }
-        let is_chosen = |ds: &&Ds| picks.is_empty() || picks.iter().any(|pick| pick.is(ds));
+        let turn = self.turn();
+        let going = turn
+            .as_ref()
+            .filter(|_| picks.is_empty())
+            .and_then(|turn| self.going(turn, &published));
+        let is_chosen = |ds: &&Ds| match &going {
+            Some(going) => going.contains(*ds),
+            None => picks.is_empty() || picks.iter().any(|pick| pick.is(ds)),
+        };
         let (chosen, rest): (Vec<&Ds>, Vec<&Ds>) = published.iter().partition(is_chosen);
+        if let (true, Some(_)) = (chosen.is_empty(), &going) {
+            return Handover::Done(format!(
+                "no server of {parent} has a DS record of {domain} that the rotation takes out; there are: {}, \
+                 which stay; to have one taken out all the same, name it with --key-tag",
+                joined(rest)
+            ));
+        }
         if chosen.is_empty() {
             return Handover::Done(format!(
                 "no server of {parent} has such a DS record of {domain}; there are: {}",
@@ -395,13 +430,13 @@ impl Facts<'_> {
                 ));
             }
         }
-        if !rest.is_empty()
-            && let Some(turn) = self.turn()
-            && let Some(why) = self.too_early_to_remove(&turn, &chosen)
+        let is_all = rest.is_empty();
+        if let Some(turn) = &turn
+            && !(is_all && self.may_all_go(turn, &chosen))
+            && let Some(why) = self.too_early_to_remove(turn, &chosen)
         {
             return Handover::NotYet(why);
         }
-        let is_all = rest.is_empty();
         let ttl = self
             .servers
             .iter()
@@ -416,7 +451,14 @@ impl Facts<'_> {
         } else {
             " The other record stays."
         };
-        let why = if is_urgent {
+        let awaits = zone_signing::awaits_delegation(self.desired, self.snapshot);
+        let why = if let (Some(elsewhere), true) = (&awaits, is_all) {
+            format!(
+                "It is of an earlier zone {domain}: {parent} {}. Until it is corrected these are not signed, and \
+                 with the DS record validating resolvers would refuse every name.",
+                elsewhere.said(self.desired)
+            )
+        } else if is_urgent {
             format!(
                 "It is of none of the zone's keys, and validating resolvers, some or all, refuse every name \
                  in {domain} because of it.{stays}"
@@ -450,7 +492,9 @@ impl Facts<'_> {
             format!("# each must answer only: {}", joined(rest))
         });
         // What no key is vouched for by needs no wait.
-        let until = if is_of_no_key {
+        let until = if awaits.is_some() && is_all {
+            ": until then the delegation stays as it is"
+        } else if is_of_no_key {
             ""
         } else {
             ": until then nothing of the signing may be turned off"
@@ -459,7 +503,14 @@ impl Facts<'_> {
             "Tell the people of the zone when every server has it. Resolvers hold the record for {held} \
              more (the TTL seen){until}."
         )];
-        after.extend((!is_of_no_key).then(|| self.hold_down_note(ttl)));
+        if awaits.is_some() && is_all {
+            after.push(
+                "After that the NS records are corrected: `spore-infra handover --step delegate` writes the text."
+                    .into(),
+            );
+        } else if !is_of_no_key {
+            after.push(self.hold_down_note(ttl));
+        }
         let lines: Vec<String> = chosen
             .iter()
             .map(|ds| format!("{domain}. {ttl} IN DS {ds}"))
@@ -522,6 +573,37 @@ impl Facts<'_> {
                  {command}` once while the record is still there: {how}."
             )
         }
+    }
+
+    /// The largest TTL of a DS record that the journal knows of, in brackets.
+    fn noted_ds_ttl(&self) -> String {
+        let journal = self.snapshot.journal_group.present();
+        let noted = journal.and_then(journal_group::Live::ds_ttl_secs);
+        noted.map_or_else(String::new, |ttl| format!(" ({ttl} s by the journal)"))
+    }
+
+    /// What goes in a rotation where nobody named anything: the records of the old key, and those of none. Where
+    /// the zone is not to be signed, or is not, all go.
+    fn going(&self, turn: &Turn<'_>, published: &BTreeSet<Ds>) -> Option<BTreeSet<Ds>> {
+        let dnssec = self.snapshot.dnssec.present()?;
+        if !self.desired.dnssec || dnssec.signing == "NOT_SIGNING" {
+            return None;
+        }
+        let old = DnsKey::parse(&turn.old.dnskey).ok()?;
+        let goes = |ds: &&Ds| ds.matches(&self.desired.domain, &old) || self.fit(ds).is_wrong();
+        Some(published.iter().filter(goes).cloned().collect())
+    }
+
+    /// Whether the zone may become insecure in a rotation: nothing that is there keeps it secure, or somebody
+    /// named the new key's record as well, or it is not to be signed.
+    fn may_all_go(&self, turn: &Turn<'_>, chosen: &[&Ds]) -> bool {
+        let is_new = |key: &DnsKey| {
+            let mut chosen = chosen.iter();
+            chosen.any(|ds| ds.matches(&self.desired.domain, key))
+        };
+        !self.desired.dnssec
+            || DnsKey::parse(&turn.new.dnskey).is_ok_and(|key| is_new(&key))
+            || !chosen.iter().any(|ds| self.fit(ds) == Fit::Good)
     }
 
     /// Why the old key's record must stay for now, if it is chosen.
@@ -710,10 +792,8 @@ impl Facts<'_> {
 
     fn ds_line(&self, key: &DnsKey) -> String {
         let domain = &self.desired.domain;
-        format!(
-            "{domain}. {DS_TTL_SECS} IN DS {}",
-            key.ds(domain, DigestType::Sha256)
-        )
+        let digest = self.judged().digest();
+        format!("{domain}. {DS_TTL_SECS} IN DS {}", key.ds(domain, digest))
     }
 
     fn parent_commands(&self, rtype: &str) -> Vec<String> {

@@ -17,6 +17,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, STALE, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
+use crate::ds::keys::to_sign;
 use crate::graph;
 use crate::kind::delegation::Parent;
 use crate::kind::zone_signing::Unsigned;
@@ -539,6 +540,11 @@ fn wrong_ds(
     })
 }
 
+fn is_signed(snapshot: &Snapshot) -> bool {
+    let dnssec = snapshot.dnssec.present();
+    dnssec.is_some_and(|dnssec| dnssec.signing != "NOT_SIGNING")
+}
+
 /// Plans the way from a signed zone to an unsigned one, for a document that wants that.
 pub fn unsign(desired: &Desired, snapshot: &Snapshot) -> Plan {
     let mut lowered: Vec<(Addr, Lowered)> = [Kind::ZoneSigning, Kind::Ksk, Kind::KmsKey]
@@ -691,23 +697,33 @@ fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
             format!("have {parent} delegate {domain} to {}", servers.join(", "))
         });
     }
-    let differs = answers.iter().find(|answer| {
-        let delegated: BTreeSet<&String> = answer.name_servers.iter().collect();
-        !servers.is_empty() && delegated != servers.iter().collect()
-    });
-    if let Some(answer) = differs {
+    let elsewhere = kind::zone_signing::delegated_elsewhere(desired, snapshot);
+    if let Some(elsewhere) = elsewhere.filter(|_| !servers.is_empty()) {
+        let way = if is_signed(snapshot) {
+            "have it corrected (`spore-infra handover --step delegate` writes the text)".to_owned()
+        } else {
+            elsewhere.way(desired)
+        };
+        return Some(format!("{parent} {}: {way}", elsewhere.said(desired)));
+    }
+    let coming = to_sign(desired, snapshot);
+    let mut records = answers.iter().flat_map(|answer| answer.records());
+    if let Some(ds) = records.find(|ds| coming.iter().any(|key| ds.matches(domain, key))) {
         return Some(format!(
-            "{parent} delegates {domain} to {}, but the zone's name servers are {}: have it corrected",
-            answer.name_servers.join(", "),
-            servers.join(", ")
+            "{parent} has DS {ds}, whose key Route 53 does not sign with as yet; validating resolvers \
+             take every name in {domain} for bogus until signing is on: apply at once"
         ));
     }
     if let Some((wrong, whose)) = wrong_ds(desired, snapshot, &answers) {
         return Some(format!(
             "{parent} publishes DS records for {domain} that lead to no key that signs it: {wrong}; \
-             {whose} every name in it for bogus: have them replaced by what `spore-infra ds` prints, \
-             and taken out while it prints nothing"
+             {whose} every name in it for bogus: have them replaced in one change by what `spore-infra ds` \
+             prints, and taken out while it prints nothing"
         ));
+    }
+    // A record of such a key would make the zone bogus in days; what blocks the plan says what to do.
+    if kind::kms_key::lost(desired, snapshot).is_some() {
+        return None;
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
     (desired.dnssec && without).then(|| {

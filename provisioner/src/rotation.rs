@@ -31,7 +31,7 @@ use crate::kind::delegation::{self, Parent};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
-use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX};
+use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX, Unsigned};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
 use crate::safety::{PARENT_LAGS, Refusal};
@@ -172,6 +172,19 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
         ),
     }
     };
+    let is_shown = answers.iter().any(|answer| !answer.ds.is_empty());
+    if !is_shown && !zone_signing::may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) {
+        let at_once = || {
+            (
+                snapshot.taken_at,
+                "no parent server delegates the zone".to_owned(),
+            )
+        };
+        return Times {
+            add_from: at_once(),
+            remove_from: at_once(),
+        };
+    }
     let (next_since, next_source) = counted(EVIDENCE_NEXT);
     let (both_since, both_source) = counted(EVIDENCE_BOTH);
     let ds_ttl = ds_ttl(snapshot, answers);
@@ -226,6 +239,23 @@ fn published(desired: &Desired, answers: &[&Delegated], key: &Key) -> Vec<String
         .collect()
 }
 
+/// The command that asks for the key's records to be taken out.
+fn remove_command(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    answers: &[&Delegated],
+    key: &Key,
+) -> String {
+    let published = judged(desired, snapshot, answers);
+    let key = DnsKey::parse(&key.dnskey);
+    let is_its = |ds: &&Ds| {
+        key.as_ref()
+            .is_ok_and(|key| ds.matches(&desired.domain, key))
+    };
+    let records: Vec<&Ds> = published.records().into_iter().filter(is_its).collect();
+    pick::command(records, &published)
+}
+
 /// The largest TTL under which a resolver may hold a DS record of the zone.
 fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
     let journal = snapshot.journal_group.present();
@@ -244,6 +274,16 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
             message,
         })
     };
+    if let Some(why) = kms_key::lost(desired, snapshot) {
+        return refusal("key-lost", format!("{why} (nothing was changed)"));
+    }
+    let keys = snapshot.dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let mut keys = keys.unwrap_or_default().iter();
+    let is_strange = |key: &&Key| whose(desired, snapshot, key) == Whose::Stranger;
+    if let Some(foreign) = keys.find(is_strange) {
+        let message = ksk::stranger(desired, snapshot, foreign);
+        return refusal("foreign-ksk", format!("{message} (nothing was changed)"));
+    }
     if let Some(why) = not_whole(desired, snapshot) {
         let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
         return refusal("not-converged", message);
@@ -271,7 +311,10 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         return refusal(PARENT_LAGS, message);
     }
     let published = judged(desired, snapshot, &answers);
-    if let Some(at_once) = pick::at_once(&published) {
+    let right = to_vouch_for(snapshot, &answers)
+        .and_then(|key| DnsKey::parse(&key.dnskey).ok())
+        .map(|key| key.ds(&desired.domain, DigestType::Sha256));
+    if let Some(at_once) = pick::at_once(&published, right.as_ref()) {
         return refusal("wrong-ds", format!("{at_once} (nothing was changed)"));
     }
     let (old, new) = match stage(snapshot)? {
@@ -301,6 +344,50 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     refusal("wrong-ds", message)
 }
 
+/// The key whose record may be published now, by what Route 53, KMS and the journal show.
+fn to_vouch_for<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<&'a Key> {
+    let key = match stage(snapshot)? {
+        Stage::One(key) | Stage::Ended(key) => key,
+        Stage::Two { new, .. } => {
+            let (from, _) = times(snapshot, answers).add_from;
+            Some(new).filter(|_| snapshot.taken_at >= from)?
+        }
+    };
+    let is_ready = key.status == "ACTIVE"
+        && unusable(snapshot, key).is_none()
+        && snapshot.served.is_ok()
+        && zone_signing::unsigned(snapshot) == Unsigned::No;
+    is_ready.then_some(key)
+}
+
+/// Id of the rule against a rotation right after another one.
+pub const JUST_ROTATED: &str = "just-rotated";
+
+/// How long after a rotation nobody means another one: what looks like the beginning of one is the repetition
+/// of a command that died at its end. It covers whoever comes back the next morning.
+const SETTLES: Duration = Duration::from_secs(86_400);
+
+/// What stands against beginning a rotation when one has just ended. When that was, KMS shows: the deletion of
+/// the key that went was scheduled then, as the last but what the journal forgets.
+pub fn just_rotated(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let Some(Stage::One(key)) = stage(snapshot) else {
+        return None;
+    };
+    let end = snapshot.kms_key.present()?.twins_end?;
+    let window = Duration::from_secs(u64::try_from(kms_key::DELETION_DAYS).ok()? * 86_400);
+    let ended = end.checked_sub(window).ok()?;
+    (snapshot.taken_at < later(ended, SETTLES)).then(|| Refusal {
+        rule: JUST_ROTATED,
+        addr: desired.addr(Kind::Ksk),
+        message: format!(
+            "a rotation ended at {ended:.0}, less than a day ago: the deletion of its other KMS key was scheduled \
+             then, {} is the zone's key, and nothing of it is left to do; if {} is to be replaced all the same, as \
+             after somebody else has had the use of it, pass --again (nothing was changed)",
+            key.name, key.name
+        ),
+    })
+}
+
 /// Why the stack is not as an apply leaves it, in what a rotation builds on.
 fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if !desired.dnssec {
@@ -325,15 +412,6 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     }
     let keys = dnssec.map(|dnssec| &dnssec.keys[..]).unwrap_or_default();
     let arn = kms.map_or("", |key| key.arn.as_str());
-    if let Some(foreign) = keys
-        .iter()
-        .find(|key| whose(desired, snapshot, key) == Whose::Stranger)
-    {
-        return Some(format!(
-            "key-signing key {} (KMS key {}) is not this stack's",
-            foreign.name, foreign.kms_arn
-        ));
-    }
     match stage(snapshot) {
         None => Some(format!(
             "the zone has {} key-signing keys, of at most {KSKS_MAX}",
@@ -374,7 +452,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         format!(
             "a parent server has the DS record of {}: have it removed there first: {}",
             new.name,
-            ds_line(desired, new)
+            ds_line(desired, snapshot, new)
         )
     } else if alias_moved || old.status != "ACTIVE" {
         format!(
@@ -407,10 +485,11 @@ fn can_take_back(desired: &Desired, snapshot: &Snapshot, old: &Key, new: &Key) -
     })
 }
 
-/// The record of a key for the parent zone, with the digest every validator knows (RFC 8624).
-fn ds_line(desired: &Desired, key: &Key) -> String {
-    let ds =
-        DnsKey::parse(&key.dnskey).map(|dnskey| dnskey.ds(&desired.domain, DigestType::Sha256));
+/// The record of a key for the parent zone, with a digest as it has them.
+fn ds_line(desired: &Desired, snapshot: &Snapshot, key: &Key) -> String {
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let digest = judged(desired, snapshot, &answers).digest();
+    let ds = DnsKey::parse(&key.dnskey).map(|dnskey| dnskey.ds(&desired.domain, digest));
     let shown = ds.map_or_else(|_| key.ds.clone(), |ds| ds.to_string());
     format!("{}. IN DS {shown}", desired.domain)
 }
@@ -716,9 +795,10 @@ impl<'a> Drafts<'a> {
             };
             let (from, why) = times.add_from;
             return self.external(format!(
-                "have it publish the DS record of {} {some}, not before {from:.0} ({why}): {}",
+                "have it publish the DS record of {} {some}, not before {from:.0} ({why}): {}; \
+                 `spore-infra handover --step ds-add` writes the text then",
                 new.name,
-                ds_line(desired, new)
+                ds_line(desired, self.snapshot, new)
             ));
         }
         if seen.old_somewhere {
@@ -733,9 +813,10 @@ impl<'a> Drafts<'a> {
             }
             let (from, why) = times.remove_from;
             return self.external(format!(
-                "have it remove the DS record of {}, not before {from:.0} ({why}): {}",
+                "have it remove the DS record of {}, not before {from:.0} ({why}): {}; `{}` writes the text then",
                 old.name,
-                published(desired, &answers, old).join("; ")
+                published(desired, &answers, old).join("; "),
+                remove_command(desired, self.snapshot, &answers, old)
             ));
         }
         let ds_ttl = ds_ttl(self.snapshot, &answers);

@@ -59,6 +59,7 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
         Goal::Rotate => {
             refusals.extend(parent_zone_unknown(desired, snapshot));
             refusals.extend(rotation::fit(desired, snapshot));
+            refusals.extend(rotation::just_rotated(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::AbortRotation => {

@@ -199,8 +199,12 @@ fn a_rotation_goes_on_only_when_the_parent_has_acted() {
     is_rotated(&stage).unwrap();
     let waited = stage.live().unwrap().time().unwrap().duration_since(before);
     assert!(waited >= HOUR, "{waited:#}");
+    // Whoever runs it once more does not mean another one, unless that is said.
+    let refused = rotate(&stage, &[]).exits(4, "once more").unwrap();
+    assert!(refused.tell().contains("--again"), "{}", refused.tell());
+    writes_nothing(&stage, rotate(&stage, &[])).unwrap();
     // And back to the first name.
-    rotate(&stage, &[]).done("begin again").unwrap();
+    rotate(&stage, &["--again"]).done("begin again").unwrap();
     assert_eq!(ksks(&stage), both);
 }
 
@@ -276,7 +280,8 @@ fn a_rotation_survives_a_crash_after_each_write() {
         let stage = Stage::copy_of(&stages[*number]);
         rotate(&stage, &[]).fault(fault).dies("the first run")?;
         if names(&stage) == [SECOND] && !traces(&stage).contains(&"spore:ksk-next-since") {
-            // It was over but for its lock; another run would be another rotation.
+            // It was over but for its lock; another run is not another rotation.
+            rotate(&stage, &[]).exits(4, "the second run")?;
             stage.apply().done("apply")?;
             return is_rotated(&stage);
         }

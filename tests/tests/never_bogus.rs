@@ -248,6 +248,50 @@ fn from_the_first_apply_to_the_last_destroy() {
     });
 }
 
+/// Somebody deletes the zone, its DS record comes back, and it is made anew: the order that `apply`, `status`
+/// and `handover` name, kept by people who take their time.
+#[test]
+fn a_zone_made_anew_is_never_bogus_on_its_way_back() {
+    run(async {
+        let life = secure().await;
+        let ds = life.ksk(FIRST).await.ds;
+        life.without_ds();
+        life.wait(48 * HOUR);
+        life.sign(false).await;
+        life.wait(IN_SYNC);
+        life.deactivate(FIRST).await.unwrap();
+        let zone = life.bench.zone_id().await;
+        let route53 = &life.bench.write.route53;
+        let call = route53.delete_key_signing_key().hosted_zone_id(&zone);
+        call.name(FIRST).send().await.unwrap();
+        route53.delete_hosted_zone().id(&zone).send().await.unwrap();
+        life.wait(72 * HOUR);
+        life.set_ds(&ds);
+        life.carry_out(&Goal::Converge).await;
+        let told = life
+            .bench
+            .plan(&Goal::Converge, None)
+            .await
+            .notices
+            .join(" ");
+        assert!(
+            told.contains("ds-remove") && told.contains("1 h later"),
+            "{told}"
+        );
+
+        life.without_ds();
+        life.wait(HOUR);
+        life.delegate();
+        life.carry_out(&Goal::Converge).await;
+        assert_eq!(life.look("signed"), Verdict::Insecure);
+        life.wait(72 * HOUR);
+        life.publish(&[FIRST]).await;
+        life.wait(HOUR);
+        assert_eq!(life.look("back"), Verdict::Secure);
+        life.fine();
+    });
+}
+
 /// What somebody does who knows better, or does not look: the tool's order with one thing left out.
 #[derive(Debug, Clone, Copy)]
 enum Mistake {

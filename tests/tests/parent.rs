@@ -209,6 +209,19 @@ fn a_wrong_record_is_found_and_asked_to_be_replaced() {
     let right = data(&records(&stage, "ds-add", &[])[0], "DS")
         .unwrap()
         .to_owned();
+    // Every command has the same judgement: the one takes the place of the other.
+    let at_once = judged["at_once"].as_str().unwrap();
+    let refused = rotate(&stage).exits(4, "ksk rotate").unwrap().tell();
+    for said in [at_once, &refused] {
+        let cure = format!("replaced by DS {right} in one change");
+        assert!(
+            said.contains(&cure) && !said.contains("taken out now"),
+            "{said}"
+        );
+    }
+    let steps = next(&stage);
+    let first = format!("replace DS 12735 by DS {right} in one change");
+    assert!(steps[0].starts_with(&first), "{steps:?}");
     let script = stage
         .on_world("ds", &["--format", "nsupdate"])
         .done("ds")
@@ -258,6 +271,9 @@ fn in_a_rotation_each_text_waits_for_its_time() {
     };
     rotate();
     assert!(told(&stage, "ds-add", 3).stderr.contains("not before"));
+    // Nobody named a record: the old key's is meant, which is the only one.
+    let early = told(&stage, "ds-remove", 3).stderr;
+    assert!(early.contains("--step ds-add"), "{early}");
     assert_eq!(wanted(&stage), [("stays".to_owned(), old.clone())]);
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
     world(&stage, &["advance", "2h"]);
@@ -274,10 +290,21 @@ fn in_a_rotation_each_text_waits_for_its_time() {
     rotate();
     let early = handover(&stage, "ds-remove", &["--key-tag", &tag(&old)]).exits(3, "ds-remove");
     assert!(early.unwrap().stderr.contains("not before"));
+    assert!(told(&stage, "ds-remove", 3).stderr.contains("not before"));
+    let command = format!(
+        "spore-infra handover --step ds-remove --key-tag {}",
+        tag(&old)
+    );
+    let said = self::rotate(&stage).done("ksk rotate").unwrap().tell();
+    assert!(said.contains(&command), "{said}");
+    assert!(next(&stage).iter().any(|step| step.contains(&command)));
     assert_eq!(wanted(&stage), [part("stays", &new), part("stays", &old)]);
     assert_eq!(form(&stage, "epp"), "");
     world(&stage, &["advance", "2h"]);
     assert_eq!(wanted(&stage), [part("stays", &new), part("goes", &old)]);
+    let lines = records(&stage, "ds-remove", &[]);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(data(&lines[0], "DS"), Some(old.as_str()));
     // What the registry is told is what the text asks for: the old record out, and nothing in.
     let update = form(&stage, "epp");
     let named = |tag: &str| update.contains(&format!("<secDNS:keyTag>{tag}</secDNS:keyTag>"));
@@ -536,4 +563,231 @@ fn what_a_silent_name_server_has_is_not_guessed() {
     server_fault(&stage, server.trim_end_matches('.'), None);
     world(&stage, &["registrar", "ds", DOMAIN, right]);
     assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+}
+
+/// Somebody deletes the zone by hand, in the order that Route 53 wants, and the registrar knows nothing of it.
+fn delete_zone(stage: &Stage, ds: &str) {
+    world(stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    world(stage, &["advance", "48h"]);
+    by_hand(stage, async |bench| {
+        let zone = bench.zone_id().await;
+        let route53 = &bench.write.route53;
+        let call = route53.disable_hosted_zone_dnssec().hosted_zone_id(&zone);
+        call.send().await.unwrap();
+        let keys = route53.get_dnssec().hosted_zone_id(&zone).send().await;
+        for key in keys.unwrap().key_signing_keys {
+            let name = key.name.unwrap();
+            let call = route53.deactivate_key_signing_key().name(&name);
+            call.hosted_zone_id(&zone).send().await.unwrap();
+            let call = route53.delete_key_signing_key().name(&name);
+            call.hosted_zone_id(&zone).send().await.unwrap();
+        }
+        route53.delete_hosted_zone().id(&zone).send().await.unwrap();
+    });
+    if !ds.is_empty() {
+        world(stage, &["registrar", "ds", DOMAIN, ds]);
+    }
+}
+
+/// Whether the words come in this order.
+fn in_order(text: &str, words: &[&str]) -> bool {
+    let found: Vec<Option<usize>> = words.iter().map(|word| text.find(word)).collect();
+    found.iter().all(Option::is_some) && found.is_sorted()
+}
+
+fn status(stage: &Stage) -> Value {
+    let run = stage.on_world("status", &["--json"]);
+    serde_json::from_str(&run.done("status").unwrap().stdout).unwrap()
+}
+
+fn next(stage: &Stage) -> Vec<String> {
+    let said = status(stage);
+    let steps = said["next"].as_array().unwrap().iter();
+    let words = steps.map(|step| step["what"].as_str().unwrap().to_owned());
+    words.collect()
+}
+
+/// A zone is deleted and made anew: Route 53 signs only once it is delegated, and with the DS record of before
+/// it must not be delegated. Every command names the same way, and it leads to a secure zone.
+#[test]
+fn a_zone_made_anew_comes_to_be_secure_in_one_order() {
+    let (stage, old) = vouched();
+    delete_zone(&stage, &old);
+    let apply = || stage.apply().done("apply").unwrap();
+    let order = ["--step ds-remove", "--step delegate", "apply again"];
+    let said = apply().tell();
+    assert!(in_order(&said, &order), "{said}");
+    for said in [
+        apply(),
+        stage.on_world("ds", &[]).exits(3, "ds").unwrap(),
+        told(&stage, "ds-add", 3),
+    ] {
+        assert!(in_order(&said.stderr, &order), "{}", said.tell());
+    }
+    let refused = told(&stage, "delegate", 4).stderr;
+    assert!(refused.contains("--step ds-remove"), "{refused}");
+    let steps = next(&stage);
+    let way = [
+        "take out DS",
+        "resolvers that hold it",
+        "set the NS records",
+        "run `spore-infra apply`",
+    ];
+    assert!(in_order(&steps.join("\n"), &way), "{steps:?}");
+    assert!(steps[0].starts_with("take out DS"), "{steps:?}");
+    let ticket = told(&stage, "ds-remove", 0).stdout;
+    assert!(
+        ticket.contains(&old)
+            && ticket.contains("--step delegate")
+            && !ticket.contains("taken down"),
+        "{ticket}"
+    );
+
+    world(&stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    world(&stage, &["advance", "2h"]);
+    let said = apply().tell();
+    assert!(
+        in_order(&said, &order[1..]) && !said.contains(order[0]),
+        "{said}"
+    );
+    let steps = next(&stage);
+    assert!(in_order(&steps.join("\n"), &way[2..]), "{steps:?}");
+    assert!(steps[0].starts_with("set the NS records"), "{steps:?}");
+    let ticket = told(&stage, "delegate", 0).stdout;
+    assert!(
+        ticket.contains("lately") && ticket.contains("apply") && !ticket.contains(" IN DS "),
+        "{ticket}"
+    );
+    assert!(!ticket.contains("with its DNSKEY"), "{ticket}");
+    let lines = records(&stage, "delegate", &[]);
+    let servers: Vec<&str> = lines.iter().filter_map(|line| data(line, "NS")).collect();
+    assert_eq!(servers.len(), 4);
+
+    let mut words = vec!["registrar", "delegate", DOMAIN];
+    words.extend(servers.iter().map(|server| server.trim_end_matches('.')));
+    world(&stage, &words);
+    assert_eq!(status(&stage)["verdict"]["word"], "insecure");
+    apply();
+    world(&stage, &["advance", "50h"]);
+    let asked = records(&stage, "ds-add", &[]);
+    world(
+        &stage,
+        &["registrar", "ds", DOMAIN, data(&asked[0], "DS").unwrap()],
+    );
+    assert_eq!(status(&stage)["verdict"]["word"], "secure");
+    assert_eq!(verdicts(&check(&stage, 0)), ["right"]);
+}
+
+/// The KMS key of the zone is deleted, waiting period and all: every command names the way that leads on, and none
+/// has a DS record published.
+#[test]
+fn a_lost_key_has_a_way_on() {
+    let (stage, old) = vouched();
+    by_hand(&stage, async |bench| {
+        let call = bench.write.kms.schedule_key_deletion();
+        let call = call.key_id(bench.key_arn().await).pending_window_in_days(7);
+        call.send().await.unwrap();
+    });
+    world(&stage, &["advance", "9d"]);
+    let way = ["--step ds-remove", "dnssec disable", "spore-infra apply"];
+    for said in [
+        stage.apply().exits(1, "apply").unwrap(),
+        rotate(&stage).exits(4, "ksk rotate").unwrap(),
+        stage.on_world("ds", &[]).exits(1, "ds").unwrap(),
+    ] {
+        let said = said.tell();
+        let text = said
+            .split("key-signing keys whose KMS keys")
+            .nth(1)
+            .unwrap_or_default();
+        assert!(in_order(text, &way), "{said}");
+        assert!(!said.contains("apply` finish first"), "{said}");
+    }
+    let steps = next(&stage).join("\n");
+    assert!(
+        in_order(
+            &steps,
+            &["take out DS", "dnssec disable", "spore-infra apply"]
+        ),
+        "{steps}"
+    );
+    assert_eq!(
+        data(&records(&stage, "ds-remove", &[])[0], "DS"),
+        Some(old.as_str())
+    );
+
+    world(&stage, &["registrar", "withdraw", DOMAIN, "--ds-only"]);
+    let plan = stage.plan().exits(1, "plan").unwrap().tell();
+    assert!(
+        in_order(&plan, &way[1..]) && !plan.contains(way[0]),
+        "{plan}"
+    );
+    assert!(!plan.contains("publish the DS record"), "{plan}");
+    let document = std::fs::read_to_string(stage.document()).unwrap();
+    stage.write("stack.toml", document.clone() + UNSIGNED);
+    let run = stage.run(["dnssec", "disable"]).arg(stage.document());
+    let run = run
+        .arg("--yes")
+        .arg("--wait")
+        .arg("3d")
+        .arg(sandbox(&stage));
+    run.done("dnssec disable").unwrap();
+    stage.write("stack.toml", document);
+    stage.apply().done("apply").unwrap();
+    world(&stage, &["advance", "50h"]);
+    let asked = records(&stage, "ds-add", &[]);
+    let new = data(&asked[0], "DS").unwrap();
+    assert_ne!(new, old);
+    world(&stage, &["registrar", "ds", DOMAIN, new]);
+    assert_eq!(status(&stage)["verdict"]["word"], "secure");
+}
+
+/// A registry that takes SHA-384 only: what comes in a rotation has it as well, and what stays is not added anew.
+#[test]
+fn a_parent_with_another_digest_is_asked_for_that() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let four = |stage: &Stage| -> Vec<String> {
+        let lines = form(stage, "bind");
+        let data = lines.lines().filter_map(|line| data(line, "DS"));
+        data.filter(|ds| ds.split(' ').nth(2) == Some("4"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let old = four(&stage).remove(0);
+    world(&stage, &["registrar", "ds", DOMAIN, &old]);
+    rotate(&stage).done("ksk rotate").unwrap();
+    world(&stage, &["advance", "2h"]);
+    let new = four(&stage).into_iter().find(|ds| *ds != old).unwrap();
+    assert_eq!(
+        data(&records(&stage, "ds-add", &[])[0], "DS"),
+        Some(new.as_str())
+    );
+    let said = rotate(&stage).done("ksk rotate").unwrap().tell();
+    assert!(said.contains(&format!("IN DS {new}")), "{said}");
+    let script = form(&stage, "nsupdate");
+    let added: Vec<&str> = script
+        .lines()
+        .filter(|line| line.starts_with("update"))
+        .collect();
+    assert_eq!(added, [format!("update add {DOMAIN}. 300 IN DS {new}")]);
+}
+
+/// The delegation was corrected first: nothing is as quick as signing with the key of that record.
+#[test]
+fn a_record_of_the_key_that_comes_is_made_right_by_signing() {
+    let (stage, old) = vouched();
+    delete_zone(&stage, &old);
+    stage.apply().done("apply").unwrap();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    let steps = next(&stage);
+    assert!(steps[0].contains("spore-infra apply` now"), "{steps:?}");
+    assert!(
+        !steps.iter().any(|step| step.contains("take out")),
+        "{steps:?}"
+    );
+    let plan = stage.plan().exits(2, "plan").unwrap().stdout;
+    assert!(plan.contains("apply at once"), "{plan}");
+    stage.apply().done("apply").unwrap();
+    assert_eq!(status(&stage)["verdict"]["word"], "secure");
 }

@@ -516,9 +516,8 @@ fn the_move_of_spore_host_is_one_line_and_is_mended_by_its_steps() {
     let next = said["next"].as_array().unwrap().iter();
     let next: Vec<&str> = next.map(|step| step["what"].as_str().unwrap()).collect();
     let expected = [
-        format!("add DS {right} and leave DS 12735 for now"),
+        format!("replace DS 12735 by DS {right} in one change"),
         "until every server of host has it".to_owned(),
-        "take out DS 12735".to_owned(),
         "run `spore-infra status` again".to_owned(),
     ];
     assert_eq!(next.len(), expected.len(), "{next:?}");
@@ -526,7 +525,7 @@ fn the_move_of_spore_host_is_one_line_and_is_mended_by_its_steps() {
         assert!(what.starts_with(expected), "{next:?}");
     }
 
-    // Whoever follows the steps has a secure zone from the first one on.
+    // Whoever follows the steps has a secure zone from the first one on, also one at a time.
     registrar(&stage, &["ds", ZONE, &old, &right]);
     assert_eq!(json()["verdict"]["word"], "secure");
     registrar(&stage, &["ds", ZONE, &right]);

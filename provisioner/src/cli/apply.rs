@@ -176,6 +176,7 @@ pub async fn apply(
         go,
         goal: Goal::Converge,
         file,
+        waived: None,
     };
     job.run().await
 }
@@ -187,7 +188,7 @@ pub async fn destroy(
     go: &Go,
     options: DestroyOptions,
 ) -> anyhow::Result<Exit> {
-    lead(global, named, go, Goal::Destroy(options)).await
+    lead(global, named, go, Goal::Destroy(options), None).await
 }
 
 /// `ksk rotate`.
@@ -195,24 +196,35 @@ pub async fn rotate(
     global: &Global,
     named: Option<PathBuf>,
     go: &Go,
-    abort: bool,
+    how: Rotation,
 ) -> anyhow::Result<Exit> {
-    let goal = if abort {
-        Goal::AbortRotation
-    } else {
-        Goal::Rotate
+    let (goal, waived) = match how {
+        Rotation::GoOn => (Goal::Rotate, None),
+        Rotation::Again => (Goal::Rotate, Some(rotation::JUST_ROTATED)),
+        Rotation::Abort => (Goal::AbortRotation, None),
     };
-    lead(global, named, go, goal).await
+    lead(global, named, go, goal, waived).await
+}
+
+/// What `ksk rotate` is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Go on with one, or begin one.
+    GoOn,
+    /// The same, right after another one as well.
+    Again,
+    /// Go back.
+    Abort,
 }
 
 /// `dnssec disable`.
 pub async fn unsign(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
-    lead(global, named, go, Goal::Unsign).await
+    lead(global, named, go, Goal::Unsign, None).await
 }
 
 /// `adopt`.
 pub async fn adopt(global: &Global, named: Option<PathBuf>, go: &Go) -> anyhow::Result<Exit> {
-    lead(global, named, go, Goal::Adopt).await
+    lead(global, named, go, Goal::Adopt, None).await
 }
 
 /// Leads the stack to a goal that needs no code of the updater.
@@ -221,6 +233,7 @@ async fn lead(
     named: Option<PathBuf>,
     go: &Go,
     goal: Goal,
+    waived: Option<&'static str>,
 ) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
@@ -232,6 +245,7 @@ async fn lead(
         go,
         goal,
         file: None,
+        waived,
     };
     job.run().await
 }
@@ -243,6 +257,8 @@ struct Job<'a> {
     go: &'a Go,
     goal: Goal,
     file: Option<PlanFile>,
+    /// A rule that was said not to count.
+    waived: Option<&'static str>,
 }
 
 /// Where a plan stands among those of a run.
@@ -419,7 +435,7 @@ impl Job<'_> {
             Goal::Destroy(_) => Records::All,
         };
         let snapshot = self.session.snapshot(records, purpose).await?;
-        let plan = match &self.goal {
+        let mut plan = match &self.goal {
             Goal::Converge => plan::converge(desired, &snapshot),
             Goal::Destroy(options) => plan::destroy(desired, &snapshot, options),
             Goal::Unsign => plan::unsign(desired, &snapshot),
@@ -427,6 +443,8 @@ impl Job<'_> {
             Goal::AbortRotation => plan::abort_rotation(desired, &snapshot),
             Goal::Adopt => plan::adopt(desired, &snapshot),
         };
+        plan.refusals
+            .retain(|refusal| Some(refusal.rule) != self.waived);
         Ok((snapshot, plan))
     }
 

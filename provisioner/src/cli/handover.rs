@@ -8,12 +8,14 @@ use anyhow::bail;
 use super::records::{self, find};
 use super::session::Session;
 use super::{Exit, Global, HandoverForm, HandoverStep, output, stack};
+use crate::desired::Desired;
 use crate::ds::DnsKey;
 use crate::ds::judgement::Keys;
+use crate::ds::keys::own_turn;
 use crate::ds::not_yet::NotYet;
 use crate::handover::pick::Pick;
 use crate::handover::{self, Facts, Handover, Step};
-use crate::kind::hosted_zone::Records;
+use crate::kind::hosted_zone::{Live, Records};
 use crate::observe::Purpose;
 use crate::snapshot::{ParentView, Snapshot};
 
@@ -100,11 +102,16 @@ struct Readiness {
     not_yet: Option<NotYet>,
 }
 
-/// Whether no record would stay at the parent, so that nothing depends on what its keys are worth.
-fn takes_all(picks: &BTreeSet<Pick>, snapshot: &Snapshot) -> bool {
+/// Whether no record would stay at the parent, so that nothing depends on what its keys are worth. In a
+/// rotation something does.
+fn takes_all(picks: &BTreeSet<Pick>, desired: &Desired, snapshot: &Snapshot) -> bool {
     let answers = snapshot.parent.all().unwrap_or_default();
     let mut records = answers.iter().flat_map(|answer| answer.records());
-    picks.is_empty() || records.all(|ds| picks.iter().any(|pick| pick.is(&ds)))
+    if picks.is_empty() {
+        own_turn(desired, snapshot, &answers).is_none()
+    } else {
+        records.all(|ds| picks.iter().any(|pick| pick.is(&ds)))
+    }
 }
 
 /// Steps that take everything away need no key that is ready; where a record stays, its key has to be.
@@ -130,21 +137,21 @@ async fn readiness(
         // In a rotation, the key that comes is the one to be vouched for.
         Step::Delegate | Step::DsAdd if desired.dnssec => {
             let found = find(session, snapshot).await?;
+            let mut not_yet = found.key.not_yet;
+            if matches!(not_yet, Some(NotYet::Delegation { .. })) {
+                not_yet = speaks_for(session, zone).await.or(not_yet);
+            }
             Ok(Readiness {
                 key: Some(found.key.key),
                 keys: found.keys,
-                not_yet: found.key.not_yet,
+                not_yet,
             })
         }
-        Step::Delegate | Step::DsAdd => {
-            let servers = zone.name_servers(&desired.domain);
-            let answer = session.dns.speaks_for(&desired.domain, &servers).await;
-            Ok(Readiness {
-                not_yet: answer.err().map(NotYet::Unserved),
-                ..by_status
-            })
-        }
-        Step::DsRemove(picks) if !takes_all(picks, snapshot) && is_signed => {
+        Step::Delegate | Step::DsAdd => Ok(Readiness {
+            not_yet: speaks_for(session, zone).await,
+            ..by_status
+        }),
+        Step::DsRemove(picks) if is_signed && !takes_all(picks, desired, snapshot) => {
             let found = find(session, snapshot).await?;
             Ok(Readiness {
                 keys: found.keys,
@@ -153,4 +160,12 @@ async fn readiness(
         }
         Step::DsRemove(_) | Step::Teardown => Ok(by_status),
     }
+}
+
+/// Whether the zone's servers answer for it, signed or not; why not, if so.
+async fn speaks_for(session: &Session, zone: &Live) -> Option<NotYet> {
+    let domain = &session.desired.domain;
+    let servers = zone.name_servers(domain);
+    let answer = session.dns.speaks_for(domain, &servers).await;
+    answer.err().map(NotYet::Unserved)
 }

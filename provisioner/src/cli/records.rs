@@ -43,9 +43,10 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the key: {why}"),
-        Observation::Present(_) | Observation::Absent => {
-            bail!("there is no usable key yet; run `spore-infra apply` first")
-        }
+        Observation::Present(_) | Observation::Absent => match kms_key::lost(desired, snapshot) {
+            Some(why) => bail!(why),
+            None => bail!("there is no usable key yet; run `spore-infra apply` first"),
+        },
     };
     let dnssec = match &snapshot.dnssec {
         Observation::Present(dnssec) => dnssec,
@@ -187,21 +188,22 @@ pub async fn ds(
                 why.remedy()
             ));
             let published = seen(&desired.domain, &found.keys, &snapshot);
-            if let Some(at_once) = pick::at_once(&published) {
+            if let Some(at_once) = pick::at_once(&published, None) {
                 output::error(&at_once);
             }
             tell_whose(&snapshot, found.old.is_some());
             return Ok(Exit::Waiting);
         }
     };
+    let published = seen(&desired.domain, &found.keys, &snapshot);
     // Parents need one; programs and people who look are shown both.
+    let parents = [published.digest()];
     let digests: &[DigestType] = match (digest, format) {
         (Some(Digest::Sha256), _) => &[DigestType::Sha256],
         (Some(Digest::Sha384), _) => &[DigestType::Sha384],
         (Some(Digest::Both), _) | (None, DsFormat::Json | DsFormat::Bind) => &form::BOTH,
-        (None, _) => &[DigestType::Sha256],
+        (None, _) => &parents,
     };
-    let published = seen(&desired.domain, &found.keys, &snapshot);
     let remove = wanted::to_take_out(&desired.domain, &published, &now.wanted);
     let parent = match &snapshot.parent {
         ParentView::Seen { zone, .. } => Some(zone.as_str()),
@@ -321,7 +323,7 @@ fn check_parent(
     // Resolvers may hold what a record that came too early makes bogus. One of no key is no matter of time.
     let is_early = matches!(not_yet, Some(NotYet::Remembered { .. }))
         && found.keys.all().any(|key| published.is_somewhere(key));
-    let at_once = pick::at_once(&published);
+    let at_once = pick::at_once(&published, to_add(found, domain).as_ref());
     let told = not_yet.map(|why| {
         let early = if is_early {
             "; a DS record is there too early: whoever remembers that takes the zone for bogus"
@@ -406,6 +408,17 @@ fn check_parent(
     } else {
         Exit::Done
     })
+}
+
+/// The record that may be published now and is not known to be there.
+fn to_add(found: &Found, domain: &str) -> Option<Ds> {
+    let wanted = &found.now.as_ref().ok()?.wanted;
+    let mut coming = wanted
+        .iter()
+        .filter(|wanted| matches!(wanted.part, Part::Only | Part::Comes));
+    coming
+        .next()
+        .map(|wanted| wanted.key.ds(domain, DigestType::Sha256))
 }
 
 /// The key that the parent has to vouch for today. Of two that may not be asked for it is the old one, unless

@@ -245,8 +245,16 @@ pub fn nsupdate(of: &Request<'_>) -> String {
     for ds in of.remove {
         let _ = writeln!(out, "update delete {domain}. IN DS {ds}");
     }
-    // A record that is there already is no error (RFC 2136, section 3.4.2.2).
-    out.push_str(&of.lines(|ds| format!("update add {domain}. {DS_TTL_SECS} IN DS {ds}\n")));
+    for wanted in of.keys {
+        out.push_str(&comment(wanted));
+        // What stays is there, perhaps with another digest. A record that is there already is no error (RFC 2136,
+        // section 3.4.2.2).
+        if matches!(wanted.part, Part::Only | Part::Comes) {
+            for ds in of.of(wanted) {
+                let _ = writeln!(out, "update add {domain}. {DS_TTL_SECS} IN DS {ds}");
+            }
+        }
+    }
     out.push_str("send\n");
     out
 }

@@ -11,10 +11,16 @@
 //!   stale record of type 4 outweighs a right one of type 2.
 //!
 //! A set is right here only if the strictest of these accepts it.
+//!
+//! What follows from it for a record because of which validators refuse the zone ([`Judgement::wrong`]), the same
+//! in every command: nobody needs it, so nothing is waited for. Where the right record may be published, it takes
+//! the place of the wrong one in one change, as with it the zone is secure and without any only insecure; where
+//! a registry takes one step at a time, the right one comes first. Where none may be published yet, the wrong
+//! one goes alone. Whoever has asked before remembers it for its TTL either way.
 
 use std::collections::BTreeSet;
 
-use super::{DnsKey, Ds, SHA1};
+use super::{DigestType, DnsKey, Ds, SHA1};
 
 /// Key algorithms that validators are told to know (RFC 8624, section 3.1).
 const ALGORITHMS: [u8; 8] = [5, 7, 8, 10, 13, 14, 15, 16];
@@ -227,6 +233,23 @@ impl<'a> Published<'a> {
         self.sets.iter().flat_map(Judgement::wrong).collect()
     }
 
+    /// The digest type for a record that comes beside those of the zone's keys: the parent's own choice, where it
+    /// has made one; otherwise the one that every validator knows (RFC 8624, section 3.3).
+    pub fn digest(&self) -> DigestType {
+        let leading = self.records_that(Fit::leads);
+        let has = |digest: DigestType| leading.iter().any(|ds| ds.digest_type == digest.number());
+        if has(DigestType::Sha384) && !has(DigestType::Sha256) {
+            DigestType::Sha384
+        } else {
+            DigestType::Sha256
+        }
+    }
+
+    /// Whether some server has not this record.
+    pub fn lacks(&self, ds: &Ds) -> bool {
+        self.sets.iter().any(|set| !set.has(|other| other == ds))
+    }
+
     /// Whether some server has a record of the key, of whatever digest type: a resolver may hold it.
     pub fn is_somewhere(&self, key: &DnsKey) -> bool {
         let mut sets = self.sets.iter();
@@ -320,7 +343,6 @@ fn strength(algorithm: u8, digest_type: u8) -> Option<u8> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::DigestType;
     use super::*;
 
     const DOMAIN: &str = "spore.host";
@@ -391,6 +413,25 @@ mod tests {
             let beside = judged(&signing(), &[record, TWO]);
             assert_eq!(beside.trust, Trust::Secure, "{record}");
             assert_eq!(beside.records[0].1, Fit::UnknownKind);
+        }
+    }
+
+    #[test]
+    fn what_comes_has_the_digest_that_the_parent_has() {
+        let stale = stale(4);
+        for (records, digest) in [
+            (&[][..], DigestType::Sha256),
+            (&[TWO][..], DigestType::Sha256),
+            (&[ONE], DigestType::Sha256),
+            (&[TWO, FOUR], DigestType::Sha256),
+            (&[FOUR], DigestType::Sha384),
+            (&[FOUR, ONE], DigestType::Sha384),
+            // It is of no key: the parent's people have chosen nothing for this one.
+            (&[&stale], DigestType::Sha256),
+        ] {
+            let records = records.iter().map(|ds| Ds::parse(ds).unwrap()).collect();
+            let published = Published::of(DOMAIN, &signing(), [records]);
+            assert_eq!(published.digest(), digest, "{published:?}");
         }
     }
 

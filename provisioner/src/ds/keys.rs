@@ -105,6 +105,21 @@ pub fn unread(snapshot: &Snapshot) -> Option<String> {
     })
 }
 
+/// The stack's keys with which Route 53 signs as soon as signing is on; none once it is. A DS record of one is
+/// wrong until then, and right from then on.
+pub fn to_sign(desired: &Desired, snapshot: &Snapshot) -> Vec<DnsKey> {
+    let dnssec = snapshot.dnssec.present();
+    let off = dnssec.filter(|live| desired.dnssec && live.signing == "NOT_SIGNING");
+    let keys = off.map(|live| &live.keys[..]).unwrap_or_default().iter();
+    let ours = keys.filter(|ksk| {
+        ksk.status == "ACTIVE"
+            && whose(desired, snapshot, ksk).is_ours()
+            && unusable(snapshot, ksk).is_none()
+    });
+    ours.filter_map(|ksk| DnsKey::parse(&ksk.dnskey).ok())
+        .collect()
+}
+
 /// The rotation under way, if both keys are known to be the stack's: a key that somebody else made is none
 /// of it.
 pub fn own_turn<'a>(

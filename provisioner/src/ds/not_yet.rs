@@ -22,6 +22,13 @@ pub enum NotYet {
     },
     /// Route 53 does not sign the zone: its status and AWS's text to it.
     Signing(String),
+    /// Route 53 does not sign the zone before its parent delegates to the zone's servers.
+    Delegation {
+        /// Who delegates it where.
+        what: String,
+        /// What to do, in order.
+        way: String,
+    },
     /// Resolvers may remember answers from before.
     Remembered {
         /// Until when.
@@ -55,6 +62,12 @@ pub fn not_yet(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Option
     }
     // Of two keys, the other one may be what signing is said to wait for.
     let is_turning = dnssec.keys.len() > 1 && dnssec.signing == "ACTION_NEEDED";
+    if let Some(elsewhere) = zone_signing::awaits_delegation(desired, snapshot) {
+        return Some(NotYet::Delegation {
+            what: format!("{} {}", elsewhere.parent, elsewhere.said(desired)),
+            way: elsewhere.way(desired),
+        });
+    }
     if dnssec.signing != "SIGNING" && !is_turning {
         let what = format!("{} {}", dnssec.signing, dnssec.signing_message);
         return Some(NotYet::Signing(what.trim_end().to_owned()));
@@ -72,7 +85,10 @@ impl NotYet {
     pub fn signs(&self) -> bool {
         match self {
             NotYet::Remembered { .. } | NotYet::Unknown(_) => true,
-            NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Unserved(_) => false,
+            NotYet::Key { .. }
+            | NotYet::Signing(_)
+            | NotYet::Delegation { .. }
+            | NotYet::Unserved(_) => false,
         }
     }
 
@@ -81,6 +97,7 @@ impl NotYet {
         match self {
             NotYet::Key { cure, .. } => format!("run `{cure}`"),
             NotYet::Signing(_) => "run `spore-infra apply`".into(),
+            NotYet::Delegation { way, .. } => way.clone(),
             NotYet::Remembered { until, .. } => format!("ask again at {until:.0}"),
             NotYet::Unknown(_) => "ask again when that is done".into(),
             NotYet::Unserved(_) => "ask again in a minute".into(),
@@ -93,6 +110,7 @@ impl fmt::Display for NotYet {
         match self {
             NotYet::Key { what, .. } => write!(f, "key-signing key {what}"),
             NotYet::Signing(what) => write!(f, "signing is {what}"),
+            NotYet::Delegation { what, .. } => write!(f, "the zone is not signed: {what}"),
             NotYet::Remembered { why, .. } | NotYet::Unknown(why) => f.write_str(why),
             NotYet::Unserved(why) => write!(f, "not every name server is ready: {why}"),
         }

@@ -71,19 +71,27 @@ pub fn command<'a>(records: impl IntoIterator<Item = &'a Ds>, published: &Publis
     )
 }
 
-/// What has to be taken out at once, whatever else has to wait, and how that is asked for; nothing where no
-/// validator refuses the zone.
-pub fn at_once(published: &Published<'_>) -> Option<String> {
+/// What has to change at once, whatever else has to wait, and how that is asked for; nothing where no
+/// validator refuses the zone. `right` is the record that may be published now, if one may.
+pub fn at_once(published: &Published<'_>, right: Option<&Ds>) -> Option<String> {
     let wrong = published.wrong();
     if wrong.is_empty() {
         return None;
     }
     let shown: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    let cure = match right.filter(|right| published.lacks(right)) {
+        Some(right) => format!(
+            "have that replaced by DS {right} in one change, or the right one added first \
+             (`spore-infra handover --step ds-add`)"
+        ),
+        None => format!(
+            "have that taken out now, whatever else has to wait (`{}`)",
+            command(&wrong, published)
+        ),
+    };
     Some(format!(
-        "validating resolvers, some or all, refuse every name because of DS {}, of no key of the zone: have \
-         that taken out now, whatever else has to wait (`{}`)",
-        shown.join("; "),
-        command(&wrong, published)
+        "validating resolvers, some or all, refuse every name because of DS {}, of no key of the zone: {cure}",
+        shown.join("; ")
     ))
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::ds::DigestType;
 use crate::fixture;
 use crate::kind::ksk;
 use crate::snapshot::Observation;
@@ -139,7 +140,8 @@ fn what_stays_has_to_be_of_a_key_that_signs() {
     };
     refused(&told(&new_is_all, &snapshot, strange, &both));
     // Without any record the zone is insecure, whatever its keys do.
-    let none = ticket(told(&remove(&[]), &snapshot, Keys::default(), &both));
+    let all = remove(&[&tag(OLD), &tag(NEW)]);
+    let none = ticket(told(&all, &snapshot, Keys::default(), &both));
     assert_eq!(none.records.len(), 2);
 }
 
@@ -214,6 +216,43 @@ fn the_old_record_stays_until_the_new_one_is_known() {
     let stale = stale(2, 32);
     let three = [&*ds(OLD), &*ds(NEW), &*stale];
     ticket(told(&remove(&["12735"]), &snapshot, keys(), &three));
+}
+
+#[test]
+fn in_a_rotation_the_old_record_goes_and_not_too_early() {
+    let mut snapshot = snapshot(true);
+    let keys = || signing(&[OLD, NEW]);
+    let (old, new, two) = (ds(OLD), ds(NEW), stale(2, 32));
+    let of =
+        |snapshot: &Snapshot, published: &[&str]| told(&remove(&[]), snapshot, keys(), published);
+    // Nobody named anything: the new key's record stays.
+    let text = ticket(of(&snapshot, &[&old, &new]));
+    assert_eq!(text.records.len(), 1);
+    assert!(text.records[0].ends_with(&old), "{:?}", text.records);
+    assert_eq!(ticket(of(&snapshot, &[&old, &new, &two])).records.len(), 2);
+    let done = of(&snapshot, &[&new]);
+    assert!(
+        matches!(&done, Handover::Done(why) if why.contains("stay")),
+        "{done:?}"
+    );
+    // It is the only one: without it the zone would be insecure.
+    for step in [remove(&[]), remove(&[&tag(OLD)])] {
+        let early = told(&step, &snapshot, keys(), &[&old]);
+        assert!(not_yet(&early).contains("--step ds-add"), "{early:?}");
+    }
+    if let Observation::Present(journal) = &mut snapshot.journal_group {
+        journal.tags.remove("spore:ds-both-since");
+    }
+    let early = of(&snapshot, &[&old, &new]);
+    assert!(not_yet(&early).contains("not before"), "{early:?}");
+    // Whoever names both, or wants no signing, takes both out.
+    let both = remove(&[&tag(OLD), &tag(NEW)]);
+    ticket(told(&both, &snapshot, keys(), &[&old, &new]));
+    let failing = Keys {
+        failing: vec![key(OLD)],
+        ..signing(&[NEW])
+    };
+    ticket(told(&remove(&[]), &snapshot, failing, &[&old]));
 }
 
 fn not_yet(handover: &Handover) -> &str {

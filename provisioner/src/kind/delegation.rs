@@ -455,7 +455,9 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
             None => return held(&why.to_string()),
         },
         // What this very plan does about it, the next one builds on.
-        Some(why @ (NotYet::Key { .. } | NotYet::Signing(_))) => return held(&why.to_string()),
+        Some(why @ (NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Delegation { .. })) => {
+            return held(&why.to_string());
+        }
         Some(why @ (NotYet::Unknown(_) | NotYet::Unserved(_))) => {
             return held(&format!("{why}; {}", why.remedy()));
         }

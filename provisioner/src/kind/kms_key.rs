@@ -19,6 +19,8 @@ mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::addr::{Addr, Kind};
 use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
@@ -66,6 +68,8 @@ pub struct Live {
     pub tags: BTreeMap<String, String>,
     /// Other keys of this stack without an alias: `(arn, state)`.
     pub twins: Vec<(String, String)>,
+    /// When the last of those will be deleted whose deletion is scheduled.
+    pub twins_end: Option<Timestamp>,
     /// When it will be deleted, if that is scheduled (RFC 3339).
     pub deletion_date: Option<String>,
 }
@@ -125,7 +129,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     }
     let mut lowered = if usable(live) {
         update(addr, desired, snapshot, live)
-    } else if let Some(why) = no_second_key(snapshot) {
+    } else if let Some(why) = no_second_key(desired, snapshot) {
         return super::blocked(addr, why);
     } else {
         create(addr, desired, snapshot, live)
@@ -191,28 +195,68 @@ fn in_use_but_going(live: &Live, snapshot: &Snapshot) -> Option<String> {
 
 /// Why no key is made although none was found: a key-signing key needs the one it names, and where
 /// those of the zone cannot be read, they may name one.
-fn no_second_key(snapshot: &Snapshot) -> Option<String> {
-    let keys = match &snapshot.dnssec {
-        Observation::Present(dnssec) => &dnssec.keys,
-        Observation::Unreadable(why) => {
-            return Some(format!(
-                "no key is made while the zone's key-signing keys cannot be read: {why}"
-            ));
+fn no_second_key(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    if let Observation::Unreadable(why) = &snapshot.dnssec {
+        return Some(format!(
+            "no key is made while the zone's key-signing keys cannot be read: {why}"
+        ));
+    }
+    way_on(desired, snapshot)
+}
+
+/// That the zone's key-signing keys have lost their KMS keys, and the way to new ones; nothing while a key that is
+/// still there can be made usable.
+pub fn lost(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    let keys = &snapshot.dnssec.present()?.keys;
+    match &snapshot.kms_key {
+        Observation::Present(live) => {
+            let is_there =
+                |key: &super::ksk::Key| live.twins.iter().any(|(arn, _)| *arn == key.kms_arn);
+            if usable(live) || keys.iter().any(is_there) {
+                return None;
+            }
         }
-        Observation::Absent | Observation::Foreign(_, _) => return None,
-    };
+        Observation::Absent => {}
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => return None,
+    }
+    way_on(desired, snapshot)
+}
+
+/// The way to new keys. Route 53 signs with the old ones no more, and what it has signed ends within days, so no DS
+/// record may stand then; and a key-signing key goes only after signing is off, since Route 53 keeps the last
+/// one of a signed zone (KeySigningKeyInUse).
+fn way_on(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    let keys = &snapshot.dnssec.present()?.keys;
+    if keys.is_empty() {
+        return None;
+    }
     let names: Vec<String> = keys
         .iter()
         .map(|key| format!("{} uses {}", key.name, key.kms_arn))
         .collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "the zone has key-signing keys whose KMS keys are gone or not this stack's: {}; another key \
-             cannot stand in for them; delete those key-signing keys once the parent has no DS record \
-             of them",
-            names.join(", ")
-        )
-    })
+    let answers = snapshot.parent.all();
+    let is_let_go = answers.is_ok_and(|answers| answers.iter().all(|answer| answer.ds.is_empty()));
+    let first = if is_let_go {
+        ""
+    } else {
+        "have the parent's DS records taken out, before the last signatures end (`spore-infra handover --step \
+         ds-remove` writes the text); "
+    };
+    Some(format!(
+        "the zone has key-signing keys whose KMS keys are gone or not this stack's: {}; another key cannot stand in \
+         for them; the way to a new one, in this order: {first}{}",
+        names.join(", "),
+        anew(&desired.domain)
+    ))
+}
+
+/// The part of that which is ours.
+fn anew(domain: &str) -> String {
+    format!(
+        "write `enabled = false` below `[dnssec]` into the document of {domain} and run `spore-infra dnssec disable`, \
+         which waits until no resolver remembers a DS record; take that out of the document again and run \
+         `spore-infra apply`, which makes a key and signs; the new DS record comes last"
+    )
 }
 
 fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lowered {

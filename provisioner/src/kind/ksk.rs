@@ -25,6 +25,7 @@ use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::keys::{Whose, whose};
+use crate::ds::{DnsKey, Ds};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
@@ -182,12 +183,7 @@ fn beside(
             ours.name, other.name
         )
     } else {
-        format!(
-            "the zone has a key-signing key that is not this stack's: {} (KMS key {}, {}); whoever holds \
-             it can sign as this zone once the parent vouches for it; find out whose it is, and have \
-             it deactivated and deleted once no DS record of it is left",
-            other.name, other.kms_arn, other.status
-        )
+        stranger(desired, snapshot, other)
     };
     Lowered {
         report: vec![
@@ -199,6 +195,50 @@ fn beside(
         ],
         ..Lowered::default()
     }
+}
+
+/// What a key-signing key of somebody else means, and what is to be done about it. It is not taken down by itself:
+/// a resolver may hold nothing but a DS record of it, and whose it is nobody can tell from here.
+pub fn stranger(desired: &Desired, snapshot: &Snapshot, key: &Key) -> String {
+    let zone = snapshot.hosted_zone.present();
+    let zone = zone.map_or("ZONE", |zone| zone.id.as_str());
+    let dnskey = DnsKey::parse(&key.dnskey);
+    let is_its = |ds: &Ds| {
+        let dnskey = dnskey.as_ref();
+        dnskey.is_ok_and(|dnskey| ds.matches(&desired.domain, dnskey))
+    };
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let is_unvouched = snapshot.parent.all().is_ok()
+        && dnskey.is_ok()
+        && !answers
+            .iter()
+            .any(|answer| answer.records().iter().any(is_its));
+    let first = if is_unvouched {
+        String::new()
+    } else {
+        format!(
+            "first have the parent's DS record of key tag {} taken out, if there is one, and wait for its TTL; ",
+            key.key_tag
+        )
+    };
+    let by_hand = take_down(zone, key.status.as_str(), &key.name);
+    format!(
+        "the zone has a key-signing key that is not this stack's: {} (KMS key {}, {}); it signs the zone's keys \
+         beside the stack's, so whoever holds it can sign as this zone once the parent vouches for it, and it has \
+         the place that a rotation needs; find out whose it is, and if nobody needs it, take it down by hand: \
+         {first}{by_hand}",
+        key.name, key.kms_arn, key.status
+    )
+}
+
+/// The commands that take a key-signing key down; only an inactive one can be deleted.
+pub fn take_down(zone: &str, status: &str, name: &str) -> String {
+    let of = format!("--hosted-zone-id {zone} --name {name}");
+    let delete = format!("`aws route53 delete-key-signing-key {of}`");
+    if status == "INACTIVE" {
+        return delete;
+    }
+    format!("`aws route53 deactivate-key-signing-key {of}` and, a minute later, {delete}")
 }
 
 fn create(addr: &Addr, desired: &Desired) -> Lowered {
@@ -549,6 +589,57 @@ mod tests {
         }
         let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
         assert!(lowered.drafts.is_empty());
+    }
+
+    #[test]
+    fn somebody_elses_key_beside_ours_is_taken_down_by_hand() {
+        const THEIRS: &str = "257 3 13 pJ0Ul25hs3e+SGFO6lNI23jET6gDwcUWq9aD8BrDs1ruSmO9msETxQmDmvwjd/p8ZpIl8qRTWTKo9/jLRhI0YA==";
+        let desired = fixture::desired();
+        let of = |status: &str, ds: Vec<String>| {
+            let mut snapshot = fixture::applied();
+            if let Observation::Present(live) = &mut snapshot.dnssec {
+                live.keys.push(Key {
+                    name: "theirs".into(),
+                    kms_arn: "arn:theirs".into(),
+                    status: status.into(),
+                    dnskey: THEIRS.into(),
+                    ..Key::default()
+                });
+            }
+            snapshot.parent = fixture::parent(crate::snapshot::Delegated {
+                ds,
+                ..crate::snapshot::Delegated::default()
+            });
+            let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
+            assert!(lowered.drafts.is_empty());
+            let warning = lowered.report.into_iter().find_map(|report| match report {
+                Report::Warning { what, .. } => Some(what),
+                _ => None,
+            });
+            let plan = crate::plan::rotate(&desired, &snapshot);
+            let told = plan.refusals.first().map(|refusal| refusal.message.clone());
+            (warning.unwrap_or_default(), told.unwrap_or_default())
+        };
+        let (warning, told) = of("ACTIVE", Vec::new());
+        for said in [&warning, &told] {
+            let deactivate = said.find("deactivate-key-signing-key --hosted-zone-id");
+            let delete = said.find("delete-key-signing-key");
+            assert!(deactivate.is_some() && deactivate < delete, "{said}");
+            assert!(
+                !said.contains("apply` finish") && !said.contains("DS record of key tag"),
+                "{said}"
+            );
+        }
+        assert!(!of("INACTIVE", Vec::new()).0.contains("deactivate"));
+        let ds = DnsKey::parse(THEIRS).map(|key| {
+            key.ds(&desired.domain, crate::ds::DigestType::Sha256)
+                .to_string()
+        });
+        let (warning, _) = of("ACTIVE", ds.into_iter().collect());
+        assert!(
+            warning.contains("first have the parent's DS record"),
+            "{warning}"
+        );
     }
 
     #[test]

@@ -92,12 +92,12 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             );
         }
     };
-    if let Some((who, what)) = delegated_elsewhere(desired, snapshot) {
+    if let Some(elsewhere) = delegated_elsewhere(desired, snapshot) {
         return Lowered {
             report: vec![Report::External {
                 addr: addr.clone(),
-                who,
-                what,
+                what: format!("it {}: {}", elsewhere.said(desired), elsewhere.way(desired)),
+                who: elsewhere.parent,
             }],
             ..Lowered::default()
         };
@@ -327,9 +327,68 @@ pub fn unsigned_hold_down(snapshot: &Snapshot) -> Option<Condition> {
     })
 }
 
+/// The parent sends resolvers to other servers than the zone's, as after a zone was deleted and made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Name of the parent zone.
+    pub parent: String,
+    /// To which servers.
+    theirs: Vec<String>,
+    /// The zone's own; none while there is no zone.
+    ours: Vec<String>,
+    /// DS records that some server of the parent has.
+    ds: BTreeSet<String>,
+    /// Their largest TTL.
+    ds_ttl: Duration,
+}
+
+impl Elsewhere {
+    /// What the parent does, without its name, and the zone's own servers.
+    pub fn said(&self, desired: &Desired) -> String {
+        let ours = if self.ours.is_empty() {
+            "the new zone will have others".to_owned()
+        } else {
+            format!("the zone's name servers are {}", self.ours.join(", "))
+        };
+        let theirs = self.theirs.join(", ");
+        format!("delegates {} to {theirs}, but {ours}", desired.domain)
+    }
+
+    /// The way to a zone that is answered and signed, in the order in which it is never bogus. What the zone's
+    /// servers answer is unsigned, as Route 53 does not sign before the parent delegates to them; a DS record
+    /// that stands then, or that a resolver remembers, makes each of these answers bogus (RFC 4035, section
+    /// 5.2). So it goes first.
+    pub fn way(&self, desired: &Desired) -> String {
+        let delegate = "have the NS records corrected (`spore-infra handover --step delegate` writes the text)";
+        let sign = if desired.dnssec {
+            ", and then apply again, as Route 53 signs only once both agree"
+        } else {
+            ""
+        };
+        if self.ds.is_empty() {
+            return format!("{delegate}{sign}");
+        }
+        let records: Vec<&str> = self.ds.iter().map(String::as_str).collect();
+        format!(
+            "first have DS {} taken out (`spore-infra handover --step ds-remove` writes the text), as with it \
+             the zone would be bogus on its own servers; {} later, when no resolver holds it any more, \
+             {delegate}{sign}",
+            records.join("; "),
+            crate::plan::span(self.ds_ttl)
+        )
+    }
+}
+
+/// That Route 53 does not sign the zone before its parent delegates to its servers.
+pub fn awaits_delegation(desired: &Desired, snapshot: &Snapshot) -> Option<Elsewhere> {
+    let dnssec = snapshot.dnssec.present()?;
+    let is_off = desired.dnssec && dnssec.signing == "NOT_SIGNING";
+    delegated_elsewhere(desired, snapshot).filter(|_| is_off)
+}
+
 /// Route 53 does not sign a zone that its parent delegates to other servers
 /// (HostedZonePartiallyDelegated). Who must act, and both sets.
-fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<(String, String)> {
+pub fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<Elsewhere> {
     let ParentView::Seen { zone: parent, .. } = &snapshot.parent else {
         return None;
     };
@@ -344,18 +403,18 @@ fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<(String
         .iter()
         .map(|answer| &answer.name_servers)
         .find(|servers| !servers.is_empty() && set(servers) != set(&ours))?
-        .join(", ");
-    let ours = if ours.is_empty() {
-        "the new zone will have others".to_owned()
-    } else {
-        format!("the zone's are {}", ours.join(", "))
-    };
-    let what = format!(
-        "it delegates {} to {theirs}, but {ours}; Route 53 signs once both agree, so have it \
-         corrected and apply again",
-        desired.domain
-    );
-    Some((parent.clone(), what))
+        .clone();
+    let ds_ttl = answers.iter().map(|answer| answer.ds_ttl_secs).max();
+    Some(Elsewhere {
+        parent: parent.clone(),
+        theirs,
+        ours,
+        ds: answers
+            .iter()
+            .flat_map(|answer| answer.ds.clone())
+            .collect(),
+        ds_ttl: Duration::from_secs(ds_ttl.unwrap_or_default().into()),
+    })
 }
 
 fn has_ailing_key(snapshot: &Snapshot) -> bool {
@@ -393,12 +452,18 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         draft = draft.ready(hold_down);
     }
     drafts.push(draft);
+    let answers = snapshot.parent.all();
+    let is_let_go = answers.is_ok_and(|answers| answers.iter().all(|answer| answer.ds.is_empty()));
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
             symbol: Symbol::Destroy,
             fields: vec![Field::change("status", &live.signing, "NOT_SIGNING")],
-            why: "no parent server has a DS record of this zone".into(),
+            why: if is_let_go {
+                "no parent server has a DS record of this zone".into()
+            } else {
+                "the zone is not to be signed, once no parent server has a DS record of it".into()
+            },
             risk: Risk::Outage,
         }),
         drafts,
@@ -809,6 +874,60 @@ mod tests {
                 "{:?}",
                 lowered.report
             );
+        }
+    }
+
+    #[test]
+    fn a_ds_record_of_another_zone_goes_before_the_delegation_is_corrected() {
+        let desired = fixture::desired();
+        let ds = format!("12735 13 2 {}", "AB".repeat(32));
+        for (published, order) in [
+            (
+                vec![ds.clone()],
+                &["ds-remove", "1 h later", "--step delegate", "apply again"][..],
+            ),
+            (Vec::new(), &["--step delegate", "apply again"]),
+        ] {
+            let mut snapshot = fixture::applied();
+            if let Observation::Present(live) = &mut snapshot.dnssec {
+                live.signing = "NOT_SIGNING".into();
+            }
+            snapshot.parent = fixture::parent(Delegated {
+                name_servers: vec!["ns.elsewhere.example".into()],
+                ds: published.clone(),
+                ds_ttl_secs: 3_600,
+                ..Delegated::default()
+            });
+            let way = awaits_delegation(&desired, &snapshot)
+                .map(|elsewhere| elsewhere.way(&desired))
+                .unwrap_or_default();
+            let found: Vec<_> = order.iter().map(|word| way.find(word)).collect();
+            assert!(
+                found.iter().all(Option::is_some) && found.is_sorted(),
+                "{way}"
+            );
+            assert_eq!(way.contains("ds-remove"), !published.is_empty(), "{way}");
+        }
+    }
+
+    #[test]
+    fn the_reason_is_what_the_parent_shows() {
+        let desired = fixture::desired();
+        let why = |parent| {
+            let mut snapshot = fixture::applied();
+            snapshot.parent = parent;
+            let lowered = destroy(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
+            lowered.change.map(|change| change.why).unwrap_or_default()
+        };
+        let none = fixture::parent(delegated(&[]));
+        assert!(why(none).starts_with("no parent server has"));
+        let ds = fixture::parent(Delegated {
+            ds: vec![format!("12735 13 2 {}", "AB".repeat(32))],
+            ..delegated(&[])
+        });
+        for parent in [ds, ParentView::Unknown("no answer".into())] {
+            let told = why(parent);
+            assert!(told.contains("once no parent server has"), "{told}");
         }
     }
 

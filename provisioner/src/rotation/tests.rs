@@ -454,6 +454,66 @@ fn every_time_counts_from_what_the_journal_remembers() {
 }
 
 #[test]
+fn a_rotation_right_after_another_one_is_refused() {
+    let desired = fixture::desired();
+    let mut snapshot = fixture::applied();
+    let refused = |snapshot: &Snapshot| {
+        let plan = crate::plan::rotate(&desired, snapshot);
+        let refusals = plan.refusals.iter();
+        let mut refusals = refusals.filter(|refusal| refusal.rule == JUST_ROTATED);
+        refusals.next().map(|refusal| refusal.message.clone())
+    };
+    assert_eq!(refused(&snapshot), None);
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let minute = Duration::from_secs(60);
+    let now = snapshot.taken_at;
+    for (end, is_refused) in [
+        (later(now, days(30)), true),
+        (later(now, days(29) + minute), true),
+        (later(now, days(29)), false),
+        (later(now, days(1)), false),
+    ] {
+        if let Observation::Present(live) = &mut snapshot.kms_key {
+            live.twins_end = Some(end);
+        }
+        let told = refused(&snapshot);
+        assert_eq!(told.is_some(), is_refused, "{end}");
+        assert!(told.is_none_or(|told| told.contains("--again")));
+    }
+    // One that is not over goes on.
+    if let Observation::Present(live) = &mut snapshot.kms_key {
+        live.twins_end = Some(later(now, days(30)));
+    }
+    remembered(&mut snapshot, EVIDENCE_NEXT, now);
+    assert_eq!(refused(&snapshot), None);
+}
+
+#[test]
+fn where_nobody_can_ask_for_the_zone_nothing_is_waited_for() {
+    let state = State {
+        parent: [Has::Nothing; 2],
+        ..WHOLE
+    };
+    let mut snapshot = snapshot(state);
+    let now = snapshot.taken_at;
+    remembered(&mut snapshot, EVIDENCE_NEXT, now);
+    let from = |snapshot: &Snapshot| {
+        let answers = snapshot.parent.all().unwrap_or_default();
+        turn(snapshot, &answers).unwrap().add_from.0
+    };
+    assert_eq!(from(&snapshot), now);
+    // A server that does not answer may delegate it.
+    snapshot.parent = ParentView::Unknown("no answer".into());
+    assert_eq!(from(&snapshot), later(now, DNSKEY_TTL));
+    let delegated = Delegated {
+        name_servers: vec!["ns-1.awsdns-00.com".into()],
+        ..Delegated::default()
+    };
+    snapshot.parent = fixture::parent(delegated);
+    assert_eq!(from(&snapshot), later(now, DNSKEY_TTL));
+}
+
+#[test]
 fn what_the_parent_publishes_is_judged_as_everywhere_else() {
     let desired = fixture::desired();
     let (old, new) = (key(1, OLD_ARN, "ACTIVE"), key(2, NEW_ARN, "ACTIVE"));

@@ -267,6 +267,8 @@ pub struct Aws {
     pub keys: Vec<Ksk>,
     /// Alarms on DNSSEC: name, and who hears it.
     pub alarms: BTreeMap<String, Heard>,
+    /// Whether the zone's key-signing keys have lost their KMS keys.
+    pub is_key_lost: bool,
     /// What a plan of now would do.
     pub plan: Planned,
     /// The rotation under way.

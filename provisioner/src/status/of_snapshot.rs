@@ -65,6 +65,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     }
     aws.alarms = alarms(snapshot, &mut unread);
     aws.evidence = evidence(snapshot);
+    aws.is_key_lost = kms_key::lost(desired, snapshot).is_some();
     aws.unsigned = zone_signing::unsigned(snapshot).why();
     aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
     aws.turning = turning(desired, snapshot);

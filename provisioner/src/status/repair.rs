@@ -3,7 +3,8 @@
 //! The rules behind the orders (RFC 6781, section 4; RFC 4035, section 2.4):
 //!
 //! - A validator needs one DS record that leads to a key that signs. A second one that leads nowhere does
-//!   no harm. So a right DS is added before a wrong one is taken out.
+//!   no harm. So a right DS takes the place of a wrong one in one change, or comes first
+//!   ([`judgement`](crate::ds::judgement)).
 //! - A DS record that leads to no key is worse than none. So where no right one can be published yet, the
 //!   wrong ones go first: the zone is insecure then, and resolves.
 //! - Resolvers keep what they have for its TTL. So what others still need goes only when that has run out.
@@ -17,6 +18,7 @@ use crate::condition::later;
 use crate::ds::judgement::{Fit, Trust};
 use crate::ds::keys::Whose;
 use crate::ds::{DnsKey, Ds};
+use crate::kind::ksk::take_down;
 use crate::plan::span;
 
 /// The steps, in order; none when there is nothing to do.
@@ -122,6 +124,10 @@ impl Steps<'_> {
 fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     let (_, ds_ttl) = state.ttls();
     let servers = own_servers(facts);
+    if facts.wants_dnssec && facts.aws.as_ref().is_ok_and(|aws| aws.is_key_lost) {
+        key_lost(facts, state, steps);
+        return;
+    }
     if state.is_failing {
         keys_first(facts, state, steps);
         return;
@@ -225,12 +231,13 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     } else if let (Some(key), None, true) =
         (to_add(facts, state), too_early(facts), facts.wants_dnssec)
     {
-        // Nothing fits, and ours would: it goes in first.
+        // Nothing fits, and ours would.
         let wrong: Vec<&Ds> = state.useless().collect();
         steps.parent(format!(
-            "add DS {} and leave DS {} for now; where only one can be kept, replace it in one change",
-            ds_of(key, &facts.domain),
-            tags(state, &wrong)
+            "replace DS {} by DS {} in one change, or add the right one first (`spore-infra handover --step \
+             ds-add` writes the text)",
+            tags(state, &wrong),
+            ds_of(key, &facts.domain)
         ));
         steps.wait(format!(
             "until every server of {} has it (`spore-infra status` shows each), and then {} for resolvers \
@@ -238,9 +245,20 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             state.parent,
             span(ds_ttl)
         ));
-        steps.parent(format!("take out DS {}", tags(state, &wrong)));
         steps.us("run `spore-infra status` again: it must say secure");
     } else {
+        let to_sign = to_sign(facts, state);
+        if !to_sign.is_empty() {
+            steps.apply(
+                facts,
+                &format!(
+                    " now, before anything else: it has Route 53 sign with the key of DS {}, which is right then",
+                    tags(state, &to_sign)
+                ),
+            );
+            steps.us("run `spore-infra status` again: it must say secure");
+            return;
+        }
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
         let why = match (state.not_ready.as_deref(), too_early(facts)) {
             _ if !facts.wants_dnssec => "the document says `[dnssec] enabled = false`",
@@ -258,6 +276,35 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         }
         publish(facts, state, steps, "then");
     }
+}
+
+/// The KMS key is gone for good: what it signed ends, and no DS record of it may stand then.
+fn key_lost(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
+    let (_, ds_ttl) = state.ttls();
+    let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
+    if !all.is_empty() {
+        let by = match state.ends {
+            Some(ends) if ends > later(facts.at, ds_ttl) => {
+                format!(
+                    " by {:.0}, {} before the last signature ends",
+                    ends - ds_ttl,
+                    span(ds_ttl)
+                )
+            }
+            Some(_) | None => " at once".to_owned(),
+        };
+        steps.parent(format!(
+            "take out DS {}{by}: the KMS key of the zone's key-signing key is gone, and no other can stand in for \
+             it (`spore-infra handover --step ds-remove` writes the text)",
+            tags(state, &all)
+        ));
+    }
+    steps.us(
+        "write `enabled = false` below `[dnssec]` into the document and run `spore-infra dnssec disable`, which \
+         waits until no resolver remembers a DS record",
+    );
+    steps.us("take that out of the document again and run `spore-infra apply`, which makes a key and signs");
+    steps.parent("then: add the DS record that `spore-infra ds` prints, not before it prints one");
 }
 
 /// Route 53 cannot use a key: that comes first, and has an end date.
@@ -338,11 +385,24 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
         .any(|server| server.in_parent && server.answer.is_ok());
     let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
     let is_ready = !state.ready.is_empty();
-    if facts.wants_dnssec && !is_ready {
+    let is_unsigned = facts.wants_dnssec && signs_nothing(facts);
+    if facts.wants_dnssec && !is_ready && !is_unsigned {
         steps.apply(facts, ", so that the zone here is signed");
     }
     match (all.as_slice(), answers) {
         ([], _) => {
+            steps.parent(format!(
+                "set the NS records of {} to {servers}",
+                facts.domain
+            ));
+        }
+        // What the zone's own servers answer is unsigned until then: with a DS record, bogus.
+        (_, false) if is_unsigned => {
+            steps.parent(format!(
+                "take out DS {}: it is of an earlier zone, and this one cannot be signed before it is delegated",
+                tags(state, &all)
+            ));
+            steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
             steps.parent(format!(
                 "set the NS records of {} to {servers}",
                 facts.domain
@@ -382,11 +442,43 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
             ));
         }
     }
+    if is_unsigned {
+        steps.apply(
+            facts,
+            " once it is delegated to these servers, so that the zone is signed: Route 53 does not sign it before",
+        );
+    }
     steps.wait(format!(
         "{} for resolvers that hold the old NS records",
         span(ns_ttl)
     ));
     publish(facts, state, steps, "then");
+}
+
+/// Whether Route 53 has signing of the zone off.
+fn signs_nothing(facts: &Facts) -> bool {
+    let aws = facts.aws.as_ref().ok();
+    let signing = aws.and_then(|aws| aws.signing.as_ref());
+    signing.is_some_and(|(status, _)| status == "NOT_SIGNING")
+}
+
+/// The DS records at the parent of a key with which Route 53 signs as soon as signing is on.
+fn to_sign<'a>(facts: &Facts, state: &'a State<'_>) -> Vec<&'a Ds> {
+    let Ok(aws) = &facts.aws else {
+        return Vec::new();
+    };
+    if !facts.wants_dnssec || !signs_nothing(facts) || state.delegation != Delegated::Here {
+        return Vec::new();
+    }
+    let is_sound = |state: &str| state == "Enabled";
+    let ours = aws.keys.iter().filter(|ksk| {
+        let kms = ksk.kms_state.as_ref().map(|(state, _)| state.as_str());
+        ksk.status == "ACTIVE" && ksk.whose.is_ours() && kms.is_some_and(is_sound)
+    });
+    let keys: Vec<&DnsKey> = ours.filter_map(|ksk| ksk.key.as_ref()).collect();
+    let records = state.ds.iter().map(|(ds, _)| ds);
+    let is_of_one = |ds: &&Ds| keys.iter().any(|key| ds.matches(&facts.domain, key));
+    records.filter(is_of_one).collect()
 }
 
 /// What is to be put into the parent, if it may be.
@@ -463,6 +555,18 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
                 .any(|step| step.what.contains("ksk rotate")) => {}
         Some(Mover::Us) => steps.us("run `spore-infra ksk rotate` to go on with the rotation"),
         None => {}
+    }
+    for ksk in &aws.keys {
+        if ksk.whose == Whose::Stranger
+            && let Some(zone) = &aws.zone
+        {
+            steps.us(format!(
+                "find out whose key-signing key {} is; if nobody needs it, and no server of the parent has a DS \
+                 record of it, take it down: {}",
+                ksk.name,
+                take_down(zone, &ksk.status, &ksk.name)
+            ));
+        }
     }
     let is_said = steps
         .actions

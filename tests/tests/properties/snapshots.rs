@@ -134,8 +134,17 @@ fn zones(desired: &Desired) -> impl Strategy<Value = hosted_zone::Live> + use<> 
         (select(vec![900, 172_800, 60]), select(vec![300, 86_400])),
     );
     let foreign = prop::collection::btree_set("[a-z]{1,4}", 0..3);
-    (tags(desired), soa, foreign, prop::bool::weighted(0.1)).prop_map(
-        move |(tags, soa, foreign, routed)| {
+    // Route 53's own list, where it was asked for: as the zone's NS set, or not.
+    let assigned = prop::option::weighted(
+        0.3,
+        select(vec![
+            ["ns-1.awsdns-01.com", "ns-2.awsdns-02.net"],
+            ["ns-3.awsdns-03.com", "ns-4.awsdns-04.net"],
+        ]),
+    );
+    let routed = prop::bool::weighted(0.1);
+    (tags(desired), soa, foreign, routed, assigned).prop_map(
+        move |(tags, soa, foreign, routed, assigned)| {
             let apex = format!("{domain}.");
             let set =
                 |name: String, rtype: &str, ttl, values: Vec<String>| hosted_zone::RecordSet {
@@ -165,6 +174,7 @@ fn zones(desired: &Desired) -> impl Strategy<Value = hosted_zone::Live> + use<> 
                 tags,
                 records,
                 complete: true,
+                assigned: assigned.map(|all| all.iter().map(|one| (*one).to_owned()).collect()),
             }
         },
     )
@@ -268,6 +278,7 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 grants: BTreeMap::new(),
                 tags,
                 twins,
+                twins_end: None,
                 deletion_date: None,
             }
         },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types as kms;
+use jiff::Timestamp;
 
 use super::Live;
 use crate::adoption;
@@ -68,7 +69,7 @@ async fn read_detail(
         && chosen.is_none()
     {
         live.stale_alias = true;
-        live.twins.push((arn(key), state(key)));
+        live.note_twin(key);
     }
     // The tagging API shows twins for free; without a key behind the alias only a search is sure.
     let mut candidates = BTreeSet::new();
@@ -130,7 +131,7 @@ async fn read_detail(
             chosen = Some(key);
             known = content(read, desired, chosen.as_ref(), tagged).await?;
         } else {
-            live.twins.push((arn(&key), state(&key)));
+            live.note_twin(&key);
         }
     }
     let Some(key) = chosen else {
@@ -199,7 +200,7 @@ async fn with_adopted(
         match describe(&read.kms, &ksk.kms_arn).await {
             Ok(Some(key)) => {
                 if desired.owns(&tags::of_key(&read.kms, &arn(&key)).await?) {
-                    live.twins.push((arn(&key), state(&key)));
+                    live.note_twin(&key);
                 }
             }
             Ok(None) => {}
@@ -209,6 +210,16 @@ async fn with_adopted(
         }
     }
     Ok(live)
+}
+
+impl Live {
+    /// Another key of the stack.
+    fn note_twin(&mut self, key: &kms::KeyMetadata) {
+        let end = key.deletion_date();
+        let end = end.and_then(|date| Timestamp::new(date.secs(), 0).ok());
+        self.twins_end = self.twins_end.max(end);
+        self.twins.push((arn(key), state(key)));
+    }
 }
 
 /// Which of a zone's key-signing keys is to be kept, where none is of this stack: the only one, or the only
@@ -344,7 +355,7 @@ async fn read_named(
             live.unfit = unfit(&key);
             (live.policy, live.tags, live.grants) = known;
         } else {
-            live.twins.push((arn(&key), state(&key)));
+            live.note_twin(&key);
         }
     }
     Ok(is_new.then_some(live))

@@ -231,13 +231,15 @@ fn the_move_of_spore_host_is_told_in_one_line_and_mended_in_order() {
         "spore.host: host has DS 12735, but the zone's key is 10831: no key of the zone has that tag; \
          validating resolvers refuse every name (bogus)"
     );
-    // Adding the right one first never makes it worse; the wrong one goes when it is there.
+    // Nobody needs the wrong one: without any the zone would be insecure, with the right one it is secure.
     follows(
         &report,
         &[
-            ("others", &format!("add DS {DS} and leave DS 12735 for now")),
+            (
+                "others",
+                &format!("replace DS 12735 by DS {DS} in one change"),
+            ),
             ("wait", "1 h for resolvers that hold the old DS set"),
-            ("others", "take out DS 12735"),
             ("us", "spore-infra status"),
         ],
     );
@@ -1016,7 +1018,7 @@ fn a_wrong_ds_goes_at_once_whatever_else_is_waited_for() {
     assert!(
         steps(&of(&due))[0]
             .1
-            .starts_with(&format!("add DS {second} and leave DS 12735"))
+            .starts_with(&format!("replace DS 12735 by DS {second}"))
     );
     // The signatures of a key that fails last for days; the wrong record does harm today.
     let mut failing = alone(facts());
