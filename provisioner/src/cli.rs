@@ -42,6 +42,20 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The word for it in JSON.
+    fn word(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Error => "error",
+            Exit::Pending => "pending",
+            Exit::Waiting => "waiting",
+            Exit::Refused => "refused",
+            Exit::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// Plans and applies a DNSSEC-signed zone whose names EC2 instances keep up to date.
 #[derive(Debug, Parser)]
 #[command(name = "spore-infra", version, max_term_width = 100)]

@@ -59,8 +59,10 @@ pub async fn plan(
     if out.is_some() && stacks.len() > 1 {
         bail!("--out takes one plan; name one stack document");
     }
+    let is_one = stacks.len() == 1;
     let mut exit = Exit::Done;
     for path in stacks {
+        let json = json.then_some(if is_one { Json::Pretty } else { Json::Line });
         let one = plan_one(global, &path, out.as_deref(), json, code).await?;
         // The worst answer wins: an error, then a refusal, then pending changes.
         exit = match (exit, one) {
@@ -77,11 +79,20 @@ pub async fn plan(
     })
 }
 
+/// How a plan is written as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Json {
+    /// For people as well.
+    Pretty,
+    /// On a line of its own, as one of several.
+    Line,
+}
+
 async fn plan_one(
     global: &Global,
     path: &Path,
     out: Option<&Path>,
-    json: bool,
+    json: Option<Json>,
     code: &Code,
 ) -> anyhow::Result<Exit> {
     let Some(document) = stack::read(path)? else {
@@ -91,13 +102,13 @@ async fn plan_one(
     session.find_code(&updater::source(&document, code)?);
     let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
     let plan = plan::converge(&session.desired, &snapshot);
-    if json {
+    if let Some(form) = json {
         let stack = path.display().to_string();
-        output::line(&serde_json::to_string_pretty(&render::plan_json(
-            &plan,
-            &stack,
-            &document.text,
-        ))?);
+        let value = render::plan_json(&plan, &stack, &document.text);
+        output::line(&match form {
+            Json::Pretty => serde_json::to_string_pretty(&value)?,
+            Json::Line => serde_json::to_string(&value)?,
+        });
     } else {
         heading(&session);
         output::text(&render::plan(&plan, Paint::Color));
@@ -282,6 +293,23 @@ impl Job<'_> {
     /// Where the parent zone is ours to write, what comes after a change of it depends on what DNS shows
     /// then: that is another plan, shown and approved as the first.
     async fn run(&self) -> anyhow::Result<Exit> {
+        let ended = self.run_plans().await;
+        if self.go.json {
+            let exit = ended.as_ref().map_or(Exit::Error, |exit| *exit);
+            let mut line = serde_json::json!({
+                "type": "ended",
+                "outcome": exit.word(),
+                "exit": exit as u8,
+            });
+            if let Err(why) = &ended {
+                line["why"] = format!("{why:#}").into();
+            }
+            output::line(&line.to_string());
+        }
+        ended
+    }
+
+    async fn run_plans(&self) -> anyhow::Result<Exit> {
         let mut turn = Turn::First;
         for _ in 0..PLANS_MAX {
             if let Ended::With(exit) = self.run_plan(turn).await? {
