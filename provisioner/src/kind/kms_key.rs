@@ -26,6 +26,7 @@ use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::ds::keys::{Whose, whose};
 use crate::plan::{
     After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
     rights_between,
@@ -541,12 +542,20 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             why,
         });
     }
-    let going: Vec<&str> = live
+    let mut going: Vec<&str> = live
         .twins
         .iter()
         .filter(|(_, state)| state != "PendingDeletion")
         .map(|(arn, _)| arn.as_str())
         .collect();
+    // The second key of a rotation that began minutes ago: no index shows it yet, its key-signing key does.
+    let named = readable(&snapshot.dnssec).unwrap_or_default().iter();
+    going.extend(
+        named
+            .filter(|ksk| matches!(whose(desired, snapshot, ksk), Whose::Rotation))
+            .map(|ksk| ksk.kms_arn.as_str())
+            .filter(|arn| live.twins.iter().all(|(twin, _)| twin != arn)),
+    );
     let beyond = going.iter().skip(TWIN_STEPS.len());
     lowered.report.extend(beyond.map(|arn| {
         Report::Left {
@@ -638,6 +647,50 @@ mod tests {
             edit(key(&mut snapshot));
             assert_eq!(steps(&snapshot), expected);
         }
+    }
+
+    #[test]
+    fn the_second_key_of_a_rotation_goes_with_the_stack_before_any_index_shows_it() {
+        let desired = fixture::desired();
+        let addr = desired.addr(Kind::KmsKey);
+        let mut snapshot = fixture::applied();
+        let steps = |snapshot: &Snapshot| -> Vec<Op> {
+            let drafts = destroy(&addr, &desired, snapshot).drafts.into_iter();
+            drafts
+                .filter_map(|draft| match draft.op {
+                    crate::kind::Op::KmsKey(op @ Op::ScheduleDeletion { .. }) => Some(op),
+                    _ => None,
+                })
+                .collect()
+        };
+        assert_eq!(steps(&snapshot).len(), 1);
+        let second = "arn:aws:kms:us-east-1:123456789012:key/second";
+        let Observation::Present(dnssec) = &mut snapshot.dnssec else {
+            panic!("a stack as apply leaves it is signed");
+        };
+        let mut beside = dnssec.keys[0].clone();
+        beside.name = desired.ksk_names()[1].clone();
+        beside.kms_arn = second.into();
+        dnssec.keys.push(beside.clone());
+        let key = Arg::Known(second.into());
+        let days = DELETION_DAYS;
+        assert_eq!(
+            steps(&snapshot).last(),
+            Some(&Op::ScheduleDeletion { key, days })
+        );
+        assert_eq!(steps(&snapshot).len(), 2);
+        // Once the index shows it, it still goes once; somebody else's never does.
+        if let Observation::Present(live) = &mut snapshot.kms_key {
+            live.twins.push((second.into(), "Enabled".into()));
+        }
+        assert_eq!(steps(&snapshot).len(), 2);
+        if let Observation::Present(live) = &mut snapshot.kms_key {
+            live.twins.clear();
+        }
+        if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.keys[1].name = "somebody_elses".into();
+        }
+        assert_eq!(steps(&snapshot).len(), 1);
     }
 
     #[test]
