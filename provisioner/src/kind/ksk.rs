@@ -612,9 +612,11 @@ mod tests {
             });
             let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
             assert!(lowered.drafts.is_empty());
-            let warning = lowered.report.into_iter().find_map(|report| match report {
-                Report::Warning { what, .. } => Some(what),
-                _ => None,
+            let warning = lowered.report.into_iter().find_map(|report| {
+                let Report::Warning { what, .. } = report else {
+                    return None;
+                };
+                Some(what)
             });
             let plan = crate::plan::rotate(&desired, &snapshot);
             let told = plan.refusals.first().map(|refusal| refusal.message.clone());
