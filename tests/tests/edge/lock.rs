@@ -125,6 +125,7 @@ fn a_plan_tells_a_run_at_work_from_one_that_left_its_lock() {
                 | Report::External { .. }
                 | Report::Accepted { .. }
                 | Report::Warning { .. }
+                | Report::UnderWay { .. }
                 | Report::Left { .. } => None,
             });
             found.unwrap()

@@ -86,6 +86,7 @@ fn answer(lowered: &Lowered) -> String {
         Report::External { .. }
         | Report::Accepted { .. }
         | Report::AtWork { .. }
+        | Report::UnderWay { .. }
         | Report::LeftoverLock { .. } => "other",
     });
     word.unwrap_or("nothing").to_owned()

@@ -63,6 +63,14 @@ pub enum Op {
         /// The sets, those of one name together.
         edits: Vec<Edit>,
     },
+    /// ChangeResourceRecordSets: each set gets another TTL if it still is what it was, with all else of it
+    /// as it is then.
+    SetTtls {
+        /// Zone id.
+        zone: Arg,
+        /// The sets, those of one name and type together.
+        edits: Vec<Edit>,
+    },
     /// ChangeResourceRecordSets: each name is freed, mark and records in one call, if everything at it is
     /// as it was; else it stays.
     FreeNames {
@@ -95,6 +103,10 @@ impl Op {
                 zone: f(zone),
                 edits: edits.clone(),
             },
+            Op::SetTtls { zone, edits } => Op::SetTtls {
+                zone: f(zone),
+                edits: edits.clone(),
+            },
             Op::FreeNames { zone, names } => Op::FreeNames {
                 zone: f(zone),
                 names: names.clone(),
@@ -110,6 +122,7 @@ impl Op {
             | Op::SetSoa { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
+            | Op::SetTtls { .. }
             | Op::FreeNames { .. }
             | Op::Delete { .. } => &[],
         }
@@ -122,6 +135,7 @@ impl Op {
             Op::SetSoa { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
+            | Op::SetTtls { .. }
             | Op::FreeNames { .. } => "route53:ChangeResourceRecordSets",
             Op::Delete { .. } => "route53:DeleteHostedZone",
         }
@@ -134,6 +148,7 @@ impl Op {
             Op::SetSoa { .. } => "setting SOA times",
             Op::DeleteRecords { .. } => "deleting records",
             Op::EditRecords { .. } => "changing records",
+            Op::SetTtls { .. } => "setting TTLs",
             Op::FreeNames { .. } => "freeing names",
             Op::Delete { .. } => "deleting",
         }
