@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::desired::{Desired, TAG_NAMES};
-use crate::kind::hosted_zone::RecordSet;
+use crate::kind::hosted_zone::{RecordSet, ttls};
 use crate::kind::{delegation, hosted_zone, journal_group, kms_key, ksk};
 use crate::snapshot::{Caller, Code, Delegated, Observation, ParentView, ServerView, Snapshot};
 
@@ -42,6 +42,7 @@ pub fn empty() -> Snapshot {
         },
         journal_group: Observation::Absent,
         hosted_zone: Observation::Absent,
+        ttls: Ok(None),
         zones_left: Ok(Some(499)),
         kms_key: Observation::Absent,
         dnssec: Observation::Absent,
@@ -128,6 +129,97 @@ pub fn applied() -> Snapshot {
         }),
         ..empty()
     }
+}
+
+/// A record set with one value.
+pub fn set(name: &str, rtype: &str, ttl: i64, value: &str) -> RecordSet {
+    RecordSet {
+        name: name.into(),
+        rtype: rtype.into(),
+        ttl_secs: Some(ttl),
+        values: vec![value.into()],
+        ..RecordSet::default()
+    }
+}
+
+/// One of a group of weighted sets.
+fn member(name: &str, ttl: i64, value: &str, id: &str) -> RecordSet {
+    RecordSet {
+        policy: Some(format!("set identifier {id}")),
+        ..set(name, "A", ttl, value)
+    }
+}
+
+/// An alias.
+pub fn alias(name: &str) -> RecordSet {
+    RecordSet {
+        ttl_secs: None,
+        values: Vec::new(),
+        alias: Some(("Z2".into(), "elsewhere.".into(), false)),
+        ..set(name, "A", 0, "")
+    }
+}
+
+/// Parents that delegate to the zone's servers, with these DS records.
+pub fn in_use_by(ds: &[&str]) -> ParentView {
+    parent(Delegated {
+        name_servers: vec!["ns-1.awsdns-00.com".into(), "ns-2.awsdns-00.net".into()],
+        ns_ttl_secs: 172_800,
+        ds: ds.iter().map(|ds| (*ds).to_owned()).collect(),
+        ds_ttl_secs: 300,
+    })
+}
+
+/// A zone made by hand, adopted, in use and not signed, with a record set of each sort.
+pub fn in_use() -> Snapshot {
+    let mut snapshot = applied();
+    if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+        dnssec.signing = "NOT_SIGNING".into();
+    }
+    snapshot.parent = in_use_by(&[]);
+    if let Observation::Present(zone) = &mut snapshot.hosted_zone {
+        zone.reference = "console, 2023".into();
+        for soa in zone.records.iter_mut().filter(|set| set.rtype == "SOA") {
+            soa.values = vec![soa.values[0].replace(" 300", " 86400")];
+        }
+        let mark = "\"v=1 p=1/us-east-1/i-1 t=2026-11-21T00:00:00Z n=1\"";
+        zone.records.extend([
+            set("day.x.", "MX", 86_400, "10 mail."),
+            set("hour.x.", "A", 3_600, "192.0.2.1"),
+            set("minute.x.", "A", 60, "192.0.2.1"),
+            alias("alias.x."),
+            member("split.x.", 7_200, "192.0.2.1", "a"),
+            member("split.x.", 7_200, "192.0.2.2", "b"),
+            set("box.x.", "A", 7_200, "192.0.2.3"),
+            set("_spore.box.x.", "TXT", 7_200, mark),
+            RecordSet {
+                policy: Some("traffic policy 1".into()),
+                ..set("policy.x.", "A", 86_400, "192.0.2.4")
+            },
+        ]);
+    }
+    snapshot
+}
+
+/// The same when its TTLs are low, and noted to be so since then.
+pub fn low_since(since: &str) -> Snapshot {
+    let mut snapshot = in_use();
+    if let Observation::Present(zone) = &mut snapshot.hosted_zone {
+        let kept = ttls::to_keep(zone);
+        for set in zone.records.iter_mut().filter(|set| kept.contains(set)) {
+            *set = ttls::lowered(set);
+        }
+        snapshot.ttls = Ok(Some(kept));
+    }
+    if let Observation::Present(journal) = &mut snapshot.journal_group {
+        let evidence = [
+            (journal_group::EVIDENCE_TTLS, "stream"),
+            (journal_group::EVIDENCE_LOWERED, since),
+        ];
+        let evidence = evidence.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        journal.tags.extend(evidence);
+    }
+    snapshot
 }
 
 /// A parent with two servers that answer alike.

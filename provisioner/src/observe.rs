@@ -162,6 +162,7 @@ pub async fn snapshot(
     };
     let (
         lock,
+        ttls,
         hosted_zone,
         zones_left,
         dnssec,
@@ -173,6 +174,7 @@ pub async fn snapshot(
         rest_api,
     ) = tokio::join!(
         listed_lock,
+        journal_group::kept(read, desired, &journal_group),
         hosted_zone::detail(read, desired, picked.clone(), records),
         hosted_zone::left(read, &picked),
         async {
@@ -211,8 +213,10 @@ pub async fn snapshot(
         && dnssec
             .present()
             .is_none_or(|live| live.signing == "NOT_SIGNING");
+    // Whether a lowered TTL is still as it was lowered shows on whatever page the record is.
+    let has_low_ttls = !matches!(ttls, Ok(None));
     let is_all = hosted_zone.present().is_none_or(|zone| zone.complete);
-    let hosted_zone = if is_to_be_signed && !is_all {
+    let hosted_zone = if (is_to_be_signed || has_low_ttls) && !is_all {
         hosted_zone::detail(read, desired, hosted_zone, Records::All).await
     } else {
         hosted_zone
@@ -247,6 +251,7 @@ pub async fn snapshot(
         caller,
         journal_group,
         hosted_zone,
+        ttls,
         zones_left,
         kms_key,
         dnssec,

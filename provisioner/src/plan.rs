@@ -308,6 +308,13 @@ pub enum Report {
         /// What is not as it should be.
         what: String,
     },
+    /// Something that lasts, as it should, and what ends it.
+    UnderWay {
+        /// The resource.
+        addr: Addr,
+        /// What lasts, and until when.
+        what: String,
+    },
     /// Left in place on purpose.
     Left {
         /// What is left.
@@ -954,6 +961,7 @@ impl Report {
             | Report::External { .. }
             | Report::Accepted { .. }
             | Report::Warning { .. }
+            | Report::UnderWay { .. }
             | Report::Left { .. }
             | Report::AtWork { .. }
             | Report::LeftoverLock { .. } => None,

@@ -268,6 +268,10 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
             ]),
         ),
         (
+            "journal_stream_arns",
+            json!(format!("{groups}:log-stream:*")),
+        ),
+        (
             "read_log_group_arns",
             json!([groups, format!("{groups}/*"), query_group]),
         ),
@@ -327,6 +331,7 @@ fn why(sid: &str) -> &'static str {
             "ask for a key by its alias; while there is none, KMS judges the alias (ASSUMPTIONS.md, A-37)"
         }
         "ReadLogs" => "compare the log groups and their metric filters",
+        "ReadJournal" => "read what the TTLs of an adopted zone were, while they are lowered",
         "ReadRole" => "find rights that somebody gave the updater",
         "ReadFunction" => {
             "compare the updater's code and configuration, and find who may invoke it"
@@ -342,11 +347,13 @@ fn why(sid: &str) -> &'static str {
         }
         "LetRoute53Log" => "let Route 53 write query logs; AWS knows no narrower resource",
         "SetApex" => {
-            "set the SOA record's times, which bound how long a mistake is remembered, and have the zone name its own servers"
+            "set the SOA record's times, which bound how long a mistake is remembered, have the zone name its own \
+             servers, and lower the TTL of the NS set of an adopted zone for a while: neither can be deleted and \
+             made anew"
         }
         "EditRecords" => {
-            "delete the zone's last records before the zone itself, `restore` them from a file, and free \
-             names"
+            "delete the zone's last records before the zone itself, `restore` them from a file, free names, and \
+             lower the TTLs of an adopted zone for a while"
         }
         "AwaitChange" => "wait until a change is on every name server; its id is not known before",
         "MakeKeys" => {

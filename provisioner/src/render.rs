@@ -263,6 +263,7 @@ fn note(report: &Report) -> Option<String> {
         }
         Report::Waiting { addr, what, .. } => Some(format!("{addr} has to wait: {what}")),
         Report::Warning { addr, what } => Some(format!("warning: {addr}: {what}")),
+        Report::UnderWay { addr, what } => Some(format!("{addr}: {what}")),
         Report::Left { what, why } => Some(format!("{what} is left in place: {why}")),
         Report::AtWork { holder, beat } => Some(format!(
             "{holder} is at work on this stack (last sign of life {beat:.0}); apply waits for it"

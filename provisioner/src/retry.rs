@@ -161,7 +161,10 @@ pub fn patience(class: Class) -> Option<Duration> {
     match class {
         // Route 53 answers a full bucket within seconds; five minutes outlast other users' bursts.
         Class::Throttled => Some(Duration::from_secs(300)),
-        Class::Busy | Class::Propagating => Some(Duration::from_secs(120)),
+        // Our own batch before may be what keeps a zone busy: 20 batches, as the TTLs of 10,000 records
+        // need, with a pause of 16 s after each.
+        Class::Busy => Some(Duration::from_secs(600)),
+        Class::Propagating => Some(Duration::from_secs(120)),
         Class::Unanswered => Some(Duration::from_secs(60)),
         Class::AlreadyThere
         | Class::Gone

@@ -111,6 +111,8 @@ pub struct Snapshot {
     pub journal_group: Observation<journal_group::Live>,
     /// The hosted zone.
     pub hosted_zone: Observation<hosted_zone::Live>,
+    /// What the zone's TTLs were, where this tool has lowered them.
+    pub ttls: hosted_zone::ttls::Kept,
     /// How many more zones the account may have, where one is to be made.
     pub zones_left: hosted_zone::Left,
     /// The KMS key.

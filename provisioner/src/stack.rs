@@ -100,6 +100,8 @@ pub enum Delegation {
 pub struct Dnssec {
     /// Whether the zone is to be signed.
     pub enabled: bool,
+    /// Whether the TTLs of a zone that was made by somebody else are lowered while it is being signed.
+    pub lower_ttls: bool,
     /// Who may administer the KSK's key besides the account's own policies.
     pub key_admins: BTreeSet<Arn<Principal>>,
     /// The age from which a KSK is reported as due for rotation.

@@ -149,8 +149,19 @@ impl Bench {
         }
     }
 
-    /// Plans, and carries the plan out under the lock.
+    /// Plans, and carries the plan out under the lock, however long that takes.
     pub async fn carry_out(&self, goal: &Goal) -> (Plan, Outcome) {
+        let (plan, outcome, troubles) = self.carry_out_within(goal, None).await;
+        assert_eq!(outcome, Outcome::Converged, "{troubles:#?}");
+        (plan, outcome)
+    }
+
+    /// The same by a run that waits no longer than this at a time, and what it told.
+    pub async fn carry_out_within(
+        &self,
+        goal: &Goal,
+        wait_max: Option<Duration>,
+    ) -> (Plan, Outcome, Vec<String>) {
         let _operator = As::principal(self, Principal::Operator);
         let shown = self.plan(goal, None).await;
         assert_eq!(shown.refusals, Vec::<safety::Refusal>::new());
@@ -167,7 +178,7 @@ impl Bench {
             write: &self.write,
             clock: &self.clock,
             desired: &self.desired,
-            wait_max: None,
+            wait_max,
             tell: &mut |progress| troubles.push(format!("{progress:?}")),
         };
         let (outcome, _) = driver.drive(&plan, &mut lock, pending()).await.unwrap();
@@ -175,8 +186,7 @@ impl Bench {
             lock.forget_intents();
         }
         lock.release(&self.write, self.clock.now()).await.unwrap();
-        assert_eq!(outcome, Outcome::Converged, "{troubles:#?}");
-        (plan, outcome)
+        (plan, outcome, troubles)
     }
 
     /// Applies the document.

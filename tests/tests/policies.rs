@@ -81,8 +81,11 @@ const IN_DRIFT: [(&str, &str); 29] = [
 ];
 
 /// Granted, and asked for only after a run that was cut off, while lists lag, or by another document.
-/// The tests `crash` and `scenarios` run under these policies.
-const IN_RECOVERY: [(&str, &str); 7] = [
+/// The tests `crash`, `scenarios` and `ttls` run under these policies.
+const IN_RECOVERY: [(&str, &str); 9] = [
+    // What the TTLs of an adopted zone were: the test `ttls`.
+    ("ReadJournal", "logs:GetLogEvents"),
+    ("ReadJournal", "arn:aws:logs:"),
     // What an interrupted run wrote into its lock.
     ("ChangeLogs", "logs:DescribeLogStreams"),
     // The shared role of another region's stack, which must be this tool's.

@@ -4,12 +4,14 @@
 //! after deletion, and zone names are not unique: so N counts up from 1, and two zones of one name
 //! are an error. A zone of another reference is ours only when it was adopted: its tags say so. Private
 //! zones are ignored. A zone is never replaced: its name servers are what the
-//! parent delegates to. AWS: CreateHostedZone, ListHostedZonesByName, ChangeTagsForResource,
+//! parent delegates to. The SOA record's times are set in zones made here; in others TTLs are their
+//! owners', and only lowered for a while (`ttls`). AWS: CreateHostedZone, ListHostedZonesByName, ChangeTagsForResource,
 //! ChangeResourceRecordSets, DeleteHostedZone.
 
 mod observe;
 mod op;
 mod perform;
+pub mod ttls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,6 +120,11 @@ impl Live {
             attributes.insert("soa.minimum".into(), soa.minimum_secs.to_string());
         }
         attributes
+    }
+
+    /// Whether this tool made it, and did not adopt it.
+    pub fn is_made_here(&self, domain: &str) -> bool {
+        self.reference.starts_with(&reference_prefix(domain))
     }
 
     /// The zone's own NS set.
@@ -356,7 +363,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("tag", super::Op::HostedZone(op)));
             }
-            if let Some(soa) = live.soa() {
+            if let Some(soa) = live.soa().filter(|_| live.is_made_here(&desired.domain)) {
                 let wanted = Soa {
                     ttl_secs: SOA_TTL_SECS,
                     minimum_secs: SOA_MINIMUM_SECS,
@@ -381,14 +388,21 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 }
             }
             own_servers(addr, desired, live, &mut fields, &mut lowered);
+            let differs = (!fields.is_empty()).then_some("differs from the document");
+            let turn = ttls::converge(addr, desired, snapshot, live);
+            fields.extend(turn.fields);
+            lowered.drafts.extend(turn.drafts);
+            lowered.report.extend(turn.report);
             if fields.is_empty() {
-                return super::up_to_date(addr, lowered.known);
+                lowered.report.push(Report::UpToDate(addr.clone()));
+                return lowered;
             }
+            let why: Vec<&str> = differs.into_iter().chain(turn.why).collect();
             lowered.change = Some(Change {
                 addr: addr.clone(),
                 symbol: Symbol::Update,
                 fields,
-                why: "differs from the document".into(),
+                why: why.join("; "),
                 risk: Risk::Safe,
             });
             lowered

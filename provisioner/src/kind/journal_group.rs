@@ -3,7 +3,9 @@
 //!
 //! Natural key: the name. Runs read tags directly (`ListTagsForResource`), not through a list, so that
 //! a group made a second ago is seen; plans that are only shown take what the tagging API has. AWS:
-//! CreateLogGroup, PutRetentionPolicy, TagResource.
+//! CreateLogGroup, PutRetentionPolicy, TagResource, PutLogEvents.
+
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +14,8 @@ use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients};
 use crate::desired::{Desired, TAG_STACK};
+use crate::kind::hosted_zone::RecordSet;
+use crate::kind::hosted_zone::ttls::Kept;
 use crate::kind::{log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -41,6 +45,13 @@ pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
 /// Evidence: since when it is out.
 pub const EVIDENCE_NS_GONE: &str = "spore:ns-gone-since";
+
+/// Evidence: the log stream that says what the zone's TTLs were before they were lowered for signing it.
+pub const EVIDENCE_TTLS: &str = "spore:ttls";
+/// Evidence: since when all of them are low.
+pub const EVIDENCE_LOWERED: &str = "spore:ttls-low-since";
+/// Evidence: since when every parent server has had a DS record, noted while TTLs are low.
+pub const EVIDENCE_DS_SEEN: &str = "spore:ds-since";
 
 /// The step that keeps [`EVIDENCE_SERVERS`].
 const REMEMBER_SERVERS: &str = "remember-name-servers";
@@ -398,6 +409,22 @@ pub enum Op {
         /// Value.
         value: Arg,
     },
+    /// CreateLogStream and PutLogEvents with record sets, then TagResource with the stream's name.
+    KeepSets {
+        /// Group name.
+        group: String,
+        /// Group ARN.
+        arn: String,
+        /// When.
+        at: Arg,
+        /// The sets.
+        sets: Vec<RecordSet>,
+    },
+    /// UntagResource of all that is noted of lowered TTLs, in one call.
+    ForgetSets {
+        /// Group ARN.
+        arn: String,
+    },
     /// UntagResource of one piece of evidence.
     Forget {
         /// Group ARN.
@@ -419,8 +446,42 @@ impl Op {
         super::Op::JournalGroup(Op::Remember { arn, key, value })
     }
 
+    /// Dropping a piece of evidence as an operation.
+    pub fn forget(desired: &Desired, key: &'static str) -> super::Op {
+        let arn = desired.log_group_arn(&desired.journal_group());
+        super::Op::JournalGroup(Op::Forget { arn, key })
+    }
+
+    /// Keeping record sets whole, as an operation.
+    pub fn keep_sets(desired: &Desired, sets: Vec<RecordSet>) -> super::Op {
+        let group = desired.journal_group();
+        super::Op::JournalGroup(Op::KeepSets {
+            arn: desired.log_group_arn(&group),
+            group,
+            at: Arg::Now,
+            sets,
+        })
+    }
+
+    /// Keeping them no longer.
+    pub fn forget_sets(desired: &Desired) -> super::Op {
+        let arn = desired.log_group_arn(&desired.journal_group());
+        super::Op::JournalGroup(Op::ForgetSets { arn })
+    }
+
     pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {
         match self {
+            Op::KeepSets {
+                group,
+                arn,
+                at,
+                sets,
+            } => Op::KeepSets {
+                group: group.clone(),
+                arn: arn.clone(),
+                at: f(at),
+                sets: sets.clone(),
+            },
             Op::Remember { arn, key, value } => Op::Remember {
                 arn: arn.clone(),
                 key,
@@ -430,6 +491,7 @@ impl Op {
             | Op::SetRetention { .. }
             | Op::Tag { .. }
             | Op::Forget { .. }
+            | Op::ForgetSets { .. }
             | Op::Delete { .. } => self.clone(),
         }
     }
@@ -439,7 +501,8 @@ impl Op {
             Op::Create { .. } => "logs:CreateLogGroup",
             Op::SetRetention { .. } => "logs:PutRetentionPolicy",
             Op::Tag { .. } | Op::Remember { .. } => "logs:TagResource",
-            Op::Forget { .. } => "logs:UntagResource",
+            Op::KeepSets { .. } => "logs:PutLogEvents",
+            Op::Forget { .. } | Op::ForgetSets { .. } => "logs:UntagResource",
             Op::Delete { .. } => "logs:DeleteLogGroup",
         }
     }
@@ -450,7 +513,8 @@ impl Op {
             Op::SetRetention { .. } => "setting retention",
             Op::Tag { .. } => "tagging",
             Op::Remember { .. } => "recording evidence",
-            Op::Forget { .. } => "dropping evidence",
+            Op::KeepSets { .. } => "writing down TTLs",
+            Op::Forget { .. } | Op::ForgetSets { .. } => "dropping evidence",
             Op::Delete { .. } => "deleting",
         }
     }
@@ -479,6 +543,7 @@ pub fn indexed(
         && !rotation::EVIDENCE
             .iter()
             .any(|(key, _)| tags.contains_key(*key))
+        && !tags.contains_key(EVIDENCE_TTLS)
         // And so is one that is about to be written.
         && tags
             .get(EVIDENCE_SIGNED)
@@ -525,6 +590,15 @@ pub fn judge(
     )
 }
 
+/// What the journal keeps of TTLs that were lowered.
+pub async fn kept(read: &Clients, desired: &Desired, journal: &Observation<Live>) -> Kept {
+    // Without it nothing shows that there is anything; what refers to the journal is held back then.
+    let stream = journal
+        .present()
+        .and_then(|live| live.evidence(EVIDENCE_TTLS));
+    kept::read(read, desired, stream).await
+}
+
 /// Carries one mutation out.
 pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     let action = op.action();
@@ -554,6 +628,23 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .tag_resource()
                 .resource_arn(arn)
                 .tags(*key, value.value());
+            call.send().await.or_fail(action)?;
+        }
+        Op::KeepSets {
+            group,
+            arn,
+            at,
+            sets,
+        } => {
+            let stream = kept::write(group, at.value(), sets, write).await?;
+            let call = write.logs.tag_resource().resource_arn(arn);
+            let call = call.tags(EVIDENCE_TTLS, stream);
+            call.send().await.or_fail("logs:TagResource")?;
+        }
+        Op::ForgetSets { arn } => {
+            let call = write.logs.untag_resource().resource_arn(arn);
+            let call = call.tag_keys(EVIDENCE_TTLS).tag_keys(EVIDENCE_LOWERED);
+            let call = call.tag_keys(EVIDENCE_DS_SEEN);
             call.send().await.or_fail(action)?;
         }
         Op::Forget { arn, key } => {

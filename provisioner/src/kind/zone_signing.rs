@@ -21,6 +21,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
+use crate::kind::hosted_zone::ttls;
 use crate::kind::{hosted_zone, journal_group};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -102,6 +103,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             ..Lowered::default()
         };
     }
+    let low_first = match status {
+        "NOT_SIGNING" => ttls::before_signing(desired, snapshot),
+        _ => Ok(None),
+    };
+    let low_first = match low_first {
+        Ok(condition) => condition,
+        Err(why) => return super::blocked(addr, why),
+    };
     let op = super::Op::ZoneSigning(Op::Enable {
         zone: of(&zone, Output::ZoneId),
     });
@@ -124,7 +133,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             ))),
         );
         let key = journal_group::EVIDENCE_SIGNED_TTL;
-        let ttl = Arg::Known(largest_ttl_secs(snapshot).to_string());
+        let ttl = Arg::Known(largest_when_signed(desired, snapshot).to_string());
         let ttl = journal_group::Op::remember(desired, key, ttl);
         let announced = After::Answered(StepId::new(addr, "announce-signing"));
         drafts.push(Draft::new("announce-ttl", ttl).after(announced));
@@ -135,6 +144,10 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             .after(After::Answered(StepId::new(addr, "announce-signing")))
             .after(After::Answered(StepId::new(addr, "announce-ttl"))),
     );
+    // The others come after the first: what is announced is announced right before.
+    if let Some(first) = drafts.first_mut() {
+        first.ready_when.extend(low_first);
+    }
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -220,6 +233,20 @@ pub fn lost_note(snapshot: &Snapshot) -> Vec<(String, String)> {
     ]
 }
 
+/// The largest TTL that the zone's records have when they are signed, after what this plan does to them.
+fn largest_when_signed(desired: &Desired, snapshot: &Snapshot) -> u64 {
+    let keys = snapshot.dnssec.present().map(|live| &live.keys[..]);
+    let mut keys = keys.unwrap_or_default().iter();
+    let is_lost = matches!(snapshot.journal_group, Observation::Absent)
+        && keys.any(|key| desired.is_ksk_name(&key.name));
+    match snapshot.hosted_zone.present() {
+        // A run was here before, and what its journal said of the TTLs is gone with it.
+        Some(zone) if is_lost && !zone.is_made_here(&desired.domain) => TTL_MAX_SECS,
+        Some(zone) if zone.complete => ttls::largest_when_signed(desired, snapshot, zone),
+        Some(_) | None => TTL_MAX_SECS,
+    }
+}
+
 /// The largest TTL that the zone's records have; where not all were read, the largest there is.
 fn largest_ttl_secs(snapshot: &Snapshot) -> u64 {
     let zone = snapshot.hosted_zone.present();
@@ -291,20 +318,24 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
     if snapshot.hosted_zone.present().is_none() {
         return Unsigned::No;
     }
-    let Some(since) = noted(snapshot) else {
-        return Unsigned::No;
+    // Whoever signs a zone whose TTLs were lowered for that, those of before have to run out.
+    let by_lowering = match ttls::remembered(snapshot) {
+        Ok(until) => until,
+        Err(why) => return Unsigned::Unknown(why),
     };
-    let Ok(since) = since else {
-        let why =
-            "the run that turned signing on did not come to note when; `spore-infra apply` does";
-        return Unsigned::Unknown(why.into());
+    let by_signing = match noted(snapshot) {
+        None => None,
+        Some(Ok(since)) => Some(later(since, remembered_for(snapshot))),
+        Some(Err(_)) => {
+            let why = "the run that turned signing on did not come to note when; `spore-infra apply` \
+                       does";
+            return Unsigned::Unknown(why.into());
+        }
     };
-    let until = later(since, remembered_for(snapshot));
-    if snapshot.taken_at < until {
-        Unsigned::Until(until)
-    } else {
-        Unsigned::No
-    }
+    let until = by_signing.max(by_lowering);
+    until
+        .filter(|until| snapshot.taken_at < *until)
+        .map_or(Unsigned::No, Unsigned::Until)
 }
 
 /// How long resolvers may remember unsigned answers: the largest TTL of when signing came on. Lowering one
@@ -316,11 +347,15 @@ fn remembered_for(snapshot: &Snapshot) -> Duration {
     Duration::from_secs(secs.unwrap_or(TTL_MAX_SECS))
 }
 
-/// The same wait as a condition of a step.
+/// The same wait as a condition of a step; none where it is not signing that it counts from.
 pub fn unsigned_hold_down(snapshot: &Snapshot) -> Option<Condition> {
+    let (since, lasts) = (noted(snapshot)?.ok()?, remembered_for(snapshot));
+    if ttls::remembered(snapshot).ok()? > Some(later(since, lasts)) {
+        return None;
+    }
     Some(Condition::HoldDown {
-        since: Since::At(noted(snapshot)?.ok()?),
-        lasts: remembered_for(snapshot),
+        since: Since::At(since),
+        lasts,
         source: "the zone was delegated before it was signed, and resolvers may remember unsigned \
                  answers for the largest TTL of the zone"
             .into(),

@@ -28,6 +28,7 @@ const TABLES: &[(&str, &[&str])] = &[
         "[dnssec]",
         &[
             "enabled = false",
+            "lower-ttls = false",
             "key-admins = [\"arn:aws:iam::123456789012:user/a/b\"]",
             "rotate-after = \"365 days\"",
         ],

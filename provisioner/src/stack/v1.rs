@@ -169,6 +169,11 @@ fn dnssec(t: &mut Table<'_>, account: Option<&AccountId>) -> Dnssec {
             "true",
             "Whether the zone is signed. Signing is taken off by `dnssec disable` only.",
         ),
+        lower_ttls: t.or(
+            "lower-ttls",
+            "true",
+            "Whether an adopted zone's TTLs are lowered before it is signed, and put back after.",
+        ),
         key_admins: t.or(
             "key-admins",
             "[]",

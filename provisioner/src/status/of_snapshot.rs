@@ -9,6 +9,7 @@ use crate::desired::Desired;
 use crate::ds::DnsKey;
 use crate::ds::keys::{self, own_turn, whose};
 use crate::journal;
+use crate::kind::hosted_zone::ttls;
 use crate::kind::{delegation, journal_group, kms_key, zone_signing};
 use crate::plan::{self, Plan, Report, span};
 use crate::snapshot::{Observation, Snapshot};
@@ -179,7 +180,7 @@ fn evidence(snapshot: &Snapshot) -> Vec<String> {
     let Some(journal) = snapshot.journal_group.present() else {
         return Vec::new();
     };
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = ttls::told(snapshot).into_iter().collect();
     if let Some(since) = journal.evidence(journal_group::EVIDENCE_DS_GONE) {
         lines.push(format!(
             "no parent server has had a DS record since {since}"
@@ -215,6 +216,7 @@ fn planned(plan: &Plan) -> Planned {
             Report::HeldBack { addr, by } => {
                 planned.waits.push(format!("{addr} waits for {by}"));
             }
+            Report::UnderWay { addr, what } => planned.waits.push(format!("{addr}: {what}")),
             Report::AtWork { holder, beat } => planned.waits.push(format!(
                 "{holder} is at work on this stack (last sign of life {beat:.0})"
             )),

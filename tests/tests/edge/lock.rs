@@ -126,6 +126,7 @@ fn a_plan_tells_a_run_at_work_from_one_that_left_its_lock() {
                 | Report::Accepted { .. }
                 | Report::Waiting { .. }
                 | Report::Warning { .. }
+                | Report::UnderWay { .. }
                 | Report::Left { .. } => None,
             });
             found.unwrap()

@@ -328,7 +328,7 @@ proptest! {
                     Report::UpToDate(addr) | Report::Blocked { addr, .. } | Report::HeldBack { addr, .. }
                     | Report::External { addr, .. } | Report::Waiting { addr, .. } => Some(addr),
                     Report::Left { .. } | Report::AtWork { .. } | Report::LeftoverLock { .. }
-                    | Report::Accepted { .. } | Report::Warning { .. } => None,
+                    | Report::Accepted { .. } | Report::Warning { .. } | Report::UnderWay { .. } => None,
                 });
                 for addr in reported.chain(with_change.iter().copied()) {
                     *words.entry(addr.clone()).or_default() += 1;

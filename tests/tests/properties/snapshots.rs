@@ -70,6 +70,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     },
                     journal_group,
                     hosted_zone,
+                    ttls: Ok(None),
                     zones_left: Ok(Some(499)),
                     kms_key,
                     dnssec,

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::approval::{differing, moved_text};
 use super::date;
+use crate::addr::{Addr, Kind};
 use crate::cli::stack::Document;
 use crate::plan::{Change, Plan, Symbol, hex};
 use crate::render::{self, PLAN_FORMAT};
@@ -36,6 +37,18 @@ pub struct PlanFile {
     /// SHA-256 of the updater's bootstrap; none: built at apply.
     pub updater: Option<String>,
     seal: String,
+}
+
+impl PlanFile {
+    /// Whether the attribute is evidence of the journal's that the plan writes or drops for another resource, as
+    /// its change there says, and a plan made now has nothing more to do with.
+    fn notes(&self, addr: &Addr, attribute: &str, now: &Plan) -> bool {
+        let mut planned = self.changes.iter().flat_map(|change| &change.fields);
+        let mut left = now.changes.iter().flat_map(|change| &change.fields);
+        addr.kind() == Kind::JournalGroup
+            && planned.any(|field| field.name == attribute)
+            && !left.any(|field| field.name == attribute)
+    }
 }
 
 /// What the plan does to one resource.
@@ -168,7 +181,8 @@ impl PlanFile {
             let planned = self.changes.iter().find(|change| change.address == name);
             let left = now.changes.iter().find(|change| change.addr == *addr);
             for attribute in differing(was, is) {
-                if !planned.is_some_and(|planned| planned.produces(attribute, left)) {
+                let is_produced = planned.is_some_and(|planned| planned.produces(attribute, left));
+                if !is_produced && !self.notes(addr, attribute, now) {
                     what.push(moved_text(addr, attribute, was, is));
                 }
             }
@@ -276,6 +290,17 @@ mod tests {
         // But what has to be done differently by now was not approved.
         let refused = check(&file, &with_key(|key| key.state = "Disabled".into()));
         assert!(refused.expect_err("no such step").contains("not approved"));
+    }
+
+    #[test]
+    fn a_plan_that_waits_for_old_ttls_is_resumed_when_they_have_run_out() {
+        let file = file_of(&fixture::in_use());
+        let low = fixture::low_since("2026-11-19T10:00:00Z");
+        assert_eq!(check(&file, &fixture::in_use()), Ok(()));
+        assert_eq!(check(&file, &low), Ok(()));
+        // Another memory than the plan's own would be somebody else's.
+        let file = file_of(&fixture::applied());
+        assert!(check(&file, &low).is_err());
     }
 
     #[test]

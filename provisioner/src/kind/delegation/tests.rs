@@ -69,6 +69,7 @@ fn told(snapshot: &Snapshot) -> String {
         | Report::HeldBack { .. }
         | Report::External { .. }
         | Report::Accepted { .. }
+        | Report::UnderWay { .. }
         | Report::Left { .. }
         | Report::AtWork { .. }
         | Report::LeftoverLock { .. } => "",
@@ -92,6 +93,7 @@ fn answer(lowered: &Lowered) -> String {
         Report::External { .. }
         | Report::Accepted { .. }
         | Report::AtWork { .. }
+        | Report::UnderWay { .. }
         | Report::LeftoverLock { .. } => "other",
     });
     word.unwrap_or("nothing").to_owned()

@@ -160,7 +160,7 @@ fn several(mut zones: Vec<(Live, Vec<String>)>, parent: &ParentView) -> String {
 /// Whose the zone is: ours by its reference, or by its tags when it was adopted.
 fn judge(desired: &Desired, zone: Live) -> Observation<Live> {
     let domain = &desired.domain;
-    if zone.reference.starts_with(&reference_prefix(domain)) || desired.owns(&zone.tags) {
+    if zone.is_made_here(domain) || desired.owns(&zone.tags) {
         return Observation::Present(zone);
     }
     let what = format!(
@@ -248,6 +248,16 @@ pub(super) async fn record_sets(
     id: &str,
     records: Records,
 ) -> Result<(Vec<RecordSet>, bool), Failure> {
+    let (sets, is_all) = sdk_record_sets(read, id, records).await?;
+    Ok((sets.iter().map(record_set).collect(), is_all))
+}
+
+/// The same with all that Route 53 shows of each.
+pub(super) async fn sdk_record_sets(
+    read: &Clients,
+    id: &str,
+    records: Records,
+) -> Result<(Vec<r53::ResourceRecordSet>, bool), Failure> {
     let mut sets = Vec::new();
     let mut next: Option<(String, r53::RrType, Option<String>)> = None;
     loop {
@@ -262,7 +272,7 @@ pub(super) async fn record_sets(
             .send()
             .await
             .or_fail("route53:ListResourceRecordSets")?;
-        sets.extend(page.resource_record_sets().iter().map(record_set));
+        sets.extend_from_slice(page.resource_record_sets());
         next = match (page.next_record_name(), page.next_record_type()) {
             (Some(name), Some(rtype)) if page.is_truncated() => Some((
                 name.to_owned(),

@@ -74,6 +74,14 @@ pub enum Op {
         /// The sets, those of one name together.
         edits: Vec<Edit>,
     },
+    /// ChangeResourceRecordSets: each set gets another TTL if it still is what it was, with all else of it
+    /// as it is then.
+    SetTtls {
+        /// Zone id.
+        zone: Arg,
+        /// The sets, those of one name and type together.
+        edits: Vec<Edit>,
+    },
     /// ChangeResourceRecordSets: each name is freed, mark and records in one call, if everything at it is
     /// as it was; else it stays.
     FreeNames {
@@ -117,6 +125,10 @@ impl Op {
                 zone: f(zone),
                 edits: edits.clone(),
             },
+            Op::SetTtls { zone, edits } => Op::SetTtls {
+                zone: f(zone),
+                edits: edits.clone(),
+            },
             Op::FreeNames { zone, names } => Op::FreeNames {
                 zone: f(zone),
                 names: names.clone(),
@@ -133,6 +145,7 @@ impl Op {
             | Op::SetNameServers { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
+            | Op::SetTtls { .. }
             | Op::FreeNames { .. }
             | Op::Delete { .. } => &[],
         }
@@ -146,6 +159,7 @@ impl Op {
             | Op::SetNameServers { .. }
             | Op::DeleteRecords { .. }
             | Op::EditRecords { .. }
+            | Op::SetTtls { .. }
             | Op::FreeNames { .. } => "route53:ChangeResourceRecordSets",
             Op::Delete { .. } => "route53:DeleteHostedZone",
         }
@@ -159,6 +173,7 @@ impl Op {
             Op::SetNameServers { .. } => "naming its own servers",
             Op::DeleteRecords { .. } => "deleting records",
             Op::EditRecords { .. } => "changing records",
+            Op::SetTtls { .. } => "setting TTLs",
             Op::FreeNames { .. } => "freeing names",
             Op::Delete { .. } => "deleting",
         }

@@ -5,21 +5,18 @@ use std::collections::BTreeMap;
 use aws_sdk_route53::types as r53;
 use aws_smithy_types::error::operation::BuildError;
 
-use super::observe::{Records, bare_id, record_sets};
+use super::observe::{Records, bare_id, record_set, record_sets, sdk_record_sets};
 use super::op::{Edit, Held, Op};
+use super::ttls::{BATCH_CHARS_MAX, BATCH_VALUES_MAX, Id};
 use super::{RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS, reference};
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id, unusable};
 use crate::retry::Failure;
 
-/// Most record values in one change batch (Developer Guide, "Quotas"; deletes count once).
-const BATCH_VALUES_MAX: usize = 1_000;
 /// The one call that changes records.
 const CHANGE: &str = "route53:ChangeResourceRecordSets";
 /// Route 53's answer to a batch that does not fit what is in the zone.
 const MOVED: &str = "InvalidChangeBatch";
-/// Most characters of values in one change batch (same page).
-const BATCH_CHARS_MAX: usize = 32_000;
 
 /// Carries one mutation out.
 pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
@@ -80,6 +77,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
         Op::DeleteRecords { zone, sets } => delete_records(zone.value(), sets, write).await,
         Op::EditRecords { zone, edits } => edit_records(zone.value(), edits, write).await,
+        Op::SetTtls { zone, edits } => set_ttls(zone.value(), edits, write).await,
         Op::FreeNames { zone, names } => free_names(zone.value(), names, write).await,
         Op::Delete { zone } => {
             let call = write.route53.delete_hosted_zone().id(zone.value());
@@ -148,6 +146,90 @@ async fn edit_records(zone: &str, edits: &[Edit], write: &Clients) -> Result<Out
         outputs = change(zone, batch, write).await?;
     }
     Ok(outputs)
+}
+
+/// One change of a batch, with everything that Route 53 showed of the set.
+type WholeChange = (r53::ChangeAction, r53::ResourceRecordSet);
+
+/// Gives record sets other TTLs, in batches within Route 53's limits, those of one name and type in one.
+///
+/// A set is replaced as in [`edit_records`], but for the zone's own NS and SOA, which no DELETE may name:
+/// those are overwritten, as of this moment. Weights, health checks and what else this tool does not know
+/// of a set stay as they are read now. What is as it is to be is left, so this may be repeated.
+async fn set_ttls(zone: &str, edits: &[Edit], write: &Clients) -> Result<Outputs, Failure> {
+    let (live, _) = sdk_record_sets(write, zone, Records::All).await?;
+    let mut outputs = Outputs::new();
+    let (apex, others) = ttls_left(edits, &live)?;
+    for batch in [apex].into_iter().chain(packed_by(others, whole_size)) {
+        if !batch.is_empty() {
+            outputs = send(zone, batch, write).await?;
+        }
+    }
+    Ok(outputs)
+}
+
+/// What is left to change: of the zone's own NS and SOA, and of the rest by name and type.
+#[expect(clippy::type_complexity, reason = "two sorts of batches, used once")]
+fn ttls_left(
+    edits: &[Edit],
+    live: &[r53::ResourceRecordSet],
+) -> Result<(Vec<WholeChange>, Vec<(String, Vec<WholeChange>)>), Failure> {
+    let known: Vec<RecordSet> = live.iter().map(record_set).collect();
+    let by_id: BTreeMap<Id, (&RecordSet, &r53::ResourceRecordSet)> = known
+        .iter()
+        .zip(live)
+        .map(|(known, whole)| (Id::of(known), (known, whole)))
+        .collect();
+    let apex = known.iter().find(|set| set.rtype == "SOA");
+    let apex = apex.map(|set| set.name.as_str()).unwrap_or_default();
+    let mut own = Vec::new();
+    let mut groups: Vec<(String, Vec<WholeChange>)> = Vec::new();
+    for edit in edits {
+        let (Some(before), Some(after)) = (&edit.before, &edit.after) else {
+            continue;
+        };
+        let moved = || {
+            let why = format!(
+                "{} {} was changed meanwhile; nothing more was written, run the command again",
+                before.name, before.rtype
+            );
+            unusable(CHANGE, &why)
+        };
+        let (known, whole) = by_id.get(&Id::of(before)).ok_or_else(moved)?;
+        if after.is_like(known) {
+            continue;
+        }
+        if !before.is_like(known) {
+            return Err(moved());
+        }
+        let mut wanted = (*whole).clone();
+        wanted.ttl = after.ttl_secs;
+        if before.values != after.values {
+            let values = after.values.iter();
+            let records: Result<Vec<_>, BuildError> = values
+                .map(|value| r53::ResourceRecord::builder().value(value).build())
+                .collect();
+            wanted.resource_records =
+                Some(records.map_err(|error| unusable(CHANGE, &error.to_string()))?);
+        }
+        if before.name == apex && matches!(before.rtype.as_str(), "NS" | "SOA") {
+            own.push((r53::ChangeAction::Upsert, wanted));
+            continue;
+        }
+        let changes = [
+            (r53::ChangeAction::Delete, (*whole).clone()),
+            (r53::ChangeAction::Create, wanted),
+        ];
+        let name = format!("{} {}", before.name, before.rtype);
+        match groups.last_mut() {
+            Some((last, group)) if *last == name => group.extend(changes),
+            Some(_) | None => groups.push((name, changes.into())),
+        }
+    }
+    for (_, group) in &mut groups {
+        group.sort_by_key(|(action, _)| *action != r53::ChangeAction::Delete);
+    }
+    Ok((own, groups))
 }
 
 /// What is left to change, by name.
@@ -254,7 +336,15 @@ fn unmoved<'a>(names: Vec<&'a Held>, live: &[RecordSet]) -> Vec<&'a Held> {
 
 /// Groups into batches.
 fn packed(groups: Vec<(String, Vec<Change>)>) -> Vec<Vec<Change>> {
-    let mut batches: Vec<Vec<Change>> = Vec::new();
+    packed_by(groups, size)
+}
+
+/// The same for changes of any sort, by what their values and characters come to.
+fn packed_by<C>(
+    groups: Vec<(String, Vec<C>)>,
+    size: impl Fn(&[C]) -> (usize, usize),
+) -> Vec<Vec<C>> {
+    let mut batches: Vec<Vec<C>> = Vec::new();
     let mut room = (0, 0);
     for (_, group) in groups {
         let parts = if fits(size(&group)) {
@@ -285,6 +375,16 @@ fn size(changes: &[Change]) -> (usize, usize) {
     let values = changes.iter().map(|(_, set)| set.values.len().max(1)).sum();
     let chars = changes.iter().flat_map(|(_, set)| &set.values);
     (values, chars.map(|value| value.chars().count()).sum())
+}
+
+fn whole_size(changes: &[WholeChange]) -> (usize, usize) {
+    let records = |set: &r53::ResourceRecordSet| set.resource_records().len();
+    let values = changes.iter().map(|(_, set)| records(set).max(1)).sum();
+    let chars = changes.iter().flat_map(|(_, set)| set.resource_records());
+    (
+        values,
+        chars.map(|record| record.value().chars().count()).sum(),
+    )
 }
 
 fn fits((values, chars): (usize, usize)) -> bool {
@@ -319,15 +419,21 @@ pub async fn change(
     changes: Vec<(r53::ChangeAction, RecordSet)>,
     write: &Clients,
 ) -> Result<Outputs, Failure> {
+    let whole: Result<Vec<WholeChange>, BuildError> = changes
+        .iter()
+        .map(|(what, set)| Ok((what.clone(), sdk_record_set(set)?)))
+        .collect();
+    let whole = whole.map_err(|error| unusable(CHANGE, &error.to_string()))?;
+    send(zone, whole, write).await
+}
+
+/// The same with sets as Route 53 showed them.
+async fn send(zone: &str, changes: Vec<WholeChange>, write: &Clients) -> Result<Outputs, Failure> {
     let built = |error: BuildError| unusable(CHANGE, &error.to_string());
     let mut batch = r53::ChangeBatch::builder();
     for (what, set) in changes {
-        let set = sdk_record_set(&set).map_err(built)?;
-        let change = r53::Change::builder()
-            .action(what)
-            .resource_record_set(set)
-            .build()
-            .map_err(built)?;
+        let change = r53::Change::builder().action(what);
+        let change = change.resource_record_set(set).build().map_err(built)?;
         batch = batch.changes(change);
     }
     let call = write
@@ -401,6 +507,85 @@ mod tests {
         assert!(left(replace(), &[]).is_err());
         assert!(left(edit(None, Some(&new)), std::slice::from_ref(&old)).is_err());
         assert_eq!(left(edit(Some(&old), None), &[]).ok(), Some(0));
+    }
+
+    /// A set as Route 53 shows it, with what this tool knows nothing of.
+    fn whole(name: &str, rtype: &str, ttl: i64, id: Option<&str>) -> r53::ResourceRecordSet {
+        let record = r53::ResourceRecord::builder().value("v");
+        let set = r53::ResourceRecordSet::builder()
+            .name(name)
+            .r#type(r53::RrType::from(rtype))
+            .ttl(ttl)
+            .set_set_identifier(id.map(str::to_owned))
+            .set_weight(id.map(|_| 7));
+        let set = set.resource_records(record.build().expect("a value"));
+        set.build().expect("a name and a type")
+    }
+
+    fn to_low(set: &r53::ResourceRecordSet) -> Edit {
+        let before = record_set(set);
+        let after = RecordSet {
+            ttl_secs: Some(3_600),
+            ..before.clone()
+        };
+        edit(Some(&before), Some(&after))
+    }
+
+    #[test]
+    fn a_ttl_is_set_with_all_else_of_the_set_as_it_is() {
+        let soa = whole("x.", "SOA", 86_400, None);
+        let (a, b) = (
+            whole("w.x.", "A", 7_200, Some("a")),
+            whole("w.x.", "A", 7_200, Some("b")),
+        );
+        let ns = whole("x.", "NS", 172_800, None);
+        let below = whole("sub.x.", "NS", 172_800, None);
+        let live = [soa, ns.clone(), a.clone(), b.clone(), below.clone()];
+        let edits: Vec<Edit> = live[1..].iter().map(to_low).collect();
+        let (apex, groups) = ttls_left(&edits, &live).expect("nothing moved");
+        let told = |changes: &[WholeChange]| -> Vec<String> {
+            changes
+                .iter()
+                .map(|(action, set)| {
+                    let (id, weight) = (set.set_identifier(), set.weight());
+                    format!("{action} {} {:?} {id:?} {weight:?}", set.name(), set.ttl())
+                })
+                .collect()
+        };
+        // AWS refuses to delete the zone's own NS set.
+        assert_eq!(told(&apex), ["UPSERT x. Some(3600) None None"]);
+        let groups: Vec<_> = groups.iter().map(|(_, group)| told(group)).collect();
+        let weighted =
+            |action: &str, ttl, id: &str| format!("{action} w.x. Some({ttl}) Some({id:?}) Some(7)");
+        assert_eq!(
+            groups,
+            [
+                vec![
+                    weighted("DELETE", 7_200, "a"),
+                    weighted("DELETE", 7_200, "b"),
+                    weighted("CREATE", 3_600, "a"),
+                    weighted("CREATE", 3_600, "b"),
+                ],
+                vec![
+                    "DELETE sub.x. Some(172800) None None".to_owned(),
+                    "CREATE sub.x. Some(3600) None None".to_owned(),
+                ],
+            ]
+        );
+        // Again: what is done already is left; what moved is nobody's to overwrite.
+        let mut done = live.clone();
+        for set in &mut done {
+            set.ttl = Some(3_600);
+        }
+        let (apex, groups) = ttls_left(&edits, &done).expect("all is done");
+        assert!(apex.is_empty() && groups.is_empty());
+        for (at, edit) in edits.iter().enumerate() {
+            let mut moved = live.to_vec();
+            moved[at + 1].ttl = Some(17);
+            assert!(ttls_left(std::slice::from_ref(edit), &moved).is_err());
+            moved.remove(at + 1);
+            assert!(ttls_left(std::slice::from_ref(edit), &moved).is_err());
+        }
     }
 
     #[test]
