@@ -289,9 +289,11 @@ fn a_wrong_digest_is_not_taken_for_the_keys_ds() {
     follows(
         &report,
         &[
-            ("others", "add DS 10831 13 2 F324"),
+            (
+                "others",
+                "replace DS 10831 (type 2, ABABABAB...) by DS 10831 13 2 F324",
+            ),
             ("wait", ""),
-            ("others", "take out DS 10831"),
             ("us", ""),
         ],
     );
@@ -906,7 +908,7 @@ fn a_strangers_key_vouches_for_nothing() {
     // With nothing but its record, the stack's own is asked for.
     let alone = of(&with_second(Whose::Stranger).parents(&delegation(&OURS, &[&other])));
     assert!(
-        steps(&alone)[0].1.contains(&format!("add DS {DS}")),
+        steps(&alone)[0].1.contains(&format!("by DS {DS}")),
         "{alone:#?}"
     );
 }
