@@ -428,6 +428,23 @@ fn a_zone_made_anew_needs_other_servers_and_keys_at_once() {
     );
 }
 
+/// A zone made anew may get one of the name servers of before: Route 53 does not sign it then either.
+#[test]
+fn an_unsigned_zone_is_delegated_without_a_ds_record_of_before() {
+    let partly = facts().parents(&delegation(&[OURS[0], "ns-9.awsdns-01.com"], &[OLD_DS]));
+    let elsewhere = elsewhere(Err(Trouble::Lame("REFUSED".into())));
+    for mut facts in [partly, elsewhere] {
+        facts.aws().signing = Some(("NOT_SIGNING".into(), String::new()));
+        let report = of(&facts);
+        let order = ["take out DS 12735", "1 h", "set the NS records", "apply"];
+        let found = steps(&report);
+        for (step, words) in found.iter().zip(order) {
+            assert!(step.1.contains(words), "{found:#?}");
+        }
+        assert!(found.len() > order.len(), "{found:#?}");
+    }
+}
+
 #[test]
 fn a_zone_that_answers_elsewhere_is_moved_through_insecure() {
     let facts = elsewhere(Ok(serving(&[OTHER_KEY], Verdict::Secure)));
