@@ -172,8 +172,9 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
         ),
     }
     };
-    let is_shown = answers.iter().any(|answer| !answer.ds.is_empty());
-    if !is_shown && !zone_signing::may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) {
+    // Nobody asks for a zone that no server of the parent shows, if all have answered.
+    let is_shown = |answer: &&Delegated| !answer.name_servers.is_empty() || !answer.ds.is_empty();
+    if snapshot.parent.all().is_ok() && !answers.iter().any(is_shown) {
         let at_once = || {
             (
                 snapshot.taken_at,

@@ -151,6 +151,11 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             moved(facts, state, steps, &servers);
             return;
         }
+        // Also with some of its servers right, Route 53 does not sign it.
+        Delegated::Partly { .. } if facts.wants_dnssec && signs_nothing(facts) => {
+            moved(facts, state, steps, &servers);
+            return;
+        }
         Delegated::Partly { .. } => {
             steps.parent(format!(
                 "set the NS records of {} to exactly {servers}",
@@ -397,9 +402,9 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
             ));
         }
         // What the zone's own servers answer is unsigned until then: with a DS record, bogus.
-        (_, false) if is_unsigned => {
+        (_, _) if is_unsigned => {
             steps.parent(format!(
-                "take out DS {}: it is of an earlier zone, and this one cannot be signed before it is delegated",
+                "take out DS {}: it is of another zone than this one, which cannot be signed before it is delegated",
                 tags(state, &all)
             ));
             steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
