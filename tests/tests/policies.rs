@@ -82,7 +82,7 @@ const IN_DRIFT: [(&str, &str); 29] = [
 
 /// Granted, and asked for only after a run that was cut off, while lists lag, or by another document.
 /// The tests `crash`, `scenarios` and `ttls` run under these policies.
-const IN_RECOVERY: [(&str, &str); 9] = [
+const IN_RECOVERY: [(&str, &str); 10] = [
     // What the TTLs of an adopted zone were: the test `ttls`.
     ("ReadJournal", "logs:GetLogEvents"),
     ("ReadJournal", "arn:aws:logs:"),
@@ -95,6 +95,7 @@ const IN_RECOVERY: [(&str, &str); 9] = [
     // Tags that the tagging API does not show yet.
     ("ReadKeys", "kms:ListResourceTags"),
     ("ReadFunction", "lambda:ListTags"),
+    ("ReadAlarmTags", "arn:aws:cloudwatch:"),
     // `[logs] encrypt` switched off later.
     ("ChangeLogs", "logs:DisassociateKmsKey"),
     // Evidence that is out of date.

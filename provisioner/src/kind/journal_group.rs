@@ -16,7 +16,7 @@ use crate::aws::{Answer as _, Clients};
 use crate::desired::{Desired, TAG_STACK};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::hosted_zone::ttls::Kept;
-use crate::kind::{log_group, zone_signing};
+use crate::kind::{hosted_zone, log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::rotation;
@@ -52,9 +52,6 @@ pub const EVIDENCE_TTLS: &str = "spore:ttls";
 pub const EVIDENCE_LOWERED: &str = "spore:ttls-low-since";
 /// Evidence: since when every parent server has had a DS record, noted while TTLs are low.
 pub const EVIDENCE_DS_SEEN: &str = "spore:ds-since";
-
-/// The step that keeps [`EVIDENCE_SERVERS`].
-const REMEMBER_SERVERS: &str = "remember-name-servers";
 
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +125,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let name = desired.journal_group();
     // The evidence comes last, so that it also shows that retention was set: while the list does not
     // show the group, nothing else does.
-    let remember = |lowered: &mut Lowered, step, key, value| {
+    let remember = |lowered: &mut Lowered, step, evidence| {
         lowered.drafts.push(
-            Draft::new(step, Op::remember(desired, key, value))
+            Draft::new(step, Op::remember_all(desired, evidence))
                 .after(After::Answered(StepId::new(addr, "create")))
                 .after(After::Answered(StepId::new(addr, "retention"))),
         );
@@ -174,12 +171,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 ],
                 ..Lowered::default()
             };
-            let zone = of(&desired.addr(Kind::HostedZone), Output::ZoneId);
-            remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
-            let servers = of(&desired.addr(Kind::HostedZone), Output::NameServers);
-            remember(&mut lowered, REMEMBER_SERVERS, EVIDENCE_SERVERS, servers);
+            let of_zone = |output| of(&desired.addr(Kind::HostedZone), output);
+            let evidence = vec![
+                (EVIDENCE_ZONE, of_zone(Output::ZoneId)),
+                (EVIDENCE_SERVERS, of_zone(Output::NameServers)),
+            ];
+            remember(&mut lowered, "remember-zone", evidence);
             if let Some(api) = api_id(desired, snapshot) {
-                remember(&mut lowered, "remember-api", EVIDENCE_API, api);
+                remember(&mut lowered, "remember-api", vec![(EVIDENCE_API, api)]);
             }
             lowered
         }
@@ -246,42 +245,44 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     lowered.drafts.push(Draft::new(step, op));
                 }
             }
-            let zone = snapshot.hosted_zone.present().map(|zone| zone.id.as_str());
-            let believed = live.evidence(EVIDENCE_ZONE);
-            if zone.is_none_or(|zone| believed != Some(zone))
-                && !matches!(
-                    snapshot.hosted_zone,
-                    Observation::Unreadable(_) | Observation::Foreign(_, _)
-                )
-            {
-                let zone = desired.addr(Kind::HostedZone);
-                fields.push(Field {
-                    name: format!("tags.{EVIDENCE_ZONE}"),
-                    before: believed.map(str::to_owned),
-                    after: Some(of(&zone, Output::ZoneId).to_string()),
-                });
-                let zone = of(&zone, Output::ZoneId);
-                remember(&mut lowered, "remember-zone", EVIDENCE_ZONE, zone);
-            }
-            let believed = live.evidence(EVIDENCE_SERVERS);
-            let servers = match &snapshot.hosted_zone {
-                Observation::Present(zone) => {
-                    let servers = zone.name_servers(&desired.domain);
-                    (!same_names(believed, &servers)).then(|| Arg::Known(servers.join(" ")))
-                }
-                Observation::Absent => {
-                    let zone = desired.addr(Kind::HostedZone);
-                    Some(of(&zone, Output::NameServers))
-                }
+            let zone = match &snapshot.hosted_zone {
+                Observation::Present(zone) => Some(Some(zone)),
+                Observation::Absent => Some(None),
                 Observation::Unreadable(_) | Observation::Foreign(_, _) => None,
             };
-            if let Some(servers) = servers {
-                fields.push(Field {
-                    name: format!("tags.{EVIDENCE_SERVERS}"),
-                    before: believed.map(str::to_owned),
-                    after: Some(servers.to_string()),
-                });
-                remember(&mut lowered, REMEMBER_SERVERS, EVIDENCE_SERVERS, servers);
+            if let Some(zone) = zone {
+                let is_known = |key, same: &dyn Fn(&hosted_zone::Live, &str) -> bool| {
+                    zone.zip(live.evidence(key))
+                        .is_some_and(|(zone, believed)| same(zone, believed))
+                };
+                let pieces = [
+                    (
+                        EVIDENCE_ZONE,
+                        Output::ZoneId,
+                        is_known(EVIDENCE_ZONE, &|zone, believed| zone.id == believed),
+                    ),
+                    (
+                        EVIDENCE_SERVERS,
+                        Output::NameServers,
+                        is_known(EVIDENCE_SERVERS, &|zone, believed| {
+                            same_names(believed, &zone.name_servers(&desired.domain))
+                        }),
+                    ),
+                ];
+                let addr = desired.addr(Kind::HostedZone);
+                let mut evidence = Vec::new();
+                for (key, output, _) in pieces.into_iter().filter(|(_, _, is_known)| !is_known) {
+                    fields.push(Field {
+                        name: format!("tags.{key}"),
+                        before: live.evidence(key).map(str::to_owned),
+                        after: Some(of(&addr, output).to_string()),
+                    });
+                    evidence.push((key, of(&addr, output)));
+                }
+                // In one call: services take few of these at a time, and half of it leads the next run astray.
+                if !evidence.is_empty() {
+                    remember(&mut lowered, "remember-zone", evidence);
+                }
             }
             let believed = live.evidence(EVIDENCE_API);
             if let Some(api) = api_id(desired, snapshot)
@@ -292,7 +293,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     before: believed.map(str::to_owned),
                     after: Some(api.to_string()),
                 });
-                remember(&mut lowered, "remember-api", EVIDENCE_API, api);
+                remember(&mut lowered, "remember-api", vec![(EVIDENCE_API, api)]);
             }
             if fields.is_empty() {
                 return super::up_to_date(addr, Outputs::new());
@@ -310,10 +311,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 }
 
 /// Whether names remembered are exactly these.
-fn same_names(remembered: Option<&str>, names: &[String]) -> bool {
-    let Some(remembered) = remembered else {
-        return false;
-    };
+fn same_names(remembered: &str, names: &[String]) -> bool {
     let remembered: BTreeSet<&str> = remembered.split_whitespace().collect();
     remembered == names.iter().map(String::as_str).collect()
 }
@@ -400,14 +398,12 @@ pub enum Op {
         /// Tags to set.
         tags: BTreeMap<String, String>,
     },
-    /// TagResource with one piece of evidence.
+    /// TagResource with evidence.
     Remember {
         /// Group ARN.
         arn: String,
-        /// Evidence key.
-        key: &'static str,
-        /// Value.
-        value: Arg,
+        /// Keys and values.
+        evidence: Vec<(&'static str, Arg)>,
     },
     /// CreateLogStream and PutLogEvents with record sets, then TagResource with the stream's name.
     KeepSets {
@@ -442,8 +438,13 @@ pub enum Op {
 impl Op {
     /// A piece of evidence as an operation.
     pub fn remember(desired: &Desired, key: &'static str, value: Arg) -> super::Op {
+        Op::remember_all(desired, vec![(key, value)])
+    }
+
+    /// Several pieces in one call.
+    fn remember_all(desired: &Desired, evidence: Vec<(&'static str, Arg)>) -> super::Op {
         let arn = desired.log_group_arn(&desired.journal_group());
-        super::Op::JournalGroup(Op::Remember { arn, key, value })
+        super::Op::JournalGroup(Op::Remember { arn, evidence })
     }
 
     /// Dropping a piece of evidence as an operation.
@@ -482,10 +483,12 @@ impl Op {
                 at: f(at),
                 sets: sets.clone(),
             },
-            Op::Remember { arn, key, value } => Op::Remember {
+            Op::Remember { arn, evidence } => Op::Remember {
                 arn: arn.clone(),
-                key,
-                value: f(value),
+                evidence: evidence
+                    .iter()
+                    .map(|(key, value)| (*key, f(value)))
+                    .collect(),
             },
             Op::Create { .. }
             | Op::SetRetention { .. }
@@ -622,12 +625,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             let call = call.set_tags(Some(tags.clone().into_iter().collect()));
             call.send().await.or_fail(action)?;
         }
-        Op::Remember { arn, key, value } => {
-            let call = write
-                .logs
-                .tag_resource()
-                .resource_arn(arn)
-                .tags(*key, value.value());
+        Op::Remember { arn, evidence } => {
+            let call = write.logs.tag_resource().resource_arn(arn);
+            let call = evidence
+                .iter()
+                .fold(call, |call, (key, value)| call.tags(*key, value.value()));
             call.send().await.or_fail(action)?;
         }
         Op::KeepSets {

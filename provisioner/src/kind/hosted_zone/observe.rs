@@ -369,7 +369,8 @@ pub async fn assigned(
         ParentView::Seen { servers, .. } => {
             let mut answers = servers.iter().flat_map(|server| &server.answer);
             answers.any(|answer| {
-                !answer.name_servers.is_empty() && !answer.name_servers.iter().eq(named.iter())
+                let theirs: BTreeSet<String> = answer.name_servers.iter().cloned().collect();
+                !theirs.is_empty() && theirs != named
             })
         }
         _ => false,
