@@ -130,8 +130,8 @@ class Eyes:
         if key["KeyUsage"] == "SIGN_VERIFY":
             return seen | {"usage": key["KeyUsage"]}
         rotation = self.kms.get_key_rotation_status(KeyId=key["KeyId"])
-        if rotation["KeyRotationEnabled"] and rotation.get("RotationPeriodInDays", 365) == 365:
-            seen["rotation"] = "every year, by KMS"
+        if rotation["KeyRotationEnabled"]:
+            seen["rotation"] = f"every {rotation['RotationPeriodInDays']} days, by KMS"
         return seen
 
     def group(self, name):
@@ -275,6 +275,7 @@ class Eyes:
             "metric.name": metric["metricName"],
             "metric.namespace": metric["metricNamespace"],
             "metric.value": metric["metricValue"],
+            "metric.unit": metric["unit"],
         }
         if "defaultValue" in metric:
             seen["metric.default"] = word(metric["defaultValue"])

@@ -12,7 +12,7 @@ use spore_sandbox::door::{Options, Sandbox};
 use spore_sandbox::store::Store;
 use spore_tests::binary;
 use spore_tests::served::{Served, call, json_request};
-use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Run, Stage};
+use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Run, Stage, record};
 
 /// A command ends with this code and says all of this on stderr.
 fn refused(run: Run, code: i32, words: &[&str]) -> Finished {
@@ -528,4 +528,47 @@ fn an_interrupted_apply_gives_its_lock_back_and_is_continued() {
         .expect("stored")
         .is_converged(DOMAIN)
         .expect("and converges");
+}
+
+/// Under another region or other names nothing of the stack would be found, and all of it would be made once more.
+#[test]
+fn a_stack_is_not_made_twice_under_other_names() {
+    let stage = Stage::new();
+    stage.apply().done("apply").expect("applies");
+    let lines = stage.path("record.jsonl");
+    for (more, said) in [
+        (
+            "region = \"eu-central-1\"\n",
+            "region us-east-1, not eu-central-1",
+        ),
+        ("[names]\nprefix = \"other\"\n", "prefix spore, not other"),
+        ("[updater]\nname = \"other\"\n", "updater, not other"),
+        ("[iam]\nupdater-role = \"other\"\n", "updater, not other"),
+    ] {
+        stage.write("stack.toml", format!("{DOCUMENT}{more}"));
+        for (run, code) in [(stage.plan(), 1), (stage.apply(), 1), (stage.destroy(), 4)] {
+            let run = run.env("SPORE_RECORD", &lines);
+            let told = run.exits(code, more).expect("is refused").tell();
+            assert!(
+                told.contains(said) && told.contains("spore:names"),
+                "{told}"
+            );
+        }
+    }
+    let wrote = record(&lines).iter().any(|line| line["wrote"] == true);
+    assert!(!wrote, "nothing is written");
+    stage.write("stack.toml", DOCUMENT);
+    stage.is_converged().expect("nothing has changed");
+}
+
+/// In us-east-1 the query log is encrypted with the stack's key, as every other group is.
+#[test]
+fn query_logs_are_encrypted_with_the_others() {
+    let stage = Stage::new();
+    stage.write("stack.toml", format!("{DOCUMENT}[logs]\nqueries = true\n"));
+    stage.apply().done("apply").expect("applies");
+    let again = stage.plan().exits(0, "plan").expect("plans").stdout;
+    assert!(again.contains("No changes"), "{again}");
+    stage.write("stack.toml", DOCUMENT);
+    stage.apply().done("apply").expect("goes back");
 }

@@ -656,11 +656,14 @@ mod tests {
         let mut snapshot = fixture::applied();
         let steps = |snapshot: &Snapshot| -> Vec<Op> {
             let drafts = destroy(&addr, &desired, snapshot).drafts.into_iter();
-            drafts
-                .filter_map(|draft| match draft.op {
-                    crate::kind::Op::KmsKey(op @ Op::ScheduleDeletion { .. }) => Some(op),
-                    _ => None,
-                })
+            let ops = drafts.filter_map(|draft| {
+                if let crate::kind::Op::KmsKey(op) = draft.op {
+                    Some(op)
+                } else {
+                    None
+                }
+            });
+            ops.filter(|op| matches!(op, Op::ScheduleDeletion { .. }))
                 .collect()
         };
         assert_eq!(steps(&snapshot).len(), 1);

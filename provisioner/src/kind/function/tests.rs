@@ -16,7 +16,7 @@ fn applied(desired: &Desired) -> Snapshot {
     snapshot.function = Observation::Present(Live {
         settings: settings(desired),
         concurrency: Some(CONCURRENCY),
-        tags: tags(&desired),
+        tags: tags(desired),
         ..Live::default()
     });
     snapshot

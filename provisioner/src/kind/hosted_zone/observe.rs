@@ -342,9 +342,17 @@ pub async fn servers(read: &Clients, id: &str) -> Result<Option<Vec<String>>, Fa
     let answer = read.route53.get_hosted_zone().id(id).send().await;
     let answer = answer.unless_gone("route53:GetHostedZone")?;
     Ok(answer.map(|answer| {
-        let set = answer.delegation_set.map(|set| set.name_servers);
-        set.unwrap_or_default()
+        let set = answer.delegation_set;
+        set.map(|set| names(&set)).unwrap_or_default()
     }))
+}
+
+/// A delegation set's names as they are compared: lower case, without a trailing dot.
+pub(super) fn names(set: &r53::DelegationSet) -> Vec<String> {
+    let names = set.name_servers().iter();
+    names
+        .map(|name| name.trim_end_matches('.').to_lowercase())
+        .collect()
 }
 
 /// Asks for the name servers that Route 53 gave a zone, unless its own NS set can be believed: it is what this
@@ -380,9 +388,7 @@ pub async fn assigned(
     }
     match servers(read, &live.id).await {
         Ok(Some(servers)) => {
-            let servers = servers.iter();
-            let servers = servers.map(|name| name.trim_end_matches('.').to_lowercase());
-            live.assigned = Some(servers.collect()).filter(|all: &Vec<_>| !all.is_empty());
+            live.assigned = Some(servers).filter(|all| !all.is_empty());
             Observation::Present(live)
         }
         Ok(None) => Observation::Absent,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_route53::types as r53;
 use aws_smithy_types::error::operation::BuildError;
 
-use super::observe::{Records, bare_id, record_set, record_sets, sdk_record_sets};
+use super::observe::{Records, bare_id, names, record_set, record_sets, sdk_record_sets};
 use super::op::{Edit, Held, Op};
 use super::ttls::{BATCH_CHARS_MAX, BATCH_VALUES_MAX, Id};
 use super::{RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS, reference};
@@ -40,7 +40,7 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .hosted_zone
                 .map(|zone| bare_id(zone.id()))
                 .unwrap_or_default();
-            let servers = answer.delegation_set.map(|set| set.name_servers.join(" "));
+            let servers = answer.delegation_set.map(|set| names(&set).join(" "));
             outputs.insert(Output::ZoneId, zone);
             outputs.insert(Output::NameServers, servers.unwrap_or_default());
             Ok(outputs)
