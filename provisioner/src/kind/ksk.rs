@@ -645,6 +645,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_the_age_that_the_document_names_is_due() {
+        let told = |document: &str, hours: i64| {
+            let desired = fixture::of(document);
+            let mut snapshot = fixture::applied();
+            if let Observation::Present(live) = &mut snapshot.dnssec {
+                let age = jiff::SignedDuration::from_hours(hours);
+                live.keys[0].created = snapshot.taken_at.checked_sub(age).ok();
+            }
+            let lowered = converge(&desired.addr(Kind::Ksk), &desired, &snapshot);
+            lowered.report.iter().any(|report| {
+                matches!(report, Report::Warning { what, .. } if what.contains("ksk rotate"))
+            })
+        };
+        let month = "[dnssec]\nrotate-after = \"30 days\"\n";
+        assert!(told(month, 30 * 24));
+        assert!(!told(month, 30 * 24 - 1));
+        assert!(!told("[dnssec]\n", 10_000 * 24));
+    }
+
+    #[test]
     fn an_unreadable_key_is_not_somebody_elses() {
         let desired = fixture::desired();
         let mut snapshot = fixture::applied();

@@ -1,4 +1,4 @@
-//! What a plan tells of the DS records at the parent.
+//! What a plan tells of the DS records at the parent, and of what nobody may read.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
@@ -50,4 +50,21 @@ fn records_that_make_the_zone_bogus_are_told_of_and_no_others() {
             Some(words) => assert!(said.contains(words), "{status} {published:?}: {said}"),
         }
     }
+}
+
+#[test]
+fn what_the_document_does_not_want_and_nobody_may_read_is_not_taken_for_absent() {
+    let desired = fixture::desired();
+    let unwanted = desired.addr(Kind::QueryLogging);
+    let blocks = |snapshot: &Snapshot| {
+        let plan = converge(&desired, snapshot);
+        plan.blocked().into_iter().any(|(addr, why)| {
+            *addr == unwanted && why.contains("cannot be read") && why.contains("no right")
+        })
+    };
+    let mut snapshot = fixture::applied();
+    assert!(!desired.addrs().contains(&unwanted));
+    assert!(!blocks(&snapshot));
+    snapshot.query_logging = Observation::Unreadable("no right".into());
+    assert!(blocks(&snapshot));
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::addr::Addr;
 use crate::desired::Desired;
-use crate::plan::RightChange;
+use crate::plan::{RightChange, hex};
 use crate::stack::{Accounts, Proof};
 use crate::tags::Tags;
 
@@ -21,6 +21,9 @@ const PROOFS: &str = "spore:proofs";
 const ROLES: &str = "spore:roles";
 /// The tag that an instance has to have.
 const REQUIRE_TAG: &str = "spore:require-tag";
+
+/// The proof that [`ROLES`] belongs to.
+const IAM_ROLE: &str = "iam-role";
 
 /// The longest value (Lambda Developer Guide, "Tag requirements").
 const VALUE_CHARS_MAX: usize = 256;
@@ -35,7 +38,7 @@ pub fn tags(desired: &Desired) -> Tags {
     let proofs = updater.proofs.iter().map(|proof| match proof {
         Proof::InstanceRole => "instance-role".to_owned(),
         Proof::IdentityDocument => "identity-document".to_owned(),
-        Proof::IamRole => "iam-role".to_owned(),
+        Proof::IamRole => IAM_ROLE.to_owned(),
     });
     let tag = &updater.require_tag;
     let mut tags = BTreeMap::from([
@@ -58,11 +61,7 @@ fn short(words: impl Iterator<Item = String>) -> String {
         return text;
     }
     let digest = Sha256::digest(text.as_bytes());
-    let digest: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{} with digest {digest}", words.len())
+    format!("{} with digest {}", words.len(), hex(&digest[..8]))
 }
 
 /// Who may register names and could not before, and the reverse. `live` is none for a function that is
@@ -91,8 +90,11 @@ fn sentence(desired: &Desired, tags: &Tags) -> String {
         one if one.len() == 12 => format!("account {one}"),
         several => format!("accounts {several}"),
     };
+    // Tags are only set: those of a proof that is no longer taken stay, and say nothing.
+    let takes_roles = value(PROOFS).split(' ').any(|proof| proof == IAM_ROLE);
     let roles = tags
         .get(ROLES)
+        .filter(|_| takes_roles)
         .map(|roles| format!(", with role {roles}"))
         .unwrap_or_default();
     format!(
@@ -145,6 +147,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_tag_that_nothing_needs_any_more_gives_nobody_a_right() {
+        let roles =
+            "[updater]\nproofs = [\"iam-role\"]\nroles = [\"arn:aws:iam::123456789012:role/ci\"]\n";
+        let now = fixture::of("[updater]\n");
+        let mut live = tags(&fixture::of(roles));
+        live.extend(tags(&now));
+        assert!(live.contains_key(ROLES), "tags are only set");
+        let addr = now.addr(Kind::Function);
+        assert_eq!(rights(&addr, &now, Some(&live)), []);
     }
 
     #[test]
