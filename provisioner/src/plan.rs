@@ -679,6 +679,8 @@ pub(crate) fn link(
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;
+    // They would be sent to another zone than the one that somebody else may have there; what blocks says more.
+    snapshot.hosted_zone.known()?;
     match snapshot.parent_zone {
         // That is the delegation's affair: a change, or what stands against it.
         Parent::Zone(_) | Parent::Unknown(_) => return None,
@@ -757,6 +759,8 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if delegation::is_withdrawn_by_us(desired, snapshot) {
         return None;
     }
+    // It may lead to a zone of somebody else, which stays.
+    snapshot.hosted_zone.known()?;
     let answers = servers
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());
