@@ -528,11 +528,39 @@ enum SandboxCommand {
         #[command(subcommand)]
         action: RegistrarCommand,
     },
+    /// Let name servers of the simulated Internet fail or lag, or their answers be tampered with.
+    Dns {
+        #[command(subcommand)]
+        action: DnsCommand,
+    },
     /// Start and stop simulated EC2 instances. `sandbox serve` gives each a URL that is its metadata
     /// service and its way out: what is sent there comes from the instance.
     Instance {
         #[command(subcommand)]
         action: InstanceCommand,
+    },
+}
+
+/// What goes wrong in the simulated DNS.
+#[derive(Debug, Subcommand)]
+enum DnsCommand {
+    /// Let one name server misbehave, of whatever zone, or behave again.
+    Server {
+        /// Its name, as `status` shows it with its domain: ns-498.awsdns-62.com, ns1.example.edu.
+        name: String,
+        /// How: silent, servfail, refused, frozen (a parent's server keeps its delegations of now), or
+        /// lag:10m (it gets every change ten minutes late); none lets it behave again.
+        fault: Option<String>,
+    },
+    /// Change every answer of one name and type on its way, so that its signature no longer fits.
+    Tamper {
+        /// The name.
+        name: String,
+        /// The type, such as A.
+        record_type: String,
+        /// Let the answers pass as sent again.
+        #[arg(long)]
+        stop: bool,
     },
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use spore_infra::desired::Desired;
 use spore_infra::stack;
-use spore_sandbox::dns::{DnsName, Fault};
+use spore_sandbox::dns::Fault;
 use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, run};
 use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Stage, record};
@@ -146,10 +146,13 @@ fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
 
 /// A server of the zone misbehaves, or of its parent.
 fn server_fault(stage: &Stage, server: &str, fault: Option<Fault>) {
-    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
-    let name = DnsName::parse(server).unwrap();
-    let done = sandbox.with_world(|world, _| world.named_server_fault(&name, fault));
-    done.unwrap().unwrap();
+    let folder = format!("--sandbox={}", stage.world().display());
+    let run = stage.run(["sandbox", "dns", "server", server, &folder]);
+    let run = match fault {
+        Some(fault) => run.arg(fault.to_string()),
+        None => run,
+    };
+    run.done("sandbox dns server").unwrap();
 }
 
 #[test]
@@ -239,6 +242,49 @@ fn wrong_ds_records_are_told_apart_and_mended_in_order() {
     let said = Said::of(&stage);
     assert_eq!((said.level(), said.verdict()), ("warning", "insecure"));
     assert_eq!(said.codes()[0], "ds-unknown-kind");
+}
+
+#[test]
+fn a_right_ds_record_that_came_too_early_is_told_until_it_is_not() {
+    let stage = applied();
+    let signed = std::fs::read_to_string(stage.document()).unwrap();
+    stage.write("stack.toml", format!("{signed}[dnssec]\nenabled = false\n"));
+    let folder = format!("--sandbox={}", stage.world().display());
+    let disable = stage.run(["dnssec", "disable"]).arg(stage.document());
+    disable.arg("--yes").arg(&folder).done("disable").unwrap();
+    registrar(&stage, &["delegate", DOMAIN]);
+    let advance = |span: &str| {
+        let run = stage.run(["sandbox", "advance", span, &folder]);
+        run.done("advance").unwrap();
+    };
+    advance("2d");
+    stage.write("stack.toml", signed);
+    stage.apply().arg("--wait=30m").end().unwrap();
+    let early = stage.on_world("ds", &[]).exits(3, "ds").unwrap();
+    assert!(early.stderr.contains("unsigned answers"), "{}", early.tell());
+    let list = stage
+        .run(["ksk", "list"])
+        .arg(stage.document())
+        .arg(&folder);
+    let list = list.done("ksk list").unwrap().stdout;
+    let ds = list
+        .lines()
+        .find_map(|line| line.split_once("IN DS "))
+        .unwrap()
+        .1;
+    registrar(&stage, &["ds", DOMAIN, ds.trim()]);
+    advance("1m");
+    let said = Said::of(&stage);
+    assert_eq!(said.level(), "warning");
+    assert!(said.told("ds-early").contains("too early"));
+    assert!(
+        said.next()
+            .iter()
+            .any(|(_, what)| what.contains("remembers unsigned answers"))
+    );
+    advance("2d");
+    let said = Said::of(&stage);
+    assert!(!said.codes().contains(&"ds-early"), "{:?}", said.codes());
 }
 
 #[test]

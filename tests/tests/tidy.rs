@@ -306,7 +306,9 @@ fn every_file_of_tests_is_run() {
         .collect();
     let mut there = Vec::new();
     for (_, path) in files("tests/tests") {
-        let is_part = path.parent().is_some_and(|dir| dir.ends_with("tests/tests"));
+        let is_part = path
+            .parent()
+            .is_some_and(|dir| dir.ends_with("tests/tests"));
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         if is_part && stem != "all" && path.extension().is_some_and(|end| end == "rs") {
             there.push(stem);

@@ -1,4 +1,4 @@
-//! `sandbox serve`, `reset`, `advance`, `registrar` and `instance`.
+//! `sandbox serve`, `reset`, `advance`, `registrar`, `dns` and `instance`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use spore_sandbox::serve::{self, Command, CommandAnswer, Server};
 use spore_sandbox::store::Store;
 
 use super::{
-    DEFAULT_SANDBOX, Exit, Global, InstanceCommand, ProfileArg, RegistrarCommand, SandboxCommand,
-    output, variable,
+    DEFAULT_SANDBOX, DnsCommand, Exit, Global, InstanceCommand, ProfileArg, RegistrarCommand,
+    SandboxCommand, output, variable,
 };
 use crate::target::{self, Target};
 
@@ -59,6 +59,7 @@ pub async fn run(global: &Global, command: SandboxCommand) -> anyhow::Result<Exi
         SandboxCommand::Registrar { action } => {
             carry_out(dir, Command::Registrar(registrar(action))).await
         }
+        SandboxCommand::Dns { action } => carry_out(dir, trouble(action)).await,
         SandboxCommand::Instance { action } => {
             carry_out(dir, Command::Instance(instance(action))).await
         }
@@ -96,6 +97,24 @@ fn instance(command: InstanceCommand) -> InstanceAction {
         InstanceCommand::Stop { id } => InstanceAction::Stop { id },
         InstanceCommand::Terminate { id } => InstanceAction::Terminate { id },
         InstanceCommand::List => InstanceAction::List,
+    }
+}
+
+fn trouble(command: DnsCommand) -> Command {
+    match command {
+        DnsCommand::Server { name, fault } => Command::ServerFault {
+            server: name,
+            fault,
+        },
+        DnsCommand::Tamper {
+            name,
+            record_type,
+            stop,
+        } => Command::Tamper {
+            name,
+            record_type,
+            tampered: !stop,
+        },
     }
 }
 

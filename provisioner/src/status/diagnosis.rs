@@ -572,6 +572,12 @@ fn delegation(state: &State<'_>, found: &mut Found) {
     }
 }
 
+/// Until when a right DS record is there too early, as resolvers may remember answers from before signing.
+pub(super) fn early(facts: &Facts, state: &State<'_>) -> Option<Timestamp> {
+    let until = facts.aws.as_ref().ok()?.unsigned_until?;
+    state.has_good_ds().then_some(until)
+}
+
 fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
     let parent = state.parent;
     let sets: BTreeSet<&Vec<Ds>> = state
@@ -594,6 +600,13 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
             each.collect::<Vec<_>>().join("; ")
         );
         found.add(Level::Warning, "parent-differs", text);
+    }
+    if let Some(until) = early(facts, state) {
+        let text = format!(
+            "{parent} has a right DS record too early: until {until:.0} resolvers may remember unsigned answers, \
+             and whoever does takes them for bogus"
+        );
+        found.add(Level::Warning, "ds-early", text);
     }
     let is_secure = state.unsigned.is_none();
     let keys = match state.ready.as_slice() {

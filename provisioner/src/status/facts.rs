@@ -277,6 +277,8 @@ pub struct Aws {
     pub evidence: Vec<String>,
     /// Why no DS record may be added yet, if resolvers may remember unsigned answers.
     pub unsigned: Option<String>,
+    /// Until when, where that is known.
+    pub unsigned_until: Option<Timestamp>,
     /// The parent zone in words, where it is the tool that writes into it.
     pub parent_zone: Option<String>,
 }

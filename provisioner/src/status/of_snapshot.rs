@@ -10,6 +10,7 @@ use crate::ds::DnsKey;
 use crate::ds::keys::{self, own_turn, whose};
 use crate::journal;
 use crate::kind::hosted_zone::ttls;
+use crate::kind::zone_signing::Unsigned;
 use crate::kind::{delegation, journal_group, kms_key, zone_signing};
 use crate::plan::{self, Plan, Report, span};
 use crate::snapshot::{Observation, Snapshot};
@@ -67,7 +68,12 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws.alarms = alarms(snapshot, &mut unread);
     aws.evidence = evidence(snapshot);
     aws.is_key_lost = kms_key::lost(desired, snapshot).is_some();
-    aws.unsigned = zone_signing::unsigned(snapshot).why();
+    let unsigned = zone_signing::unsigned(snapshot);
+    aws.unsigned_until = match unsigned {
+        Unsigned::Until(until) => Some(until),
+        Unsigned::No | Unsigned::Unknown(_) => None,
+    };
+    aws.unsigned = unsigned.why();
     aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
     aws.turning = turning(desired, snapshot);
     if aws.turning.is_some() {

@@ -11,7 +11,7 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{Delegated, State, ds_of, is_needed_and_failing, left};
+use super::diagnosis::{self, Delegated, State, ds_of, is_needed_and_failing, left};
 use super::facts::{Facts, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
@@ -46,6 +46,13 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
     }
     if let Some(state) = state {
         repair(facts, state, &mut steps);
+        if let Some(until) = diagnosis::early(facts, state) {
+            steps.wait(format!(
+                "until {until:.0}, when no resolver remembers unsigned answers any more; taking the DS record out \
+                 helps sooner only if that is more than {} away, for so long resolvers hold it",
+                span(state.ttls().1)
+            ));
+        }
     }
     rest(facts, &mut steps);
     steps.actions
