@@ -994,7 +994,8 @@ def subscribe(w, group, *names):
     for name in names:
         w.logs.put_subscription_filter(
             logGroupName=group, filterName=name, filterPattern="",
-            destinationArn="arn:aws:logs:us-east-1:999999999999:destination:theirs",
+            destinationArn=f"arn:aws:kinesis:us-east-1:{spore.ACCOUNT}:stream/theirs",
+            roleArn=f"arn:aws:iam::{spore.ACCOUNT}:role/theirs",
         )
 
 

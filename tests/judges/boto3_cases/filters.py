@@ -309,12 +309,13 @@ class LogPolicies(Case):
     def test_lines_are_handed_on_and_hidden(self):
         logs = self.logs
         put, read = logs.put_subscription_filter, logs.describe_subscription_filters
+        logs.create_log_group(logGroupName="/judged")
         given = {
             "logGroupName": "/judged",
             "filterName": "theirs",
             "filterPattern": "",
-            "destinationArn": "arn:aws:kinesis:us-east-1:999999999999:stream/theirs",
-            "roleArn": "arn:aws:iam::999999999999:role/theirs",
+            "destinationArn": f"arn:aws:kinesis:us-east-1:{self.account}:stream/judged",
+            "roleArn": f"arn:aws:iam::{self.account}:role/theirs",
             "distribution": "Random",
         }
         put(**given)

@@ -167,7 +167,7 @@ fn subscription_filters_are_kept_two_for_each_group() {
         filters
     };
     assert!(names(&mut bench, json!({})).is_empty());
-    let theirs = "arn:aws:logs:us-east-1:999999999999:destination:theirs";
+    let theirs = "arn:aws:logs:us-east-1:123456789012:destination:theirs";
     bench.ok("PutSubscriptionFilter", subscription("b", theirs, None));
     let stream = "arn:aws:kinesis:us-east-1:123456789012:stream/s";
     let role = "arn:aws:iam::123456789012:role/r";
