@@ -117,7 +117,9 @@ impl Live {
             .collect();
         attributes.insert("id".into(), self.id.clone());
         attributes.insert("caller-reference".into(), self.reference.clone());
-        attributes.insert("comment".into(), self.comment.clone());
+        if !self.comment.is_empty() {
+            attributes.insert("comment".into(), self.comment.clone());
+        }
         if let Some(soa) = self.soa() {
             attributes.insert("soa.ttl".into(), soa.ttl_secs.to_string());
             attributes.insert("soa.minimum".into(), soa.minimum_secs.to_string());
