@@ -104,6 +104,9 @@ enum Command {
         stack: Option<PathBuf>,
     },
     /// Show what apply would change, and why. Never writes to AWS.
+    ///
+    /// With --out it also reads what costs calls of its own: subscription filters of the log groups, aliases and
+    /// versions of the function, and the role by which API Gateway logs. `apply` and `status` always do.
     Plan {
         /// Stack documents; the only one in plans/ if left out.
         stack: Vec<PathBuf>,

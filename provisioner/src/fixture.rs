@@ -79,6 +79,7 @@ pub fn applied() -> Snapshot {
     let zone = hosted_zone::Live {
         id: ZONE.into(),
         reference: hosted_zone::reference(DOMAIN, 1),
+        comment: hosted_zone::comment(&desired),
         tags: BTreeMap::from([(TAG_NAMES.to_owned(), desired.names())])
             .into_iter()
             .chain(tags.clone())
@@ -113,6 +114,7 @@ pub fn applied() -> Snapshot {
         journal_group: Observation::Present(journal_group::Live {
             retention_days: Ok(Some(journal_group::RETENTION_DAYS)),
             tags,
+            lines: Default::default(),
         }),
         hosted_zone: Observation::Present(zone),
         kms_key: Observation::Present(key),

@@ -25,12 +25,36 @@ use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
 #[derive(Debug, Clone)]
 pub enum Purpose {
     /// To be shown. The lock and the journal's tags are read one by one only where lists leave a doubt, or
-    /// where a DS record is still to come.
+    /// where a DS record is still to come. What costs calls of its own and changes rarely is left out: see
+    /// [`Purpose::is_whole`].
     Plan,
+    /// To be shown, kept or judged as the whole truth: nothing is left out.
+    Review,
     /// To be carried out: lock and journal are read directly.
     Apply,
     /// As before, by the run that holds this lock.
     Run(LockSeen),
+}
+
+impl Purpose {
+    /// Whether everything is read that can differ: also the subscription filters of log groups, the
+    /// aliases and published versions of the function, and the role by which API Gateway logs. No list
+    /// shows them and nothing that a plan reads hints at them, and its calls are counted (README, "What
+    /// counts as drift").
+    fn is_whole(&self) -> bool {
+        match self {
+            Purpose::Plan => false,
+            Purpose::Review | Purpose::Apply | Purpose::Run(_) => true,
+        }
+    }
+
+    /// Whether lists may be believed that lag: what is shown can bear it.
+    fn is_shown(&self) -> bool {
+        match self {
+            Purpose::Plan | Purpose::Review => true,
+            Purpose::Apply | Purpose::Run(_) => false,
+        }
+    }
 }
 
 /// Why there is no snapshot at all. Everything else that cannot be read is part of it.
@@ -56,15 +80,15 @@ pub async fn snapshot(
     purpose: Purpose,
 ) -> Result<Snapshot, Unread> {
     let taken_at = clock.now();
-    let is_shown = matches!(purpose, Purpose::Plan);
+    let (is_shown, is_whole) = (purpose.is_shown(), purpose.is_whole());
     // First level: what names and lists show. What does not refer to anything of it stands in one
     // future, so that all of it is under way at once.
     let rest = async {
         tokio::join!(
             logs_policy::observe(read, desired),
             role::observe(read, desired),
-            function::observe(read, desired),
-            api_account::observe(read, desired),
+            function::observe(read, desired, is_whole),
+            api_account::observe(read, desired, is_whole),
             rest_api::list(read),
             metric_filter::observe(read, desired),
         )
@@ -86,14 +110,14 @@ pub async fn snapshot(
     };
     let lock = async {
         match &purpose {
-            Purpose::Plan => Ok(None),
+            Purpose::Plan | Purpose::Review => Ok(None),
             Purpose::Apply => journal::look(read, desired).await,
             Purpose::Run(lock) => Ok(Some(lock.clone())),
         }
     };
     let journal_tags = async {
         match &purpose {
-            Purpose::Plan => None,
+            Purpose::Plan | Purpose::Review => None,
             Purpose::Apply | Purpose::Run(_) => Some(journal_group::tags(read, desired).await),
         }
     };
@@ -139,6 +163,7 @@ pub async fn snapshot(
         },
     };
     let journal_group = journal_group::judge(desired, journal_tags, &groups);
+    let hinted = metric_filter::hinted(desired, &journal_group, &groups, &query_groups);
     let remembered = journal_group
         .present()
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_ZONE))
@@ -156,8 +181,8 @@ pub async fn snapshot(
             Err(_) => true,
         };
         match purpose {
-            Purpose::Plan if is_listed => journal::look(read, desired).await,
-            Purpose::Plan | Purpose::Apply | Purpose::Run(_) => lock,
+            Purpose::Plan | Purpose::Review if is_listed => journal::look(read, desired).await,
+            Purpose::Plan | Purpose::Review | Purpose::Apply | Purpose::Run(_) => lock,
         }
     };
     let (
@@ -172,6 +197,8 @@ pub async fn snapshot(
         log_groups,
         alarms,
         rest_api,
+        more_filters,
+        journal_group,
     ) = tokio::join!(
         listed_lock,
         journal_group::kept(read, desired, &journal_group),
@@ -193,10 +220,14 @@ pub async fn snapshot(
             }
         },
         logs_key::observe(read, desired, logs_key, &tagged),
-        log_group::observe(read, desired, &groups, &query_groups, &tagged),
+        log_group::observe(read, desired, &groups, &query_groups, &tagged, is_whole),
         alarm::observe(read, desired, listed_alarms, &tagged),
         rest_api::observe(read, desired, listed_apis, remembered_api.as_deref()),
+        metric_filter::observe_more(read, desired, hinted),
+        journal_group::handed_on(read, desired, journal_group.clone(), is_whole),
     );
+    let mut metric_filters = metric_filters;
+    metric_filters.extend(more_filters);
     let lock = match lock {
         Ok(lock) => lock,
         Err(failure) => return Err(Unread::Lock(caller, failure)),

@@ -273,7 +273,13 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ),
         (
             "read_log_group_arns",
-            json!([groups, format!("{groups}/*"), query_group]),
+            json!([
+                groups,
+                format!("{groups}:*"),
+                format!("{groups}/*"),
+                query_group,
+                format!("{query_group}:*"),
+            ]),
         ),
         ("role_arn", json!(role)),
         ("role_arns", json!([role, api_role])),
@@ -330,17 +336,22 @@ fn why(sid: &str) -> &'static str {
         "FindKeys" => {
             "ask for a key by its alias; while there is none, KMS judges the alias (ASSUMPTIONS.md, A-37)"
         }
-        "ReadLogs" => "compare the log groups and their metric filters",
+        "ReadLogs" => {
+            "compare the log groups and their metric filters, and find who is handed their lines"
+        }
         "ReadJournal" => "read what the TTLs of an adopted zone were, while they are lowered",
-        "ReadRole" => "find rights that somebody gave the updater",
+        "ReadRole" => {
+            "find rights that somebody gave the updater, or the shared role by which API Gateway logs"
+        }
         "ReadFunction" => {
             "compare the updater's code and configuration, and find who may invoke it"
         }
+        "ReadReleases" => "find who may invoke an alias or a version that somebody published",
         "ReadApi" => "compare the API, and find the stack's among all of them",
         "ReadAlarms" => "compare the alarms; DescribeAlarms is judged on all of them",
         "ReadAlarmTags" => "compare the alarms' tags",
         "MakeZone" => "make the zone; AWS knows no narrower resource",
-        "ChangeZone" => "sign the zone, stop signing it, tag it, delete it",
+        "ChangeZone" => "sign the zone, stop signing it, tag and describe it, delete it",
         "LogQueries" => "have queries logged",
         "StopQueryLogs" => {
             "stop logging queries when the document says so; a configuration's id is AWS's choice"
@@ -372,17 +383,17 @@ fn why(sid: &str) -> &'static str {
         "RetireKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
         "NameKeys" => "the keys' aliases: KMS asks for the right on alias and key",
         "ChangeLogs" => {
-            "make the log groups, keep journal and lock in them, count refusals, delete on request"
+            "make the log groups, keep journal and lock in them, count refusals, take back who is handed lines,              delete on request"
         }
         "MakeRole" => "make the roles of updater and API logs, with the document's boundary if any",
         "ChangeRole" => "take back what others gave the updater, and delete its role",
         "UnboundRole" => "the document wants no permissions boundary: take off one that others set",
-        "SetRolePolicy" => {
-            "give the roles their policies, and see that the shared one is this tool's"
-        }
+        "SetRolePolicy" => "give the roles their policies",
+        "MendSharedRole" => "put back who may use the shared role: API Gateway alone",
         "PassToLambda" => "let the function run as its role, and nothing else",
         "PassToApi" => "let API Gateway write logs as the shared role, and nothing else",
         "ChangeFunction" => "make, update and delete the updater",
+        "RemoveReleases" => "remove versions of the function that somebody published",
         "RemoveUrls" => "remove URLs that somebody gave the function or an alias of it",
         "LetApiInvoke" => "let API Gateway invoke the updater, and nobody else",
         "MakeApi" => "make the API, tagged from the start",

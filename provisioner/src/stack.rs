@@ -349,12 +349,20 @@ pub enum AcceptedKind {
     AttachedPolicy,
     /// A statement of the function's resource policy.
     FunctionPermission,
+    /// An alias of the function, with who may invoke it and the versions it leads to.
+    FunctionAlias,
+    /// A published version of the function.
+    FunctionVersion,
     /// A resource of the REST API.
     ApiResource,
     /// An authorizer of the REST API.
     ApiAuthorizer,
     /// A metric filter on one of our log groups.
     MetricFilter,
+    /// A subscription filter on one of our log groups.
+    SubscriptionFilter,
+    /// The data protection policy of one of our log groups.
+    DataProtection,
 }
 
 /// The versions of the format this tool reads. Each has a module that reads it into a [`Stack`].

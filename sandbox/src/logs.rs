@@ -1,8 +1,9 @@
 //! Amazon CloudWatch Logs: log groups, their tags, streams and events.
 //!
-//! Decides what each operation on groups, streams and events does, on metric filters, resource policies
-//! and saved queries. Log groups live per account and region; only the STANDARD class is modelled.
-//! What [`operation`] does not know, such as subscriptions and running queries, is refused by name.
+//! Decides what each operation on groups, streams and events does, on metric and subscription filters,
+//! resource and data protection policies, and saved queries. Log groups live per account and region; only
+//! the STANDARD class is modelled. What [`operation`] does not know, such as running queries, is refused by
+//! name.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::tagging::TagSet;
 use crate::world::{AwsError, Caller, Operation, World};
 
+mod data_protection;
 mod encryption;
 mod events;
 mod filter;
@@ -57,6 +59,7 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
         resource_policy::OPERATIONS,
         query_definition::OPERATIONS,
         subscription::OPERATIONS,
+        data_protection::OPERATIONS,
     ]
     .into_iter()
     .flatten()

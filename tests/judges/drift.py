@@ -22,6 +22,7 @@ API = "spore-spore_example_edu"
 METHOD = "/update-dns.POST"
 UPDATER_LOGS = f"/spore-infra/{DOMAIN}/updater"
 API_LOGS = f"/spore-infra/{DOMAIN}/api"
+JOURNAL = f"/spore-infra/{DOMAIN}"
 KSK_ALIAS = "alias/spore-spore_example_edu"
 LOGS_ALIAS = "alias/spore-spore_example_edu-logs"
 ALARMS = f"spore/{DOMAIN}/"
@@ -105,9 +106,13 @@ class World:
         session = {"AWS_SESSION_TOKEN": token}
         return self.place.run(args[0], DOCUMENT, *args[1:], **self.server.env(key, secret), **session)
 
-    def plan(self):
-        """What a plan would change: {address: (symbol, {attributes})}, and the whole plan."""
-        result = self.run("plan", "--json")
+    def plan(self, whole=False):
+        """What a plan would change: {address: (symbol, {attributes})}, and the whole plan.
+
+        Only a plan that is kept reads what costs calls of its own.
+        """
+        kept = ("--out", self.place.dir / "kept.plan") if whole else ()
+        result = self.run("plan", "--json", *kept)
         if result.exit not in (0, 1):
             result.expect(0)
         plan = json.loads(result.out)
@@ -210,15 +215,16 @@ class World:
 EDITS = []
 
 
-def edit(*expected, blocked=None, more=False):
+def edit(*expected, blocked=None, more=False, whole=False, noted=()):
     """An edit, and what the plan must say of it, as "ADDRESS SYMBOL ATTRIBUTE...".
 
     The function edits, yields, and checks with what AWS answers after the repair. With `more` the
-    attributes are only the telling ones of an object that is made or removed as a whole.
+    attributes are only the telling ones of an object that is made or removed as a whole. With `whole` it
+    takes a plan that is kept to see it, and `noted` is what such a plan only names and leaves.
     """
 
     def keep(function):
-        EDITS.append((function, expected, blocked, more))
+        EDITS.append((function, expected, blocked, more, whole, noted))
         return function
 
     return keep
@@ -468,6 +474,35 @@ def function_url_of_an_alias(w, t):
     t.assertEqual(urls, [])
 
 
+@edit("function/updater ~ alias.door alias.door.permission.theirs", whole=True)
+def function_alias_that_others_may_invoke(w, t):
+    w.awslambda.create_alias(FunctionName=FUNCTION, Name="door", FunctionVersion="$LATEST")
+    w.awslambda.add_permission(
+        FunctionName=FUNCTION, Qualifier="door", StatementId="theirs",
+        Action="lambda:InvokeFunction", Principal="999999999999",
+    )
+    yield
+    t.assertEqual(w.awslambda.list_aliases(FunctionName=FUNCTION)["Aliases"], [])
+
+
+@edit("function/updater ~ alias.old version.*", whole=True)
+def function_versions_of_before(w, t):
+    publish = w.awslambda.publish_version
+    w.configure(Description="of before")
+    first = publish(FunctionName=FUNCTION)["Version"]
+    w.configure(Description=f"updates names under {DOMAIN}")
+    second = publish(FunctionName=FUNCTION)["Version"]
+    w.awslambda.create_alias(FunctionName=FUNCTION, Name="old", FunctionVersion=second)
+    w.awslambda.add_permission(
+        FunctionName=FUNCTION, Qualifier=first, StatementId="theirs",
+        Action="lambda:InvokeFunction", Principal="999999999999",
+    )
+    yield
+    versions = w.awslambda.list_versions_by_function(FunctionName=FUNCTION)["Versions"]
+    t.assertEqual([version["Version"] for version in versions], ["$LATEST"])
+    t.assertEqual(w.awslambda.list_aliases(FunctionName=FUNCTION)["Aliases"], [])
+
+
 @edit("function/updater ~ concurrency")
 def function_concurrency_no_longer_reserved(w, t):
     w.awslambda.delete_function_concurrency(FunctionName=FUNCTION)
@@ -695,6 +730,55 @@ def account_log_role_taken_away(w, t):
     t.assertEqual(w.apigateway.get_account()["cloudwatchRoleArn"], before)
 
 
+LOGS_ROLE = "spore-infra-api-logs"
+
+
+@edit("api_account/us-east-1 ~ role.trust", whole=True)
+def account_log_role_trusts_another_account(w, t):
+    before = w.iam.get_role(RoleName=LOGS_ROLE)["Role"]["AssumeRolePolicyDocument"]
+    opened = also(before, Principal={"AWS": FOREIGN}, Action="sts:AssumeRole")
+    w.iam.update_assume_role_policy(RoleName=LOGS_ROLE, PolicyDocument=opened)
+    yield
+    after = w.iam.get_role(RoleName=LOGS_ROLE)["Role"]["AssumeRolePolicyDocument"]
+    t.assertEqual(after, before)
+
+
+@edit("api_account/us-east-1 ~ role.policy", whole=True)
+def account_log_role_may_more(w, t):
+    name = {"RoleName": LOGS_ROLE, "PolicyName": "write-logs"}
+    before = w.iam.get_role_policy(**name)["PolicyDocument"]
+    w.iam.put_role_policy(**name, PolicyDocument=also(before, Action="s3:*", Resource="*"))
+    yield
+    t.assertEqual(w.iam.get_role_policy(**name)["PolicyDocument"], before)
+
+
+@edit("api_account/us-east-1 ~ role.policy", whole=True)
+def account_log_role_may_log_no_more(w, t):
+    name = {"RoleName": LOGS_ROLE, "PolicyName": "write-logs"}
+    before = w.iam.get_role_policy(**name)["PolicyDocument"]
+    w.iam.delete_role_policy(**name)
+    yield
+    t.assertEqual(w.iam.get_role_policy(**name)["PolicyDocument"], before)
+
+
+@edit(
+    whole=True,
+    noted=[
+        "api_account/us-east-1: role.inline.backdoor: ",
+        f"api_account/us-east-1: role.attached.arn:aws:iam::{spore.ACCOUNT}:policy/shared: ",
+    ],
+)
+def account_log_role_with_policies_of_others_is_only_named(w, t):
+    role = {"RoleName": LOGS_ROLE}
+    w.iam.put_role_policy(**role, PolicyName="backdoor", PolicyDocument=allow("s3:*"))
+    made = w.iam.create_policy(PolicyName="shared", PolicyDocument=allow("s3:*"))["Policy"]
+    w.iam.attach_role_policy(**role, PolicyArn=made["Arn"])
+    yield
+    t.assertIn("backdoor", w.iam.list_role_policies(**role)["PolicyNames"])
+    w.iam.delete_role_policy(**role, PolicyName="backdoor")
+    w.iam.detach_role_policy(**role, PolicyArn=made["Arn"])
+
+
 @edit("rest_api/updater ~ stage.prod.throttling.rate")
 def stage_throttling(w, t):
     w.patch_stage("/*/*/throttling/rateLimit", "10000")
@@ -811,7 +895,7 @@ def logs_kept_for_a_day(w, t):
 
 @edit(f"journal_group/{DOMAIN} ~ retention-days")
 def journal_kept_for_a_day(w, t):
-    name = f"/spore-infra/{DOMAIN}"
+    name = JOURNAL
     w.logs.put_retention_policy(logGroupName=name, retentionInDays=1)
     yield
     t.assertEqual(w.group(name)["retentionInDays"], 3653)
@@ -819,7 +903,7 @@ def journal_kept_for_a_day(w, t):
 
 @edit(f"journal_group/{DOMAIN} ~ tags.spore:api tags.spore:zone")
 def journal_without_its_evidence(w, t):
-    arn = w.group(f"/spore-infra/{DOMAIN}")["logGroupArn"]
+    arn = w.group(JOURNAL)["logGroupArn"]
     before = w.logs.list_tags_for_resource(resourceArn=arn)["tags"]
     w.logs.untag_resource(resourceArn=arn, tagKeys=["spore:api", "spore:zone"])
     yield
@@ -896,6 +980,71 @@ def filter_foreign(w, t):
     )
     yield
     t.assertEqual(w.filters(API_LOGS), before)
+
+
+@edit("metric_filter/journal/foreign - pattern", more=True)
+def filter_on_the_journal(w, t):
+    filters = w.filters(API_LOGS)
+    w.logs.put_metric_filter(logGroupName=JOURNAL, filterName="foreign", **filters["throttled"])
+    yield
+    t.assertEqual(w.filters(JOURNAL), {})
+
+
+def subscribe(w, group, *names):
+    for name in names:
+        w.logs.put_subscription_filter(
+            logGroupName=group, filterName=name, filterPattern="",
+            destinationArn=f"arn:aws:kinesis:us-east-1:{spore.ACCOUNT}:stream/theirs",
+            roleArn=f"arn:aws:iam::{spore.ACCOUNT}:role/theirs",
+        )
+
+
+def subscriptions(w, group):
+    return w.logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
+
+
+@edit("log_group/updater ~ subscription.one subscription.two", whole=True)
+def logs_handed_to_strangers(w, t):
+    subscribe(w, UPDATER_LOGS, "one", "two")
+    yield
+    t.assertEqual(subscriptions(w, UPDATER_LOGS), [])
+
+
+@edit("log_group/api ~ subscription.theirs", whole=True)
+def access_logs_handed_to_a_stranger(w, t):
+    subscribe(w, API_LOGS, "theirs")
+    yield
+    t.assertEqual(subscriptions(w, API_LOGS), [])
+
+
+@edit(f"journal_group/{DOMAIN} ~ subscription.theirs", whole=True)
+def journal_handed_to_a_stranger(w, t):
+    subscribe(w, JOURNAL, "theirs")
+    yield
+    t.assertEqual(subscriptions(w, JOURNAL), [])
+
+
+def hide(w, group):
+    data = {"DataIdentifier": ["arn:aws:dataprotection::aws:data-identifier/IpAddress"]}
+    text = json.dumps({"Name": "hide", "Version": "2021-06-01", "Statement": [
+        data | {"Sid": "audit", "Operation": {"Audit": {"FindingsDestination": {}}}},
+        data | {"Sid": "hide", "Operation": {"Deidentify": {"MaskConfig": {}}}},
+    ]})
+    w.logs.put_data_protection_policy(logGroupIdentifier=group, policyDocument=text)
+
+
+@edit("log_group/updater ~ data-protection")
+def logs_with_parts_hidden(w, t):
+    hide(w, UPDATER_LOGS)
+    yield
+    t.assertNotEqual(w.group(UPDATER_LOGS)["dataProtectionStatus"], "ACTIVATED")
+
+
+@edit(f"journal_group/{DOMAIN} ~ data-protection")
+def journal_with_parts_hidden(w, t):
+    hide(w, JOURNAL)
+    yield
+    t.assertNotEqual(w.group(JOURNAL)["dataProtectionStatus"], "ACTIVATED")
 
 
 @edit("log_group/api + retention-days kms-key", "metric_filter/api/throttled + pattern", more=True)
@@ -1118,6 +1267,15 @@ def zone_tag_removed(w, t):
     t.assertIn({"Key": TAG, "Value": "spore-infra"}, tags)
 
 
+@edit(f"hosted_zone/{DOMAIN} ~ comment")
+def zone_described_otherwise(w, t):
+    before = w.route53.get_hosted_zone(Id=w.zone)["HostedZone"]["Config"]["Comment"]
+    w.route53.update_hosted_zone_comment(Id=w.zone, Comment="to be deleted")
+    yield
+    after = w.route53.get_hosted_zone(Id=w.zone)["HostedZone"]["Config"]["Comment"]
+    t.assertEqual(after, before)
+
+
 @edit(f"hosted_zone/{DOMAIN} ~ soa.ttl")
 def zone_soa_ttl(w, t):
     before = w.apex("SOA")
@@ -1269,16 +1427,18 @@ class Drift(unittest.TestCase):
     def tearDownClass(cls):
         cls.world.stack.close()
 
-    def plan(self):
-        changes, plan = self.world.plan()
+    def plan(self, whole):
+        changes, plan = self.world.plan(whole)
         return {at: change for at, change in changes.items() if self.left.get(at) != change}, plan
 
-    def judge(self, function, expected, blocked, more):
+    def judge(self, function, expected, blocked, more, whole, noted):
         world = self.world
         steps = function(world, self)
         next(steps)
         try:
-            changes, plan = self.plan()
+            changes, plan = self.plan(whole)
+            for words in noted:
+                self.assertTrue(any(words in note for note in plan["notes"]), plan["notes"])
             reasons = {one["address"]: one for one in plan["blocked"]}
             if blocked is None:
                 self.assertFalse(reasons)
@@ -1293,7 +1453,7 @@ class Drift(unittest.TestCase):
                 next(steps)
         except BaseException:
             with contextlib.suppress(AssertionError, KeyError, ValueError):
-                type(self).left = world.plan()[0]
+                type(self).left = world.plan(whole)[0]
             raise
 
     def assert_named(self, expected, changes, more):
@@ -1312,16 +1472,17 @@ class Drift(unittest.TestCase):
                 )
 
     def test_zzz_in_the_end_nothing_is_left_to_change(self):
-        self.world.run("plan", "--detailed-exitcode").expect(0)
+        kept = self.world.place.dir / "last.plan"
+        self.world.run("plan", "--detailed-exitcode", "--out", kept).expect(0)
 
 
 def load_tests(_loader, _tests, _pattern):
     """The edits in the order of this file."""
     names = []
-    for function, expected, blocked, more in EDITS:
+    for function, *told in EDITS:
         name = f"test_{function.__name__}"
 
-        def test(self, given=(function, expected, blocked, more)):
+        def test(self, given=(function, *told)):
             self.judge(*given)
 
         setattr(Drift, name, test)

@@ -679,6 +679,27 @@ fn an_unchanged_plan_asks_nothing_more() {
     assert!(of(&calls, "route53") <= 5 && calls.len() <= 32, "{calls:?}");
 }
 
+/// A plan that is kept to be applied reads what a plan that is only shown leaves out, as the README counts it.
+#[test]
+fn a_plan_that_is_kept_reads_nine_times_more() {
+    let stage = Stage::copy_of(applied());
+    let asked = |name: &str, more: &[&str]| {
+        let lines = stage.path(name);
+        let plan = stage.on_world("plan", more).env("SPORE_RECORD", &lines);
+        plan.done("plan").unwrap();
+        record(&lines)
+    };
+    let shown = asked("shown.jsonl", &[]);
+    let file = stage.path("kept.plan").display().to_string();
+    let kept = asked("kept.jsonl", &["--out", &file]);
+    let more = |service| of(&kept, service) - of(&shown, service);
+    assert_eq!(
+        (more("logs"), more("lambda"), more("iam"), more("route53")),
+        (3, 2, 4, 0)
+    );
+    assert_eq!(kept.len(), shown.len() + 9);
+}
+
 fn of(calls: &[Value], service: &str) -> usize {
     let calls = calls.iter();
     calls.filter(|line| line["service"] == service).count()

@@ -60,10 +60,15 @@ pub async fn plan(
         bail!("--out takes one plan; name one stack document");
     }
     let is_one = stacks.len() == 1;
+    // What is kept to be applied leaves nothing out that `apply` sees.
+    let purpose = match out {
+        Some(_) => Purpose::Review,
+        None => Purpose::Plan,
+    };
     let mut exit = Exit::Done;
     for path in stacks {
         let json = json.then_some(if is_one { Json::Pretty } else { Json::Line });
-        let one = plan_one(global, &path, out.as_deref(), json, code).await?;
+        let one = plan_one(global, &path, out.as_deref(), purpose.clone(), json, code).await?;
         // The worst answer wins: an error, then a refusal, then pending changes.
         exit = match (exit, one) {
             (Exit::Error, _) | (_, Exit::Error) => Exit::Error,
@@ -92,6 +97,7 @@ async fn plan_one(
     global: &Global,
     path: &Path,
     out: Option<&Path>,
+    purpose: Purpose,
     json: Option<Json>,
     code: &Code,
 ) -> anyhow::Result<Exit> {
@@ -100,7 +106,7 @@ async fn plan_one(
     };
     let mut session = Session::open(global, &document).await?;
     session.find_code(&updater::source(&document, code)?);
-    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    let snapshot = session.snapshot(Records::FirstPage, purpose).await?;
     let plan = plan::converge(&session.desired, &snapshot);
     if let Some(form) = json {
         let stack = path.display().to_string();

@@ -122,7 +122,9 @@ async fn look(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Option<
 }
 
 async fn in_aws(session: &Session) -> anyhow::Result<Aws> {
-    let snapshot = session.snapshot(Records::FirstPage, Purpose::Plan).await?;
+    let snapshot = session
+        .snapshot(Records::FirstPage, Purpose::Review)
+        .await?;
     let plan = plan::converge(&session.desired, &snapshot);
     Ok(crate::status::aws(&session.desired, &snapshot, &plan))
 }

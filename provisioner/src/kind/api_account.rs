@@ -1,5 +1,10 @@
 //! The account's API Gateway settings in one region: the role by which API Gateway writes the logs of
-//! every API there. Shared: made if absent, kept if somebody set it, never changed, never removed.
+//! every API there. Shared: made if absent, kept if somebody set another, never removed.
+//!
+//! Of the role that this tool makes, trust and policy are the same for all stacks: who changed them is named,
+//! and they are put back. What others gave the role besides may serve another API, so that it is named in the
+//! plan and left to whoever knows. A document's boundary is none of what is compared: it is that of the first
+//! stack.
 //!
 //! Natural key: account and region. Without it no stage can have an access log ("CloudWatch Logs role
 //! ARN must be set in account settings to enable logging"). The role belongs to the account and not to
@@ -8,9 +13,9 @@
 //! a role made a moment ago is refused until it has spread (API Gateway Developer Guide, "Set up
 //! CloudWatch logging for REST APIs"). A second condition on who assumes it is not needed: whoever
 //! names it needs iam:PassRole in this account. AWS: GetAccount, UpdateAccount; IAM CreateRole,
-//! PutRolePolicy.
+//! PutRolePolicy, UpdateAssumeRolePolicy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_apigateway::types::{Op as PatchOp, PatchOperation};
 
@@ -18,12 +23,14 @@ use crate::addr::Addr;
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, unusable};
 use crate::desired::{Desired, MANAGED_BY, TAG_MANAGED_BY};
-use crate::kind::{Limit, Look};
+use crate::kind::{Limit, Look, role};
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, rights_between,
 };
+use crate::policy::Policy;
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot};
+use crate::stack::AcceptedKind;
 
 /// Who may use the role, with placeholders.
 pub const TRUST: &str = include_str!("../../../policies/api-logs-trust.json");
@@ -39,15 +46,20 @@ const POLICY_NAME: &str = "write-logs";
 pub struct Live {
     /// The role; none when nobody has set one.
     pub role_arn: Option<String>,
+    /// What the role is, where it is this tool's and was to be read; none in it when it is gone, and else why
+    /// it could not be read.
+    pub role: Option<Result<Option<role::Live>, String>>,
 }
 
 impl Live {
     /// Attributes by name, for plan files.
     pub fn attributes(&self) -> BTreeMap<String, String> {
-        let role = self.role_arn.clone();
-        role.map(|arn| ("log-role".to_owned(), arn))
-            .into_iter()
-            .collect()
+        let arn = self.role_arn.clone();
+        let arn = arn.map(|arn| ("log-role".to_owned(), arn));
+        let role = self.role.iter().flatten().flatten();
+        let role = role.flat_map(role::Live::attributes);
+        let role = role.map(|(name, value)| (format!("role.{name}"), value));
+        arn.into_iter().chain(role).collect()
     }
 }
 
@@ -60,22 +72,120 @@ pub fn role_arn(desired: &Desired) -> String {
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.api_account {
         Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
-        Observation::Present(Live { role_arn: Some(_) }) => super::up_to_date(addr, Outputs::new()),
-        Observation::Present(Live { role_arn: None }) | Observation::Absent => {
+        Observation::Present(Live { role_arn: None, .. }) | Observation::Absent => {
             create(addr, desired)
         }
+        Observation::Present(live) => match &live.role {
+            None => super::up_to_date(addr, Outputs::new()),
+            Some(Err(why)) => super::blocked(addr, why),
+            // API Gateway names a role that somebody deleted: no API of the account logs.
+            Some(Ok(None)) => create(addr, desired),
+            Some(Ok(Some(role))) => update(addr, desired, role),
+        },
     }
+}
+
+fn trust(desired: &Desired) -> String {
+    TRUST.replace("${account}", &desired.account)
+}
+
+fn policy(desired: &Desired) -> String {
+    POLICY.replace("${account}", &desired.account)
+}
+
+/// Puts back what this tool made of the role, and names what others gave it.
+fn update(addr: &Addr, desired: &Desired, live: &role::Live) -> Lowered {
+    let mut lowered = Lowered::default();
+    let mut fields = Vec::new();
+    let mut compare = |what: &str, wanted: &str, live: Option<&str>, lowered: &mut Lowered| {
+        let live = live.and_then(|live| Policy::parse(live).ok());
+        let wanted = Policy::parse(wanted).ok();
+        if live == wanted {
+            return false;
+        }
+        let none = Policy {
+            statements: BTreeSet::new(),
+        };
+        let changed = rights_between(addr, &wanted.unwrap_or(none), live.as_ref());
+        for right in &changed {
+            let name = format!("role.{what}");
+            fields.push(match right.gained {
+                true => Field::new(name, &right.sentence),
+                false => Field::gone(name, &right.sentence),
+            });
+        }
+        lowered.rights.extend(changed);
+        true
+    };
+    let wanted = trust(desired);
+    if compare("trust", &wanted, Some(&live.trust), &mut lowered) {
+        let op = super::Op::ApiAccount(Op::SetTrust { trust: wanted });
+        lowered.drafts.push(Draft::new("trust", op));
+    }
+    let wanted = policy(desired);
+    let own = live.inline.get(POLICY_NAME).map(String::as_str);
+    if compare("policy", &wanted, own, &mut lowered) {
+        let op = super::Op::ApiAccount(Op::PutPolicy { policy: wanted });
+        lowered.drafts.push(Draft::new("policy", op));
+    }
+    lowered.report.extend(strange(addr, desired, live));
+    if fields.is_empty() {
+        let mut unchanged = super::up_to_date(addr, Outputs::new());
+        unchanged.report.extend(lowered.report);
+        return unchanged;
+    }
+    lowered.change = Some(Change {
+        addr: addr.clone(),
+        symbol: Symbol::Update,
+        fields,
+        why: format!(
+            "role {ROLE} writes the logs of every API of the account, and serves nothing else"
+        ),
+        risk: Risk::Safe,
+    });
+    lowered
+}
+
+/// What others gave the role, accepted or not.
+fn strange(addr: &Addr, desired: &Desired, live: &role::Live) -> Vec<Report> {
+    let inline = live.inline.iter().filter(|(name, _)| *name != POLICY_NAME);
+    let inline = inline.map(|(name, text)| {
+        let undo = format!("aws iam delete-role-policy --role-name {ROLE} --policy-name {name}");
+        let may = Policy::shown(text);
+        (AcceptedKind::InlinePolicy, "inline", name, may, undo)
+    });
+    let attached = live.attached.iter().map(|arn| {
+        let undo = format!("aws iam detach-role-policy --role-name {ROLE} --policy-arn {arn}");
+        let may = "what that policy allows".to_owned();
+        (AcceptedKind::AttachedPolicy, "attached", arn, may, undo)
+    });
+    let told = inline.chain(attached).map(|(kind, word, name, may, undo)| {
+        match desired.accepted(kind, name) {
+            Some(reason) => Report::Accepted {
+                addr: addr.clone(),
+                what: format!("policy {name} of role {ROLE}"),
+                reason: reason.to_owned(),
+            },
+            None => Report::Warning {
+                addr: addr.clone(),
+                what: format!(
+                    "role.{word}.{name}: the role by which every API of the account logs has a policy of                      somebody else's ({may}); it is shared and may serve another API, so that it is left:                      take it away with `{undo}`, or accept it"
+                ),
+            },
+        }
+    });
+    told.collect()
 }
 
 fn create(addr: &Addr, desired: &Desired) -> Lowered {
     let account = &desired.account;
     let boundary = desired.stack.iam.permissions_boundary.as_ref();
     let role = Op::CreateRole {
-        trust: TRUST.replace("${account}", account),
+        trust: trust(desired),
         boundary: boundary.map(|arn| arn.as_str().to_owned()),
     };
     let policy = Op::PutPolicy {
-        policy: POLICY.replace("${account}", account),
+        policy: policy(desired),
     };
     let update = Op::SetRole {
         role_arn: role_arn(desired),
@@ -136,6 +246,11 @@ pub enum Op {
         /// Permissions boundary.
         boundary: Option<String>,
     },
+    /// UpdateAssumeRolePolicy.
+    SetTrust {
+        /// Trust policy.
+        trust: String,
+    },
     /// PutRolePolicy.
     PutPolicy {
         /// Policy.
@@ -160,6 +275,7 @@ impl Op {
     pub(super) fn action(&self) -> &'static str {
         match self {
             Op::CreateRole { .. } => "iam:CreateRole",
+            Op::SetTrust { .. } => "iam:UpdateAssumeRolePolicy",
             Op::PutPolicy { .. } => "iam:PutRolePolicy",
             Op::SetRole { .. } => "apigateway:PATCH",
         }
@@ -168,6 +284,7 @@ impl Op {
     pub(super) fn verb(&self) -> &'static str {
         match self {
             Op::CreateRole { .. } => "creating the role",
+            Op::SetTrust { .. } => "setting who may use the role",
             Op::PutPolicy { .. } => "setting the role's policy",
             Op::SetRole { .. } => "setting the account's log role",
         }
@@ -175,7 +292,7 @@ impl Op {
 
     pub(super) fn limit(&self) -> Limit {
         match self {
-            Op::CreateRole { .. } | Op::PutPolicy { .. } => Limit::Iam,
+            Op::CreateRole { .. } | Op::SetTrust { .. } | Op::PutPolicy { .. } => Limit::Iam,
             Op::SetRole { .. } => Limit::ApiAccount,
         }
     }
@@ -189,15 +306,21 @@ impl Op {
     }
 }
 
-/// Reads the settings.
-pub async fn observe(read: &Clients, _desired: &Desired) -> Observation<Live> {
+/// Reads the settings, and with `is_whole` the role, where it is this tool's.
+pub async fn observe(read: &Clients, desired: &Desired, is_whole: bool) -> Observation<Live> {
     let answer = read.apigateway.get_account().send().await;
-    match answer.or_fail("apigateway:GetAccount") {
-        Ok(account) => Observation::Present(Live {
-            role_arn: account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()),
-        }),
-        Err(failure) => Observation::Unreadable(failure.to_string()),
-    }
+    let role_arn = match answer.or_fail("apigateway:GetAccount") {
+        Ok(account) => account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()),
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
+    };
+    let role = match is_whole && role_arn == Some(self::role_arn(desired)) {
+        true => {
+            let live = role::read_live(read, ROLE, POLICY_NAME).await;
+            Some(live.map_err(|failure| failure.to_string()))
+        }
+        false => None,
+    };
+    Observation::Present(Live { role_arn, role })
 }
 
 /// Carries an operation out.
@@ -221,6 +344,11 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 }
                 Err(failure) => return Err(failure),
             }
+        }
+        Op::SetTrust { trust } => {
+            let call = write.iam.update_assume_role_policy().role_name(ROLE);
+            let call = call.policy_document(trust);
+            call.send().await.or_fail(op.action())?;
         }
         Op::PutPolicy { policy } => {
             let call = write.iam.put_role_policy().role_name(ROLE);
@@ -282,12 +410,15 @@ mod tests {
 
     #[test]
     fn only_a_role_that_nobody_set_is_set() {
-        let (up, down) = check(Observation::Present(Live { role_arn: None }));
+        let (up, down) = check(Observation::Present(Live::default()));
         let names: Vec<_> = up.drafts.iter().map(|draft| draft.name).collect();
         assert_eq!(names, ["role", "policy", "account"]);
         assert!(down.report.is_empty() && down.drafts.is_empty());
         let theirs = Some("arn:aws:iam::123456789012:role/theirs".to_owned());
-        let (up, down) = check(Observation::Present(Live { role_arn: theirs }));
+        let (up, down) = check(Observation::Present(Live {
+            role_arn: theirs,
+            role: None,
+        }));
         assert!(up.drafts.is_empty() && up.change.is_none());
         assert!(down.report.is_empty() && down.drafts.is_empty());
     }
@@ -295,10 +426,66 @@ mod tests {
     #[test]
     fn a_shared_setting_is_left_in_place_and_said_so() {
         let ours = Some(role_arn(&fixture::desired()));
-        let (up, down) = check(Observation::Present(Live { role_arn: ours }));
+        let (up, down) = check(Observation::Present(Live {
+            role_arn: ours,
+            role: None,
+        }));
         assert!(up.drafts.is_empty());
         assert!(down.drafts.is_empty());
         assert!(matches!(down.report[0], Report::Left { .. }));
+    }
+
+    #[test]
+    fn what_this_tool_made_of_the_role_is_put_back_and_what_others_gave_it_is_only_named() {
+        let desired = fixture::desired();
+        let is = |change: &dyn Fn(&mut role::Live)| {
+            let mut live = role::Live {
+                trust: trust(&desired),
+                inline: [(POLICY_NAME.to_owned(), policy(&desired))].into(),
+                ..role::Live::default()
+            };
+            change(&mut live);
+            let seen = Observation::Present(Live {
+                role_arn: Some(role_arn(&desired)),
+                role: Some(Ok(Some(live))),
+            });
+            let (up, _) = check(seen);
+            let fields = up.change.map(|change| change.fields).unwrap_or_default();
+            let names: BTreeSet<String> = fields.into_iter().map(|field| field.name).collect();
+            let steps: Vec<&str> = up.drafts.iter().map(|draft| draft.name).collect();
+            let told = up
+                .report
+                .iter()
+                .filter(|report| matches!(report, Report::Warning { .. }));
+            (names.into_iter().collect::<Vec<_>>(), steps, told.count())
+        };
+        assert_eq!(is(&|_| ()), (vec![], vec![], 0));
+        let wide = |text: &str| text.replace("123456789012", "*");
+        assert_eq!(
+            is(&|live| live.trust = wide(&live.trust)),
+            (vec!["role.trust".to_owned()], vec!["trust"], 0)
+        );
+        assert_eq!(
+            is(&|live| live.inline.clear()),
+            (vec!["role.policy".to_owned()], vec!["policy"], 0)
+        );
+        let others = is(&|live| {
+            live.inline
+                .insert("backdoor".into(), "{\"Statement\":[]}".into());
+            live.attached
+                .insert("arn:aws:iam::aws:policy/AdministratorAccess".into());
+        });
+        assert_eq!(others, (vec![], vec![], 2));
+    }
+
+    #[test]
+    fn a_role_that_is_gone_is_made_again() {
+        let (up, _) = check(Observation::Present(Live {
+            role_arn: Some(role_arn(&fixture::desired())),
+            role: Some(Ok(None)),
+        }));
+        let names: Vec<_> = up.drafts.iter().map(|draft| draft.name).collect();
+        assert_eq!(names, ["role", "policy", "account"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! PutFunctionConcurrency, DeleteFunction.
 
 mod audience;
+mod published;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ use crate::stack::{AcceptedKind, Architecture};
 use crate::tags::Tags;
 use crate::updater;
 
+pub use published::{Published, Release};
+
 /// Sid of the statement that lets the API invoke the function.
 const PERMISSION: &str = "spore-api";
 /// Copies that may run at once: what one caller can ask for at most is the document's rate times this,
@@ -58,6 +61,8 @@ pub struct Live {
     pub permissions: BTreeMap<String, String>,
     /// Its URLs: qualifier (empty for none) and URL.
     pub urls: BTreeMap<String, String>,
+    /// Its aliases and published versions; none where they were not read.
+    pub published: Option<Published>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -78,6 +83,9 @@ impl Live {
         }
         for (qualifier, url) in &self.urls {
             attributes.insert(format!("url.{qualifier}"), url.clone());
+        }
+        if let Some(published) = &self.published {
+            attributes.extend(published.attributes());
         }
         for (key, value) in &self.tags {
             attributes.insert(format!("tags.{key}"), value.clone());
@@ -459,6 +467,9 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             .drafts
             .push(Draft::new(step, super::Op::Function(op)));
     }
+    if let Some(published) = &live.published {
+        published::take_back(addr, desired, published, &mut fields, &mut lowered);
+    }
     let audience = audience::rights(addr, desired, Some(&live.tags));
     lowered.rights.extend(audience);
     let mut tags = tags(desired);
@@ -687,6 +698,20 @@ pub enum Op {
         /// Alias it belongs to; empty for none.
         qualifier: String,
     },
+    /// DeleteAlias.
+    DeleteAlias {
+        /// Function name.
+        name: String,
+        /// Alias.
+        alias: String,
+    },
+    /// DeleteFunction of one published version.
+    DeleteVersion {
+        /// Function name.
+        name: String,
+        /// Its number.
+        version: String,
+    },
     /// TagResource.
     Tag {
         /// Function ARN.
@@ -741,6 +766,8 @@ impl Op {
             | Op::SetConcurrency { .. }
             | Op::Revoke { .. }
             | Op::DeleteUrl { .. }
+            | Op::DeleteAlias { .. }
+            | Op::DeleteVersion { .. }
             | Op::Tag { .. }
             | Op::Delete { .. } => self.clone(),
         }
@@ -760,7 +787,8 @@ impl Op {
             Op::Revoke { .. } => "lambda:RemovePermission",
             Op::DeleteUrl { .. } => "lambda:DeleteFunctionUrlConfig",
             Op::Tag { .. } => "lambda:TagResource",
-            Op::Delete { .. } => "lambda:DeleteFunction",
+            Op::DeleteAlias { .. } => "lambda:DeleteAlias",
+            Op::DeleteVersion { .. } | Op::Delete { .. } => "lambda:DeleteFunction",
         }
     }
 
@@ -773,6 +801,8 @@ impl Op {
             Op::Permit { .. } => "letting the API invoke it",
             Op::Revoke { .. } => "revoking a permission",
             Op::DeleteUrl { .. } => "deleting a URL",
+            Op::DeleteAlias { .. } => "deleting an alias",
+            Op::DeleteVersion { .. } => "deleting a version",
             Op::Tag { .. } => "tagging",
             Op::Delete { .. } => "deleting",
         }
@@ -785,7 +815,11 @@ impl Op {
     pub(super) fn is_removal(&self) -> bool {
         matches!(
             self,
-            Op::Revoke { .. } | Op::DeleteUrl { .. } | Op::Delete { .. }
+            Op::Revoke { .. }
+                | Op::DeleteUrl { .. }
+                | Op::DeleteAlias { .. }
+                | Op::DeleteVersion { .. }
+                | Op::Delete { .. }
         )
     }
 
@@ -795,8 +829,12 @@ impl Op {
 }
 
 /// Reads the function, who may invoke it, and its URLs.
-pub async fn observe(read: &Clients, desired: &Desired) -> (Observation<Live>, Unreserved) {
-    match read_live(read, desired).await {
+pub async fn observe(
+    read: &Clients,
+    desired: &Desired,
+    is_whole: bool,
+) -> (Observation<Live>, Unreserved) {
+    match read_live(read, desired, is_whole).await {
         Ok(None) => (Observation::Absent, unreserved(read).await),
         Ok(Some(live)) => match live.tags.get(TAG_STACK) {
             Some(stack) if *stack == desired.domain => {
@@ -835,12 +873,22 @@ async fn unreserved(read: &Clients) -> Unreserved {
         .and_then(|limit| limit.unreserved_concurrent_executions()))
 }
 
-async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Failure> {
+async fn read_live(
+    read: &Clients,
+    desired: &Desired,
+    is_whole: bool,
+) -> Result<Option<Live>, Failure> {
     let name = desired.function_name();
-    let (function, policy, urls) = tokio::join!(
+    let (function, policy, urls, published) = tokio::join!(
         read.lambda.get_function().function_name(&name).send(),
         read.lambda.get_policy().function_name(&name).send(),
         urls(read, &name),
+        async {
+            match is_whole {
+                true => published::read(read, desired, &name).await.map(Some),
+                false => Ok(None),
+            }
+        },
     );
     let Some(function) = function.unless_gone("lambda:GetFunction")? else {
         return Ok(None);
@@ -860,6 +908,7 @@ async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Fa
             .and_then(|concurrency| concurrency.reserved_concurrent_executions()),
         permissions,
         urls: urls?,
+        published: published?,
         tags: function
             .tags()
             .into_iter()
@@ -1142,6 +1191,14 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             let call = lambda.delete_function_url_config().function_name(name);
             let call = call.set_qualifier(qualifier);
             call.send().await.or_fail(action)?;
+        }
+        Op::DeleteAlias { name, alias } => {
+            let call = lambda.delete_alias().function_name(name);
+            call.name(alias).send().await.or_fail(action)?;
+        }
+        Op::DeleteVersion { name, version } => {
+            let call = lambda.delete_function().function_name(name);
+            call.qualifier(version).send().await.or_fail(action)?;
         }
         Op::Tag { arn, tags } => {
             let call = lambda.tag_resource().resource(arn);

@@ -46,6 +46,8 @@ pub struct Live {
     pub id: String,
     /// Caller reference it was created with.
     pub reference: String,
+    /// Its comment; empty when there is none.
+    pub comment: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Record sets: the first page for a plan, all of them for `destroy`.
@@ -115,6 +117,9 @@ impl Live {
             .collect();
         attributes.insert("id".into(), self.id.clone());
         attributes.insert("caller-reference".into(), self.reference.clone());
+        if !self.comment.is_empty() {
+            attributes.insert("comment".into(), self.comment.clone());
+        }
         if let Some(soa) = self.soa() {
             attributes.insert("soa.ttl".into(), soa.ttl_secs.to_string());
             attributes.insert("soa.minimum".into(), soa.minimum_secs.to_string());
@@ -284,7 +289,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
              \"Hosted zones\"), or delete one that nobody needs",
         ),
         Observation::Absent => {
-            let comment = format!("{} by spore-infra", desired.domain);
+            let comment = comment(desired);
             let tags = tags(desired);
             let mut fields = vec![
                 Field::new("name", &desired.domain),
@@ -363,6 +368,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("tag", super::Op::HostedZone(op)));
             }
+            // What somebody wrote of a zone that was adopted is theirs.
+            let comment = comment(desired);
+            if live.is_made_here(&desired.domain) && live.comment != comment {
+                fields.push(Field::change("comment", &live.comment, &comment));
+                let zone = zone.clone();
+                let op = super::Op::HostedZone(Op::SetComment { zone, comment });
+                lowered.drafts.push(Draft::new("comment", op));
+            }
             if let Some(soa) = live.soa().filter(|_| live.is_made_here(&desired.domain)) {
                 let wanted = Soa {
                     ttl_secs: SOA_TTL_SECS,
@@ -408,6 +421,11 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             lowered
         }
     }
+}
+
+/// What the zone says of itself in lists.
+pub fn comment(desired: &Desired) -> String {
+    format!("{} by spore-infra", desired.domain)
 }
 
 /// The zone's own NS set names the servers that Route 53 gave it: resolvers follow it once they have it

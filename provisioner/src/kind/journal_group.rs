@@ -16,6 +16,7 @@ use crate::aws::{Answer as _, Clients};
 use crate::desired::{Desired, TAG_STACK};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::hosted_zone::ttls::Kept;
+use crate::kind::log_group::{JOURNAL, Lines, Place};
 use crate::kind::{hosted_zone, log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -60,6 +61,8 @@ pub struct Live {
     pub retention_days: Result<Option<i32>, ()>,
     /// All tags, evidence included.
     pub tags: BTreeMap<String, String>,
+    /// What becomes of its lines besides.
+    pub lines: Lines,
 }
 
 impl Live {
@@ -73,6 +76,7 @@ impl Live {
         if let Ok(days) = self.retention_days {
             attributes.insert("retention-days".into(), days_text(days));
         }
+        attributes.extend(self.lines.attributes());
         attributes
     }
 
@@ -218,6 +222,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                     .drafts
                     .push(Draft::new("retention", super::Op::JournalGroup(op)));
             }
+            log_group::take_back(
+                addr,
+                desired,
+                &Place::named(desired, JOURNAL),
+                &live.lines,
+                &mut fields,
+                &mut lowered,
+            );
             // Who applies does not take the stack down: a DS may come back, and the next hold-down must
             // not count from before it.
             if let Some(since) = live.evidence(EVIDENCE_DS_GONE) {
@@ -296,7 +308,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 remember(&mut lowered, "remember-api", vec![(EVIDENCE_API, api)]);
             }
             if fields.is_empty() {
-                return super::up_to_date(addr, Outputs::new());
+                let mut unchanged = super::up_to_date(addr, Outputs::new());
+                unchanged.report.extend(lowered.report);
+                return unchanged;
             }
             lowered.change = Some(Change {
                 addr: addr.clone(),
@@ -573,9 +587,14 @@ pub fn judge(
             .ok_or(()),
         Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
+    let lines = match listed {
+        Ok(listed) => listed.get(&name).map(Lines::of).unwrap_or_default(),
+        Err(_) => Lines::default(),
+    };
     let live = Live {
         retention_days,
         tags,
+        lines,
     };
     if live.tags.get(TAG_STACK) == Some(&desired.domain) {
         return Observation::Present(live);
@@ -591,6 +610,21 @@ pub fn judge(
         "delete it with what it holds",
         stranger,
     )
+}
+
+/// The journal with who is handed its lines, where that is to be known.
+pub async fn handed_on(
+    read: &Clients,
+    desired: &Desired,
+    journal: Observation<Live>,
+    is_whole: bool,
+) -> Observation<Live> {
+    let Observation::Present(mut live) = journal else {
+        return journal;
+    };
+    let place = Place::named(desired, JOURNAL);
+    live.lines.subscriptions = log_group::subscriptions(read, &place, is_whole).await;
+    Observation::Present(live)
 }
 
 /// What the journal keeps of TTLs that were lowered.

@@ -6,6 +6,8 @@
 //! `/aws/route53/...` in us-east-1, the place its guide names. `destroy` keeps them unless it is told
 //! `--delete-logs`. AWS: CreateLogGroup, PutRetentionPolicy, AssociateKmsKey, TagResource.
 
+mod lines;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatchlogs::Client as Logs;
@@ -21,6 +23,11 @@ use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, Snapshot, Stranger};
 use crate::tags::Tags;
 
+pub use lines::{Lines, Subscription};
+pub(super) use lines::{subscriptions, take_back};
+
+/// The journal, where its filters are named; as a group it is a kind of its own.
+pub const JOURNAL: &str = "journal";
 /// The updater's own log.
 pub const UPDATER: &str = "updater";
 /// The API's access log.
@@ -35,6 +42,8 @@ pub struct Live {
     pub retention_days: Result<Option<i32>, ()>,
     /// ARN of the key that encrypts it; `None` for CloudWatch's own.
     pub key_arn: Option<String>,
+    /// What becomes of its lines besides.
+    pub lines: Lines,
     /// Its tags.
     pub tags: Tags,
 }
@@ -51,6 +60,7 @@ impl Live {
             attributes.insert("retention-days".into(), days_text(days));
         }
         attributes.insert("kms-key".into(), self.key_arn.clone().unwrap_or_default());
+        attributes.extend(self.lines.attributes());
         attributes
     }
 }
@@ -78,10 +88,10 @@ pub fn addr(name: &str) -> Addr {
 
 /// AWS's name of a group.
 pub fn group_name(desired: &Desired, name: &str) -> String {
-    if name == QUERIES {
-        format!("/aws/route53/{}", desired.domain)
-    } else {
-        format!("{}/{name}", desired.journal_group())
+    match name {
+        QUERIES => format!("/aws/route53/{}", desired.domain),
+        JOURNAL => desired.journal_group(),
+        _ => format!("{}/{name}", desired.journal_group()),
     }
 }
 
@@ -251,6 +261,14 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             ));
         }
     }
+    take_back(
+        addr,
+        desired,
+        &Place::of(desired, addr),
+        &live.lines,
+        &mut fields,
+        &mut lowered,
+    );
     let tags = desired.tags_to_set(&live.tags);
     if !tags.is_empty() {
         fields.extend(tag_fields(&tags, &live.tags));
@@ -261,7 +279,9 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         );
     }
     if fields.is_empty() {
-        return super::up_to_date(addr, Outputs::new());
+        let mut unchanged = super::up_to_date(addr, Outputs::new());
+        unchanged.report.extend(lowered.report);
+        return unchanged;
     }
     lowered.change = Some(Change {
         addr: addr.clone(),
@@ -333,13 +353,23 @@ pub struct Place {
 
 impl Place {
     fn of(desired: &Desired, addr: &Addr) -> Self {
+        Self::named(desired, addr.name())
+    }
+
+    /// Of a group by the stack's name for it.
+    pub(super) fn named(desired: &Desired, name: &str) -> Self {
         Self {
-            name: group_name(desired, addr.name()),
-            is_global: addr.name() == QUERIES,
+            name: group_name(desired, name),
+            is_global: name == QUERIES,
         }
     }
 
-    fn client<'a>(&self, clients: &'a Clients) -> &'a Logs {
+    /// AWS's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn client<'a>(&self, clients: &'a Clients) -> &'a Logs {
         if self.is_global {
             &clients.logs_global
         } else {
@@ -388,6 +418,18 @@ pub enum Op {
         /// Tags to set.
         tags: Tags,
     },
+    /// DeleteSubscriptionFilter.
+    Unsubscribe {
+        /// Which.
+        place: Place,
+        /// Name of the filter.
+        filter: String,
+    },
+    /// DeleteDataProtectionPolicy.
+    ShowAll {
+        /// Which.
+        place: Place,
+    },
     /// DeleteLogGroup.
     Delete {
         /// Which.
@@ -407,9 +449,12 @@ impl Op {
                 place: place.clone(),
                 key: f(key),
             },
-            Op::SetRetention { .. } | Op::DropKey { .. } | Op::Tag { .. } | Op::Delete { .. } => {
-                self.clone()
-            }
+            Op::SetRetention { .. }
+            | Op::DropKey { .. }
+            | Op::Tag { .. }
+            | Op::Unsubscribe { .. }
+            | Op::ShowAll { .. }
+            | Op::Delete { .. } => self.clone(),
         }
     }
 
@@ -424,6 +469,8 @@ impl Op {
             Op::SetKey { .. } => "logs:AssociateKmsKey",
             Op::DropKey { .. } => "logs:DisassociateKmsKey",
             Op::Tag { .. } => "logs:TagResource",
+            Op::Unsubscribe { .. } => "logs:DeleteSubscriptionFilter",
+            Op::ShowAll { .. } => "logs:DeleteDataProtectionPolicy",
             Op::Delete { .. } => "logs:DeleteLogGroup",
         }
     }
@@ -435,6 +482,8 @@ impl Op {
             Op::SetKey { .. } => "setting its key",
             Op::DropKey { .. } => "dropping its key",
             Op::Tag { .. } => "tagging",
+            Op::Unsubscribe { .. } => "taking a subscription back",
+            Op::ShowAll { .. } => "ending its data protection",
             Op::Delete { .. } => "deleting",
         }
     }
@@ -444,7 +493,10 @@ impl Op {
     }
 
     pub(super) fn is_removal(&self) -> bool {
-        matches!(self, Op::Delete { .. })
+        matches!(
+            self,
+            Op::Unsubscribe { .. } | Op::ShowAll { .. } | Op::Delete { .. }
+        )
     }
 
     pub(super) fn look(&self) -> Option<Look> {
@@ -493,6 +545,7 @@ pub async fn observe(
     listed: &Listed,
     queries: &Listed,
     tagged: &BTreeMap<String, Tags>,
+    is_whole: bool,
 ) -> BTreeMap<Addr, Observation<Live>> {
     let one = |addr: Addr| async move {
         let listed = if addr.name() == QUERIES {
@@ -500,7 +553,18 @@ pub async fn observe(
         } else {
             listed
         };
-        let seen = observe_one(read, desired, &addr, listed, tagged).await;
+        let place = Place::of(desired, &addr);
+        let (seen, subscriptions) = tokio::join!(
+            observe_one(read, desired, &addr, listed, tagged),
+            subscriptions(read, &place, is_whole),
+        );
+        let seen = match seen {
+            Observation::Present(mut live) => {
+                live.lines.subscriptions = subscriptions;
+                Observation::Present(live)
+            }
+            Observation::Absent | Observation::Foreign(_, _) | Observation::Unreadable(_) => seen,
+        };
         (addr, seen)
     };
     let all = [UPDATER, API, QUERIES]
@@ -541,6 +605,7 @@ async fn observe_one(
     let live = Live {
         retention_days: listed.map(|group| group.retention_in_days()).ok_or(()),
         key_arn: listed.and_then(|group| group.kms_key_id().map(str::to_owned)),
+        lines: listed.map(Lines::of).unwrap_or_default(),
         tags,
     };
     judge(desired, addr, live)
@@ -610,6 +675,16 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         Op::Tag { place, arn, tags } => {
             let call = place.client(write).tag_resource().resource_arn(arn);
             let call = call.set_tags(Some(tags.clone().into_iter().collect()));
+            call.send().await.or_fail(action)?;
+        }
+        Op::Unsubscribe { place, filter } => {
+            let call = place.client(write).delete_subscription_filter();
+            let call = call.log_group_name(&place.name).filter_name(filter);
+            call.send().await.or_fail(action)?;
+        }
+        Op::ShowAll { place } => {
+            let call = place.client(write).delete_data_protection_policy();
+            let call = call.log_group_identifier(&place.name);
             call.send().await.or_fail(action)?;
         }
         Op::Delete { place } => {

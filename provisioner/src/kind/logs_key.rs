@@ -823,6 +823,7 @@ mod tests {
             Observation::Present(log_group::Live {
                 retention_days,
                 key_arn: key_arn.map(str::to_owned),
+                lines: Default::default(),
                 tags: Tags::new(),
             })
         };

@@ -13,8 +13,8 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, unusable};
 use crate::desired::Desired;
-use crate::kind::log_group::{self, API, UPDATER};
-use crate::kind::{Limit, Look, rest_api};
+use crate::kind::log_group::{self, API, JOURNAL, Listed, Place, QUERIES, UPDATER};
+use crate::kind::{Limit, Look, journal_group, rest_api};
 use crate::plan::{After, Change, Draft, Lowered, Report, Risk, StepId, Symbol};
 use crate::retry::Failure;
 use crate::snapshot::{Observation, Snapshot};
@@ -160,7 +160,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     };
     let (group, filter) = names(addr);
     let op = Op::Put {
-        group: log_group::group_name(desired, group),
+        place: Place::named(desired, group),
         filter: filter.to_owned(),
         content: wanted.clone(),
     };
@@ -221,7 +221,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, is_teardown:
         drafts: vec![Draft::new(
             "delete",
             super::Op::MetricFilter(Op::Delete {
-                group: log_group::group_name(desired, group),
+                place: Place::named(desired, group),
                 filter: filter.to_owned(),
             }),
         )],
@@ -235,7 +235,7 @@ pub enum Op {
     /// PutMetricFilter.
     Put {
         /// Log group.
-        group: String,
+        place: Place,
         /// Filter name.
         filter: String,
         /// What it is to be.
@@ -244,7 +244,7 @@ pub enum Op {
     /// DeleteMetricFilter.
     Delete {
         /// Log group.
-        group: String,
+        place: Place,
         /// Filter name.
         filter: String,
     },
@@ -313,15 +313,59 @@ pub async fn observe(read: &Clients, desired: &Desired) -> BTreeMap<Addr, Observ
     seen
 }
 
+/// The groups of the stack that have no filter of its own, as far as the list of groups shows that they have one
+/// all the same.
+pub fn hinted(
+    desired: &Desired,
+    journal: &Observation<journal_group::Live>,
+    groups: &Listed,
+    query_groups: &Listed,
+) -> Vec<&'static str> {
+    let has_some = |listed: &Listed, name: &str| {
+        let group = listed
+            .as_ref()
+            .ok()
+            .and_then(|listed| listed.get(&log_group::group_name(desired, name)));
+        group.is_some_and(|group| group.metric_filter_count().unwrap_or_default() > 0)
+    };
+    let journal = (journal.present().is_some() && has_some(groups, JOURNAL)).then_some(JOURNAL);
+    let queries = has_some(query_groups, QUERIES).then_some(QUERIES);
+    journal.into_iter().chain(queries).collect()
+}
+
+/// Reads the filters of groups that should have none.
+pub async fn observe_more(
+    read: &Clients,
+    desired: &Desired,
+    groups: Vec<&'static str>,
+) -> BTreeMap<Addr, Observation<Live>> {
+    let mut seen = BTreeMap::new();
+    for group in groups {
+        match of_group(read, desired, group).await {
+            Ok(filters) => seen.extend(
+                filters
+                    .into_iter()
+                    .map(|(name, live)| (addr(group, &name), Observation::Present(live))),
+            ),
+            Err(failure) => {
+                let unread = Observation::Unreadable(failure.to_string());
+                seen.insert(addr(group, "(some)"), unread);
+            }
+        }
+    }
+    seen
+}
+
 async fn of_group(
     read: &Clients,
     desired: &Desired,
     group: &str,
 ) -> Result<Vec<(String, Live)>, Failure> {
-    let mut pages = read
-        .logs
+    let place = Place::named(desired, group);
+    let mut pages = place
+        .client(read)
         .describe_metric_filters()
-        .log_group_name(log_group::group_name(desired, group))
+        .log_group_name(place.name())
         .into_paginator()
         .send();
     let mut found = Vec::new();
@@ -364,14 +408,14 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
     let action = op.action();
     match op {
         Op::Put {
-            group,
+            place,
             filter,
             content,
         } => {
-            let mut call = write
-                .logs
+            let mut call = place
+                .client(write)
                 .put_metric_filter()
-                .log_group_name(group)
+                .log_group_name(place.name())
                 .filter_name(filter)
                 .filter_pattern(&content.pattern);
             for metric in &content.metrics {
@@ -390,8 +434,9 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             }
             call.send().await.or_fail(action)?;
         }
-        Op::Delete { group, filter } => {
-            let call = write.logs.delete_metric_filter().log_group_name(group);
+        Op::Delete { place, filter } => {
+            let call = place.client(write).delete_metric_filter();
+            let call = call.log_group_name(place.name());
             call.filter_name(filter).send().await.or_fail(action)?;
         }
     }

@@ -651,7 +651,7 @@ impl Op {
 /// Reads the role and everything on it.
 pub async fn observe(read: &Clients, desired: &Desired) -> BTreeMap<Addr, Observation<Live>> {
     let addr = desired.addr(Kind::Role);
-    let seen = match read_live(read, desired).await {
+    let seen = match read_live(read, &desired.role_name(), POLICY_NAME).await {
         Ok(None) => Observation::Absent,
         Ok(Some(live)) => match live.tags.get(TAG_STACK) {
             Some(stack) if *stack == desired.domain => Observation::Present(live),
@@ -684,13 +684,17 @@ fn strange(desired: &Desired, live: Live) -> Observation<Live> {
     adoption::foreign(desired, &what, instead, stranger)
 }
 
-async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Failure> {
-    let name = desired.role_name();
+/// Reads a role with its policies. `expected` is the inline policy that it should have.
+pub async fn read_live(
+    read: &Clients,
+    name: &str,
+    expected: &str,
+) -> Result<Option<Live>, Failure> {
     let (role, inline, attached, own) = tokio::join!(
-        read.iam.get_role().role_name(&name).send(),
-        inline_names(read, &name),
-        attached(read, &name),
-        inline_policy(read, &name, POLICY_NAME),
+        read.iam.get_role().role_name(name).send(),
+        inline_names(read, name),
+        attached(read, name),
+        inline_policy(read, name, expected),
     );
     let Some(role) = role
         .unless_gone("iam:GetRole")?
@@ -700,10 +704,10 @@ async fn read_live(read: &Clients, desired: &Desired) -> Result<Option<Live>, Fa
     };
     let mut policies = BTreeMap::new();
     for policy in inline? {
-        let text = if policy == POLICY_NAME {
+        let text = if policy == expected {
             own.clone()?
         } else {
-            inline_policy(read, &name, &policy).await?
+            inline_policy(read, name, &policy).await?
         };
         policies.extend(text.map(|text| (policy, text)));
     }

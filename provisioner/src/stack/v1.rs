@@ -314,9 +314,13 @@ impl Word for AcceptedKind {
         ("inline-policy", Self::InlinePolicy),
         ("attached-policy", Self::AttachedPolicy),
         ("function-permission", Self::FunctionPermission),
+        ("function-alias", Self::FunctionAlias),
+        ("function-version", Self::FunctionVersion),
         ("api-resource", Self::ApiResource),
         ("api-authorizer", Self::ApiAuthorizer),
         ("metric-filter", Self::MetricFilter),
+        ("subscription-filter", Self::SubscriptionFilter),
+        ("data-protection", Self::DataProtection),
     ];
 
     const REFUSED: &'static [(&'static str, &'static str)] = &[

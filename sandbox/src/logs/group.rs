@@ -6,10 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::data_protection::DataProtection;
 use super::encryption::check_key;
 use super::metric_filter::MetricFilter;
 use super::resource_policy::ResourcePolicy;
 use super::stream::Stream;
+use super::subscription::SubscriptionFilter;
 use super::tags::checked_tags;
 use super::{arn_of, invalid, millis, needs, read};
 use crate::listing::{self, Page};
@@ -33,6 +35,12 @@ pub(super) struct Group {
     /// By name.
     #[serde(default)]
     pub filters: BTreeMap<String, MetricFilter>,
+    /// By name.
+    #[serde(default)]
+    pub subscriptions: BTreeMap<String, SubscriptionFilter>,
+    /// None: it never had a data protection policy.
+    #[serde(default)]
+    pub protection: Option<DataProtection>,
     /// A resource policy of this group alone.
     #[serde(default)]
     pub policy: Option<ResourcePolicy>,
@@ -171,6 +179,8 @@ fn create_log_group(world: &mut World, caller: &Caller, input: Value) -> Result<
         tags: TagSet::new(tags, caller.now, lag),
         streams: BTreeMap::new(),
         filters: BTreeMap::new(),
+        subscriptions: BTreeMap::new(),
+        protection: None,
         policy: None,
     };
     world.logs.groups_mut(caller).insert(name, group);
@@ -280,6 +290,9 @@ fn describe_log_groups(
                 item["deletionProtectionEnabled"] = group.deletion_protected.into();
                 if let Some(days) = group.retention_days {
                     item["retentionInDays"] = days.into();
+                }
+                if let Some(protection) = &group.protection {
+                    item["dataProtectionStatus"] = protection.status().into();
                 }
                 if let Some(key) = &group.kms_key {
                     item["kmsKeyId"] = key.as_str().into();

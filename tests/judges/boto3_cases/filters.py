@@ -305,13 +305,50 @@ class LogPolicies(Case):
         self.refused(
             "ResourceNotFoundException", logs.delete_query_definition, queryDefinitionId=id
         )
-        # No operation makes a subscription here, so that none is all there is to read.
-        self.assertEqual(
-            logs.describe_subscription_filters(logGroupName="/judged")["subscriptionFilters"], []
+
+    def test_lines_are_handed_on_and_hidden(self):
+        logs = self.logs
+        put, read = logs.put_subscription_filter, logs.describe_subscription_filters
+        logs.create_log_group(logGroupName="/judged")
+        given = {
+            "logGroupName": "/judged",
+            "filterName": "theirs",
+            "filterPattern": "",
+            "destinationArn": f"arn:aws:kinesis:us-east-1:{self.account}:stream/judged",
+            "roleArn": f"arn:aws:iam::{self.account}:role/theirs",
+            "distribution": "Random",
+        }
+        put(**given)
+        (found,) = read(logGroupName="/judged")["subscriptionFilters"]
+        for name, value in given.items():
+            self.assertEqual(found[name], value, name)
+        put(**given | {"filterName": "other"})
+        names, pages = self.pages(
+            logs, "describe_subscription_filters", "subscriptionFilters", 1, logGroupName="/judged"
         )
+        self.assertEqual(([one["filterName"] for one in names], pages), (["other", "theirs"], 2))
+        self.refused("LimitExceededException", put, **given | {"filterName": "third"})
+        self.refused("ResourceNotFoundException", read, logGroupName="/never")
+        logs.delete_subscription_filter(logGroupName="/judged", filterName="other")
         self.refused(
-            "ResourceNotFoundException", logs.describe_subscription_filters, logGroupName="/never"
+            "ResourceNotFoundException",
+            logs.delete_subscription_filter,
+            logGroupName="/judged",
+            filterName="other",
         )
+        data = {"DataIdentifier": ["arn:aws:dataprotection::aws:data-identifier/IpAddress"]}
+        text = json.dumps({"Name": "judged", "Version": "2021-06-01", "Statement": [
+            data | {"Sid": "audit", "Operation": {"Audit": {"FindingsDestination": {}}}},
+            data | {"Sid": "hide", "Operation": {"Deidentify": {"MaskConfig": {}}}},
+        ]})
+        of = {"logGroupIdentifier": "/judged"}
+        answer = logs.put_data_protection_policy(**of, policyDocument=text)
+        self.assertEqual(answer["policyDocument"], text)
+        self.assertEqual(logs.get_data_protection_policy(**of)["policyDocument"], text)
+        (group,) = logs.describe_log_groups(logGroupNamePrefix="/judged")["logGroups"]
+        self.assertEqual(group["dataProtectionStatus"], "ACTIVATED")
+        logs.delete_data_protection_policy(**of)
+        self.assertNotIn("policyDocument", logs.get_data_protection_policy(**of))
 
     def test_route53_queries_are_logged_where_it_may_write(self):
         route53, logs = self.client("route53"), self.logs

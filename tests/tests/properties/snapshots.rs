@@ -12,7 +12,7 @@ use proptest::sample::select;
 use spore_infra::desired::{Desired, TAG_STACK, TAG_VERSION};
 use spore_infra::kind::delegation::{self, Parent};
 use spore_infra::kind::hosted_zone::RecordSet;
-use spore_infra::kind::{hosted_zone, journal_group, kms_key, ksk};
+use spore_infra::kind::{hosted_zone, journal_group, kms_key, ksk, log_group};
 use spore_infra::snapshot::{
     Caller, Code, Delegated, LockSeen, Observation, ParentView, ServerView, Snapshot,
 };
@@ -144,8 +144,12 @@ fn zones(desired: &Desired) -> impl Strategy<Value = hosted_zone::Live> + use<> 
         ]),
     );
     let routed = prop::bool::weighted(0.1);
-    (tags(desired), soa, foreign, routed, assigned).prop_map(
-        move |(tags, soa, foreign, routed, assigned)| {
+    let comment = prop_oneof![
+        6 => Just(hosted_zone::comment(desired)),
+        1 => Just("somebody's words".to_owned()),
+    ];
+    (tags(desired), soa, foreign, routed, (assigned, comment)).prop_map(
+        move |(tags, soa, foreign, routed, (assigned, comment))| {
             let apex = format!("{domain}.");
             let set =
                 |name: String, rtype: &str, ttl, values: Vec<String>| hosted_zone::RecordSet {
@@ -172,6 +176,7 @@ fn zones(desired: &Desired) -> impl Strategy<Value = hosted_zone::Live> + use<> 
             hosted_zone::Live {
                 id: "Z0123456789ABCDEFGHIJ".into(),
                 reference: hosted_zone::reference(&domain, 1),
+                comment,
                 tags,
                 records,
                 complete: true,
@@ -195,8 +200,8 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
         select(vec!["2026-03-01T11:59:00Z", "2026-02-01T00:00:00Z", "soon"]),
     );
     let version = prop::option::weighted(0.1, select(vec!["99.0.0", "0.0.1", "odd"]));
-    (tags(desired), days, zone, (gone, ttl), version).prop_map(
-        |(mut tags, retention_days, zone, (gone, ttl), version)| {
+    (tags(desired), days, (zone, lines()), (gone, ttl), version).prop_map(
+        |(mut tags, retention_days, (zone, lines), (gone, ttl), version)| {
             let mut put = |key: &str, value: Option<&str>| {
                 if let Some(value) = value {
                     tags.insert(key.to_owned(), value.to_owned());
@@ -209,9 +214,26 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
             journal_group::Live {
                 retention_days,
                 tags,
+                lines,
             }
         },
     )
+}
+
+/// What becomes of a group's lines: nothing, something of others, or nobody can tell.
+fn lines() -> impl Strategy<Value = log_group::Lines> {
+    let subscriptions = prop_oneof![
+        4 => Just(Ok(None)),
+        4 => Just(Ok(Some(BTreeMap::new()))),
+        1 => Just(Ok(Some(BTreeMap::from([("theirs".to_owned(), log_group::Subscription::default())])))),
+        1 => Just(Err("AccessDenied".to_owned())),
+    ];
+    (subscriptions, prop::bool::weighted(0.1)).prop_map(|(subscriptions, is_protected)| {
+        log_group::Lines {
+            subscriptions,
+            is_protected,
+        }
+    })
 }
 
 fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {

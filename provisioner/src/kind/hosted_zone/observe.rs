@@ -38,6 +38,7 @@ pub async fn list(read: &Clients, domain: &str) -> Result<Vec<Live>, Failure> {
                 found.push(Live {
                     id: bare_id(zone.id()),
                     reference: zone.caller_reference().to_owned(),
+                    comment: comment_of(zone.config()),
                     ..Live::default()
                 });
             }
@@ -50,6 +51,11 @@ pub async fn list(read: &Clients, domain: &str) -> Result<Vec<Live>, Failure> {
             (_, _) => return Ok(found),
         };
     }
+}
+
+fn comment_of(config: Option<&r53::HostedZoneConfig>) -> String {
+    let comment = config.and_then(|config| config.comment());
+    comment.unwrap_or_default().to_owned()
 }
 
 /// Picks the zone from the list, or by the id that the journal remembers when the list lags. Whether it is
@@ -74,6 +80,7 @@ pub async fn pick(
                 zones.extend(zone.map(|zone| Live {
                     id: bare_id(zone.id()),
                     reference: zone.caller_reference().to_owned(),
+                    comment: comment_of(zone.config()),
                     ..Live::default()
                 }));
             }

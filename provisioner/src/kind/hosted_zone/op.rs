@@ -37,6 +37,13 @@ pub enum Op {
         /// Comment.
         comment: String,
     },
+    /// UpdateHostedZoneComment.
+    SetComment {
+        /// Zone id.
+        zone: Arg,
+        /// Comment.
+        comment: String,
+    },
     /// ChangeTagsForResource.
     Tag {
         /// Zone id.
@@ -105,6 +112,10 @@ impl Op {
                 zone: f(zone),
                 tags: tags.clone(),
             },
+            Op::SetComment { zone, comment } => Op::SetComment {
+                zone: f(zone),
+                comment: comment.clone(),
+            },
             Op::SetSoa { zone } => Op::SetSoa { zone: f(zone) },
             Op::SetNameServers {
                 zone,
@@ -140,7 +151,8 @@ impl Op {
     pub(in crate::kind) fn brings(&self) -> &'static [Output] {
         match self {
             Op::Create { .. } => &[Output::ZoneId, Output::NameServers],
-            Op::Tag { .. }
+            Op::SetComment { .. }
+            | Op::Tag { .. }
             | Op::SetSoa { .. }
             | Op::SetNameServers { .. }
             | Op::DeleteRecords { .. }
@@ -154,6 +166,7 @@ impl Op {
     pub(in crate::kind) fn action(&self) -> &'static str {
         match self {
             Op::Create { .. } => "route53:CreateHostedZone",
+            Op::SetComment { .. } => "route53:UpdateHostedZoneComment",
             Op::Tag { .. } => "route53:ChangeTagsForResource",
             Op::SetSoa { .. }
             | Op::SetNameServers { .. }
@@ -168,6 +181,7 @@ impl Op {
     pub(in crate::kind) fn verb(&self) -> &'static str {
         match self {
             Op::Create { .. } => "creating",
+            Op::SetComment { .. } => "setting its comment",
             Op::Tag { .. } => "tagging",
             Op::SetSoa { .. } => "setting SOA times",
             Op::SetNameServers { .. } => "naming its own servers",

@@ -58,6 +58,12 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             call.set_add_tags(Some(tags)).send().await.or_fail(action)?;
             Ok(Outputs::new())
         }
+        Op::SetComment { zone, comment } => {
+            let call = write.route53.update_hosted_zone_comment();
+            let call = call.id(zone.value()).comment(comment);
+            call.send().await.or_fail(action)?;
+            Ok(Outputs::new())
+        }
         Op::SetSoa { zone } => set_soa(zone.value(), write).await,
         Op::SetNameServers {
             zone,

@@ -53,7 +53,11 @@ pub fn without_accepted(addr: &Addr, desired: &Desired, live: &Live) -> (Live, V
             | AcceptedKind::InlinePolicy
             | AcceptedKind::AttachedPolicy
             | AcceptedKind::FunctionPermission
-            | AcceptedKind::MetricFilter => {}
+            | AcceptedKind::FunctionAlias
+            | AcceptedKind::FunctionVersion
+            | AcceptedKind::MetricFilter
+            | AcceptedKind::SubscriptionFilter
+            | AcceptedKind::DataProtection => {}
         }
     }
     let ours = |name: &String| name == super::MODEL || name == super::VALIDATOR;

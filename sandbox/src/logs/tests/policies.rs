@@ -142,17 +142,125 @@ fn queries_are_saved() {
     );
 }
 
+/// A subscription filter of `/g`.
+fn subscription(name: &str, destination: &str, role: Option<&str>) -> Value {
+    let mut input = json!({
+        "logGroupName": "/g", "filterName": name, "filterPattern": "", "destinationArn": destination,
+    });
+    if let Some(role) = role {
+        input["roleArn"] = role.into();
+    }
+    input
+}
+
 #[test]
-fn there_are_no_subscription_filters() {
+fn subscription_filters_are_kept_two_for_each_group() {
     let mut bench = Bench::with_stream();
-    let answer = bench.ok(
-        "DescribeSubscriptionFilters",
-        json!({ "logGroupName": "/g" }),
+    let names = |bench: &mut Bench, more: Value| {
+        let mut input = json!({ "logGroupName": "/g" });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let answer = bench.ok("DescribeSubscriptionFilters", input);
+        let filters = answer["subscriptionFilters"].as_array().unwrap().clone();
+        filters
+    };
+    assert!(names(&mut bench, json!({})).is_empty());
+    let theirs = "arn:aws:logs:us-east-1:123456789012:destination:theirs";
+    bench.ok("PutSubscriptionFilter", subscription("b", theirs, None));
+    let stream = "arn:aws:kinesis:us-east-1:123456789012:stream/s";
+    let role = "arn:aws:iam::123456789012:role/r";
+    let put = subscription("a", stream, Some(role));
+    bench.ok("PutSubscriptionFilter", put);
+    let made = 1_767_225_600_000_i64;
+    assert_eq!(
+        names(&mut bench, json!({})),
+        [
+            json!({
+                "filterName": "a", "logGroupName": "/g", "filterPattern": "", "destinationArn": stream,
+                "roleArn": role, "distribution": "ByLogStream", "applyOnTransformedLogs": false,
+                "creationTime": made,
+            }),
+            json!({
+                "filterName": "b", "logGroupName": "/g", "filterPattern": "", "destinationArn": theirs,
+                "distribution": "ByLogStream", "applyOnTransformedLogs": false, "creationTime": made,
+            }),
+        ]
     );
-    assert_eq!(answer["subscriptionFilters"], json!([]));
+    assert_eq!(
+        names(&mut bench, json!({ "filterNamePrefix": "b" })).len(),
+        1
+    );
+    for (code, wrong) in [
+        ("LimitExceededException", subscription("c", theirs, None)),
+        ("InvalidParameterException", subscription("a", stream, None)),
+        (
+            "InvalidParameterException",
+            subscription("a", "arn:aws:s3:::bucket", None),
+        ),
+        // Nobody let CloudWatch Logs invoke it.
+        (
+            "InvalidParameterException",
+            subscription(
+                "a",
+                "arn:aws:lambda:us-east-1:123456789012:function:f",
+                None,
+            ),
+        ),
+    ] {
+        assert_eq!(
+            bench.code("PutSubscriptionFilter", wrong.clone()),
+            code,
+            "{wrong}"
+        );
+    }
+    let delete = json!({ "logGroupName": "/g", "filterName": "a" });
+    bench.ok("DeleteSubscriptionFilter", delete.clone());
+    assert_eq!(
+        bench.code("DeleteSubscriptionFilter", delete),
+        "ResourceNotFoundException"
+    );
+    assert_eq!(names(&mut bench, json!({})).len(), 1);
     let unknown = json!({ "logGroupName": "/x" });
     assert_eq!(
         bench.code("DescribeSubscriptionFilters", unknown),
         "ResourceNotFoundException"
+    );
+}
+
+#[test]
+fn a_group_shows_whether_it_has_a_data_protection_policy() {
+    let mut bench = Bench::with_stream();
+    let status = |bench: &mut Bench| {
+        let answer = bench.ok("DescribeLogGroups", json!({ "logGroupNamePrefix": "/g" }));
+        answer["logGroups"][0]["dataProtectionStatus"].clone()
+    };
+    assert_eq!(status(&mut bench), Value::Null);
+    let data = json!(["arn:aws:dataprotection::aws:data-identifier/IpAddress"]);
+    let text = json!({
+        "Name": "p", "Version": "2021-06-01", "Statement": [
+            { "Sid": "a", "DataIdentifier": data, "Operation": { "Audit": { "FindingsDestination": {} } } },
+            { "Sid": "d", "DataIdentifier": data, "Operation": { "Deidentify": { "MaskConfig": {} } } },
+        ],
+    })
+    .to_string();
+    let put = |text: &str| json!({ "logGroupIdentifier": "/g", "policyDocument": text });
+    assert_eq!(
+        bench.code("PutDataProtectionPolicy", put("{}")),
+        "InvalidParameterException"
+    );
+    bench.ok("PutDataProtectionPolicy", put(&text));
+    assert_eq!(status(&mut bench), "ACTIVATED");
+    let of = json!({ "logGroupIdentifier": ARN });
+    assert_eq!(
+        bench.ok("GetDataProtectionPolicy", of.clone())["policyDocument"],
+        text
+    );
+    bench.ok("DeleteDataProtectionPolicy", of.clone());
+    assert_eq!(status(&mut bench), "DELETED");
+    assert_eq!(
+        bench.ok("GetDataProtectionPolicy", of)["policyDocument"],
+        Value::Null
     );
 }
