@@ -284,7 +284,10 @@ impl Facts<'_> {
             ));
         }
         let turn = self.turn();
+        // What the old key of a rotation stands for is no news to resolvers.
+        let is_old = |turn: &Turn<'_>| DnsKey::parse(&turn.old.dnskey).is_ok_and(|old| old == *key);
         if let Some(turn) = &turn
+            && !is_old(turn)
             && self.at() < turn.add_from.0
         {
             return self.ds_add_later(format!(

@@ -24,7 +24,8 @@ use crate::arg::{Arg, Output};
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Judgement, Keys, Published, Trust};
-use crate::ds::keys::{Whose, unread, unusable, whose};
+use crate::ds::keys::{Whose, is_gone, unread, unusable, whose};
+use crate::ds::not_yet::{NotYet, not_yet};
 use crate::ds::{DigestType, DnsKey, Ds, DsError};
 use crate::handover::pick;
 use crate::kind::delegation::{self, Parent};
@@ -34,8 +35,13 @@ use crate::kind::ksk::{self, KSKS_MAX, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX, Unsigned};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
-use crate::safety::{PARENT_LAGS, Refusal};
+use crate::safety::{PARENT_LAGS, PARENT_UNKNOWN, Refusal};
 use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
+
+mod loss;
+
+use loss::Lost;
+pub use loss::way_after_loss;
 
 /// Evidence: since when every name server of the zone has had the second key-signing key.
 pub const EVIDENCE_NEXT: &str = "spore:ksk-next-since";
@@ -190,8 +196,10 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
     let (both_since, both_source) = counted(EVIDENCE_BOTH);
     let ds_ttl = ds_ttl(snapshot, answers);
     let published = later(next_since, DNSKEY_TTL);
-    Times {
-        add_from: (
+    let unsigned = zone_signing::unsigned(snapshot);
+    let add_from = match (&unsigned, unsigned.why()) {
+        (Unsigned::Until(until), Some(why)) if *until > published => (*until, why),
+        (Unsigned::No | Unsigned::Until(_) | Unsigned::Unknown(_), _) => (
             published,
             format!(
                 "until then resolvers may remember a DNSKEY set without the new key, for its TTL of \
@@ -199,6 +207,9 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
                 DNSKEY_TTL.as_secs()
             ),
         ),
+    };
+    Times {
+        add_from,
         remove_from: (
             later(both_since, ds_ttl).max(published),
             format!(
@@ -268,6 +279,30 @@ fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
 
 /// What stands against rotating at all.
 pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    if let Some(Stage::Two { old, new }) = stage(snapshot) {
+        let lost = loss::of(snapshot, old, new);
+        if lost == Some(Lost::New) && not_whole(desired, snapshot).is_none() {
+            let why = way_after_loss(desired, snapshot)?;
+            return Some(Refusal {
+                rule: "key-lost",
+                addr: desired.addr(Kind::Ksk),
+                message: format!("{why} (nothing was changed)"),
+            });
+        }
+        // What an apply leaves to this command comes first: it cannot finish before.
+        if lost == Some(Lost::Old) || unusable(snapshot, new) == Some("PendingDeletion") {
+            return stands_against(desired, snapshot, unfounded(desired, snapshot));
+        }
+    }
+    stands_against(desired, snapshot, not_whole(desired, snapshot))
+}
+
+/// The same, with what an apply has to finish first.
+fn stands_against(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    not_whole: Option<String>,
+) -> Option<Refusal> {
     let refusal = |rule, message: String| {
         Some(Refusal {
             rule,
@@ -285,7 +320,7 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         let message = ksk::stranger(desired, snapshot, foreign);
         return refusal("foreign-ksk", format!("{message} (nothing was changed)"));
     }
-    if let Some(why) = not_whole(desired, snapshot) {
+    if let Some(why) = not_whole {
         let message = format!("{why}; have `spore-infra apply` finish first (nothing was changed)");
         return refusal("not-converged", message);
     }
@@ -300,7 +335,7 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
                  try again when the parent's servers answer",
                 desired.domain
             );
-            return refusal("parent-unknown", message);
+            return refusal(PARENT_UNKNOWN, message);
         }
     };
     if !delegation::has_arrived(snapshot, &answers) {
@@ -345,13 +380,14 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     refusal("wrong-ds", message)
 }
 
-/// The key whose record may be published now, by what Route 53, KMS and the journal show.
+/// The key whose record may be published now, by what Route 53, KMS and the journal show. Of two it is the old
+/// one until the new one's time has come: every resolver that knows the zone's keys knows it.
 fn to_vouch_for<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<&'a Key> {
     let key = match stage(snapshot)? {
         Stage::One(key) | Stage::Ended(key) => key,
-        Stage::Two { new, .. } => {
+        Stage::Two { old, new } => {
             let (from, _) = times(snapshot, answers).add_from;
-            Some(new).filter(|_| snapshot.taken_at >= from)?
+            if snapshot.taken_at >= from { new } else { old }
         }
     };
     let is_ready = key.status == "ACTIVE"
@@ -391,6 +427,11 @@ pub fn just_rotated(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
 
 /// Why the stack is not as an apply leaves it, in what a rotation builds on.
 fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
+    unfounded(desired, snapshot).or_else(|| keys_not_whole(snapshot))
+}
+
+/// The same, but for the keys.
+fn unfounded(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if !desired.dnssec {
         return Some("the document says `[dnssec] enabled = false`".into());
     }
@@ -407,6 +448,11 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if signing != "SIGNING" && !(is_turning && signing == "ACTION_NEEDED") {
         return Some(format!("signing is {signing}"));
     }
+    None
+}
+
+fn keys_not_whole(snapshot: &Snapshot) -> Option<String> {
+    let dnssec = snapshot.dnssec.present();
     let kms = snapshot.kms_key.present();
     if !kms.is_some_and(|key| key.has_alias && key.state == "Enabled") {
         return Some("the stack's KMS key is not in use under its alias".into());
@@ -431,12 +477,33 @@ fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
 
 /// What stands against going back.
 pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    if let Some(refusal) = fit(desired, snapshot) {
+    let past_abort = |why: String| {
+        Some(Refusal {
+            rule: "past-abort",
+            addr: desired.addr(Kind::Ksk),
+            message: format!("{why} (nothing was changed)"),
+        })
+    };
+    let lost = match stage(snapshot) {
+        Some(Stage::Two { old, new }) => loss::of(snapshot, old, new),
+        Some(Stage::One(_) | Stage::Ended(_)) | None => None,
+    };
+    // The key that would stay is the one that is gone.
+    if lost == Some(Lost::Old)
+        && let Some(way) = way_after_loss(desired, snapshot)
+    {
+        return past_abort(way);
+    }
+    if let Some(refusal) = stands_against(desired, snapshot, not_whole(desired, snapshot)) {
         return Some(refusal);
     }
     let Some(Stage::Two { old, new }) = stage(snapshot) else {
         return None;
     };
+    // There is no going on with a key that is gone, and whoever remembers its DS record alone is waited for.
+    if lost == Some(Lost::New) {
+        return loss::before_abort(desired, snapshot, old, new).and_then(past_abort);
+    }
     let answers = snapshot.parent.all().unwrap_or_default();
     let seen = vouched(&judged(desired, snapshot, &answers), old, new);
     let alias_moved = snapshot
@@ -470,11 +537,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     } else {
         return None;
     };
-    Some(Refusal {
-        rule: "past-abort",
-        addr: desired.addr(Kind::Ksk),
-        message: format!("{why} (nothing was changed)"),
-    })
+    past_abort(why)
 }
 
 /// Whether the new key's DS record is ours to take out of the parent zone beside the old one's.
@@ -721,6 +784,9 @@ impl<'a> Drafts<'a> {
         let desired = self.desired;
         let answers = self.snapshot.parent.all().unwrap_or_default();
         let seen = vouched(&judged(desired, self.snapshot, &answers), old, new);
+        if is_gone(self.snapshot, new) {
+            return;
+        }
         if let (Some(state), "ACTIVE") = (unusable(self.snapshot, new), new.status.as_str()) {
             // Route 53 says so a day or more later only, and signs with it no more.
             self.cure(new);
@@ -739,7 +805,8 @@ impl<'a> Drafts<'a> {
             self.activate(new);
             return self.remember("remember-next", EVIDENCE_NEXT, Some("activate-next"));
         }
-        if old.status != "ACTIVE" {
+        // A key that is gone signs no more. That the alias has left it shows nothing: it went with the key.
+        if old.status != "ACTIVE" && !is_gone(self.snapshot, old) {
             // The alias moves when every hold-down of the old key is over.
             let is_over = self.is_aliased(new) && !seen.old_somewhere;
             return if is_over {
@@ -784,8 +851,27 @@ impl<'a> Drafts<'a> {
         let held = delegation::held(desired, self.snapshot);
         if !seen.new_everywhere {
             self.forget(&EVIDENCE[1..3]);
+            let early = not_yet(desired, self.snapshot, new);
+            // As long as nobody knows until when, there is no time to be named.
+            if let Some(why) = &early
+                && !matches!(why, NotYet::Remembered { .. })
+            {
+                self.ksk.report.push(Report::Waiting {
+                    addr: self.ksk_addr(),
+                    others: Others::GoOn,
+                    what: format!(
+                        "the DS record of {} is not to be added yet: {why}; {}, and then `spore-infra ksk rotate`",
+                        new.name,
+                        why.remedy()
+                    ),
+                });
+                return;
+            }
             if let Some(set) = held {
-                let ready = vec![self.next_hold_down(next_since)];
+                let mut ready = vec![self.next_hold_down(next_since)];
+                if early.is_some() {
+                    ready.extend(zone_signing::unsigned_hold_down(self.snapshot));
+                }
                 let why = format!("{} is vouched for beside {}", new.name, old.name);
                 return self.publish("add-ds", (set, &[old, new]), ready, &why);
             }
@@ -935,9 +1021,14 @@ impl<'a> Drafts<'a> {
     /// What somebody did to the KMS key of a key-signing key, undone.
     fn cure(&mut self, key: &Key) {
         let addr = self.desired.addr(Kind::KmsKey);
-        let live = self.snapshot.kms_key.present();
-        let mut twins = live.map(|live| &live.twins[..]).unwrap_or_default().iter();
-        let Some((arn, state)) = twins.find(|(arn, _)| *arn == key.kms_arn) else {
+        let Some(live) = self.snapshot.kms_key.present() else {
+            return;
+        };
+        // Where the old key is gone, the new one may be the stack's already, and an apply waits for this.
+        let own = (&live.arn, &live.state);
+        let twins = live.twins.iter().map(|(arn, state)| (arn, state));
+        let mut keys = std::iter::once(own).chain(twins);
+        let Some((arn, state)) = keys.find(|(arn, _)| **arn == key.kms_arn) else {
             return;
         };
         let key = || Arg::Known(arn.clone());
@@ -972,9 +1063,14 @@ impl<'a> Drafts<'a> {
     fn retire(&mut self, old: &Key, new: &Key, ready: &[Condition]) {
         let is_aliased = self.is_aliased(new);
         if !is_aliased {
-            let op = kms_key::Op::MoveAlias {
-                alias: self.desired.key_alias.clone(),
-                key: Arg::Known(new.kms_arn.clone()),
+            let alias = self.desired.key_alias.clone();
+            let key = Arg::Known(new.kms_arn.clone());
+            // With a key that is gone its alias went.
+            let live = self.snapshot.kms_key.present();
+            let op = if live.is_some_and(|live| live.has_alias || live.stale_alias) {
+                kms_key::Op::MoveAlias { alias, key }
+            } else {
+                kms_key::Op::CreateAlias { alias, key }
             };
             let mut draft = Draft::new("alias-next", Op::KmsKey(op));
             draft.ready_when = ready.to_vec();
@@ -1011,11 +1107,19 @@ impl<'a> Drafts<'a> {
             self.ksk.drafts.push(draft);
         }
         let op = ksk::Op::Delete { zone, name };
-        self.ksk.drafts.push(
-            Draft::new("delete", Op::Ksk(op))
-                .after(After::Settled(self.ksk_step("deactivate")))
-                .done(Condition::ChangeInSync),
-        );
+        let mut delete = Draft::new("delete", Op::Ksk(op))
+            .after(After::Settled(self.ksk_step("deactivate")))
+            .done(Condition::ChangeInSync);
+        // Without the step that it comes after, it waits itself.
+        if !self
+            .ksk
+            .drafts
+            .iter()
+            .any(|draft| draft.name == "deactivate")
+        {
+            delete.ready_when = ready.to_vec();
+        }
+        self.ksk.drafts.push(delete);
         self.ksk.change = Some(Change {
             addr: self.ksk_addr(),
             symbol: Symbol::Destroy,
@@ -1023,7 +1127,9 @@ impl<'a> Drafts<'a> {
             why: why.to_owned(),
             risk: Risk::Irreversible,
         });
-        self.schedule(&[&key.kms_arn], true);
+        if !is_gone(self.snapshot, key) {
+            self.schedule(&[&key.kms_arn], true);
+        }
     }
 
     /// What an earlier rotation left: a KMS key that no key-signing key uses, and evidence.

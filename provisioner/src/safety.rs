@@ -33,6 +33,9 @@ pub const DS_LEAVING: &str = "ds-leaving";
 /// Id of the rule against going on while the parent's servers show what its zone no longer has.
 pub const PARENT_LAGS: &str = "parent-lags";
 
+/// Id of the rule against going on while nobody knows what the parent's servers show.
+pub const PARENT_UNKNOWN: &str = "parent-unknown";
+
 /// Id of the rule against what a newer tool wrote.
 pub const NEWER_TOOL: &str = "newer-tool";
 
@@ -154,7 +157,7 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<R
         Ok(answers) => answers,
         Err(why) => {
             return Some(Refusal {
-                rule: "parent-unknown",
+                rule: PARENT_UNKNOWN,
                 addr,
                 message: format!(
                     "cannot tell whether the parent zone still has a DS record of {}: {why}; \

@@ -137,6 +137,14 @@ async fn readiness(
         // In a rotation, the key that comes is the one to be vouched for.
         Step::Delegate | Step::DsAdd if desired.dnssec => {
             let found = find(session, snapshot).await?;
+            // Beside nothing but wrong records, the old key's is right before the new one's time has come.
+            if let Some(old) = found.old_to_add() {
+                return Ok(Readiness {
+                    key: Some(old.key.clone()),
+                    keys: found.keys,
+                    not_yet: None,
+                });
+            }
             let mut not_yet = found.key.not_yet;
             if matches!(not_yet, Some(NotYet::Delegation { .. })) {
                 not_yet = speaks_for(session, zone).await.or(not_yet);

@@ -42,6 +42,14 @@ fn own_zone(snapshot: &Snapshot) -> anyhow::Result<()> {
     }
 }
 
+impl Found {
+    /// The old key of a rotation, where its record is the one to be added now.
+    pub fn old_to_add(&self) -> Option<&State> {
+        let comes = |state: &&State| part(self, state) == Some(Part::Comes);
+        self.old.as_ref().filter(comes)
+    }
+}
+
 /// Computes the stack's keys, asks the zone's servers for them, and judges what may be published.
 ///
 /// # Errors

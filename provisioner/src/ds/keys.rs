@@ -83,11 +83,22 @@ pub fn unusable<'a>(snapshot: &'a Snapshot, ksk: &ksk::Key) -> Option<&'a str> {
     let live = snapshot.kms_key.present()?;
     let state = if live.arn == ksk.kms_arn {
         &live.state
+    } else if is_gone(snapshot, ksk) {
+        return Some(GONE);
     } else {
         let mut twins = live.twins.iter();
         &twins.find(|(arn, _)| *arn == ksk.kms_arn)?.1
     };
     (state != "Enabled").then_some(state.as_str())
+}
+
+/// What is said of a KMS key that is no more, in the place of its state.
+pub const GONE: &str = "gone for good";
+
+/// Whether KMS knows the key behind a key-signing key no more: nothing brings it back.
+pub fn is_gone(snapshot: &Snapshot, ksk: &ksk::Key) -> bool {
+    let live = snapshot.kms_key.present();
+    live.is_some_and(|live| live.gone.contains(&ksk.kms_arn))
 }
 
 /// Why it cannot be told of which key a DS record is: Route 53 shows the DNSKEY record of one in a form that
@@ -121,14 +132,15 @@ pub fn to_sign(desired: &Desired, snapshot: &Snapshot) -> Vec<DnsKey> {
 }
 
 /// The rotation under way, if both keys are known to be the stack's: a key that somebody else made is none
-/// of it.
+/// of it. To a key that is gone for good there is none either: the other one stays the zone's.
 pub fn own_turn<'a>(
     desired: &Desired,
     snapshot: &'a Snapshot,
     answers: &[&Delegated],
 ) -> Option<Turn<'a>> {
     let is_ours = |ksk: &ksk::Key| whose(desired, snapshot, ksk).is_ours();
-    rotation::turn(snapshot, answers).filter(|turn| is_ours(turn.old) && is_ours(turn.new))
+    rotation::turn(snapshot, answers)
+        .filter(|turn| is_ours(turn.old) && is_ours(turn.new) && !is_gone(snapshot, turn.new))
 }
 
 impl Keys {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::keys::{Whose, unusable, whose};
+use super::keys::{Whose, is_gone, unusable, whose};
 use crate::desired::Desired;
 use crate::kind::ksk;
 use crate::kind::zone_signing::{self, Unsigned};
@@ -49,6 +49,8 @@ pub fn not_yet(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Option
     let unusable = unusable(snapshot, ksk);
     if ksk.status != "ACTIVE" || unusable.is_some() {
         let cure = match whose(desired, snapshot, ksk) {
+            // It says what is left to do.
+            _ if is_gone(snapshot, ksk) => "spore-infra plan",
             Whose::Stack => "spore-infra apply",
             Whose::Rotation => "spore-infra ksk rotate",
             Whose::Stranger | Whose::Unknown(_) => "spore-infra plan",

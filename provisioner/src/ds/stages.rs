@@ -393,6 +393,7 @@ fn an_epp_update_names_what_changes_and_nothing_else() {
     };
     check(1, "o", &[], &[]);
     check(1, "ow", &[key('X')], &[]);
+    check(1, "w", &[key('X')], &[old()]);
     check(3, "o", &[], &[new()]);
     check(3, "w", &[key('X')], &[new()]);
     check(3, "on", &[], &[]);

@@ -118,6 +118,9 @@ pub fn in_turn(
         }
     } else if too_early.is_none() {
         now.wanted.push(new.wanted(Part::Comes));
+    } else if !old_is_there && old.not_yet.is_none() && published.is_ok_and(is_refused) {
+        // What is there is wrong. Every resolver that knows the zone's keys knows the old one.
+        now.wanted.push(old.wanted(Part::Comes));
     }
     // What stays alone has to sign, and to be on every server.
     let may_stay_alone = new_is_there && at >= *remove_from && new.not_yet.is_none();
@@ -154,6 +157,10 @@ pub fn in_turn(
         Some(why) if now.wanted.is_empty() => Err(why),
         _ => Ok(now),
     }
+}
+
+fn is_refused(published: &Published<'_>) -> bool {
+    published.sets.iter().any(|set| set.trust.is_refused())
 }
 
 /// The records that somebody who changes the parent takes out: those of no key of the zone, whatever its
@@ -210,12 +217,21 @@ mod tests {
         }
         let sets = servers.iter().map(|shown| {
             let of = [('o', &old), ('n', &new)];
+            let is_wrong = shown.contains('w');
             let shown = of.iter().filter(|(sign, _)| shown.contains(*sign));
-            shown
+            let mut records: Vec<Ds> = shown
                 .map(|(_, state)| state.key.ds(DOMAIN, DigestType::Sha256))
-                .collect()
+                .collect();
+            if is_wrong {
+                records.push(Ds::parse(&format!("12735 13 2 {}", "AB".repeat(32))).unwrap());
+            }
+            records
         });
-        let published = Published::of(DOMAIN, &Keys::default(), sets);
+        let known = Keys {
+            signing: vec![old.key.clone(), new.key.clone()],
+            ..Keys::default()
+        };
+        let published = Published::of(DOMAIN, &known, sets);
         let keys = [ksk::Key::default(), ksk::Key::default()];
         let turn = Turn {
             old: &keys[0],
@@ -253,6 +269,11 @@ mod tests {
         check(5, &["on", "n"], false, &[("new", stays), ("old", goes)]);
         check(3, &["n", "n"], false, &[("new", Part::Only)]);
         check(3, &["n", "n"], true, &[(unserved, Part::Only)]);
+        // In the place of what is of no key, the old one's record is right already.
+        check(1, &["w", "w"], false, &[("old", comes)]);
+        check(1, &["w", ""], false, &[("old", comes)]);
+        check(1, &["w", "o"], false, &[("old", stays)]);
+        check(3, &["w", "w"], false, &[("new", comes)]);
         // Nobody vouches for the zone: the old key is on its way out and must not come back.
         check(3, &["", ""], false, &[("new", comes)]);
         let early = told(1, &["", ""], false);

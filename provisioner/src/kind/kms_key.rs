@@ -73,6 +73,8 @@ pub struct Live {
     pub twins_end: Option<Timestamp>,
     /// When it will be deleted, if that is scheduled (RFC 3339).
     pub deletion_date: Option<String>,
+    /// ARNs that the zone's key-signing keys name and of which KMS knows no key any more.
+    pub gone: BTreeSet<String>,
 }
 
 impl Live {
@@ -122,7 +124,7 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Observation::Absent => &Live::default(),
         Observation::Present(live) => live,
     };
-    if let Some(lost) = in_use_but_going(live, snapshot) {
+    if let Some(lost) = in_use_but_going(desired, live, snapshot) {
         return super::blocked(addr, lost);
     }
     if let Some(Observation::Foreign(why, _)) = strange_behind_alias(desired, snapshot) {
@@ -179,18 +181,24 @@ pub fn strange_behind_alias(desired: &Desired, snapshot: &Snapshot) -> Option<Ob
     ))
 }
 
-/// A KSK names a key that is scheduled for deletion: making a second key would not help, and the zone
-/// breaks when its last signatures end.
-fn in_use_but_going(live: &Live, snapshot: &Snapshot) -> Option<String> {
+/// A KSK names a key that is scheduled for deletion and is not the stack's one key, which an apply rescues: making
+/// a second key would not help, and the zone breaks when its last signatures end.
+fn in_use_but_going(desired: &Desired, live: &Live, snapshot: &Snapshot) -> Option<String> {
     let keys = &snapshot.dnssec.present()?.keys;
-    let dying = live.twins.iter().find(|(arn, state)| {
-        state == "PendingDeletion" && keys.iter().any(|key| key.kms_arn == *arn)
+    let ksk = keys.iter().find(|key| {
+        let mut twins = live.twins.iter();
+        twins.any(|(arn, state)| state == "PendingDeletion" && *arn == key.kms_arn)
     })?;
+    let cure = match whose(desired, snapshot, ksk) {
+        Whose::Rotation => "run `spore-infra ksk rotate`, which cancels that".to_owned(),
+        Whose::Stack | Whose::Stranger | Whose::Unknown(_) => format!(
+            "cancel that (`aws kms cancel-key-deletion --key-id {}`, then `aws kms enable-key`) and plan again",
+            ksk.kms_arn
+        ),
+    };
     Some(format!(
-        "{} is scheduled for deletion although a key-signing key of the zone uses it; \
-         `spore-infra ksk rotate` cancels that if it is the rotation's, else do so (`aws kms \
-         cancel-key-deletion --key-id {}`, then `aws kms enable-key`) and plan again",
-        dying.0, dying.0
+        "{} is scheduled for deletion although a key-signing key of the zone uses it; {cure}",
+        ksk.kms_arn
     ))
 }
 
@@ -554,6 +562,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
         named
             .filter(|ksk| matches!(whose(desired, snapshot, ksk), Whose::Rotation))
             .map(|ksk| ksk.kms_arn.as_str())
+            .filter(|arn| !live.gone.contains(*arn))
             .filter(|arn| live.twins.iter().all(|(twin, _)| twin != arn)),
     );
     let beyond = going.iter().skip(TWIN_STEPS.len());

@@ -28,6 +28,7 @@ use crate::ds::keys::{Whose, whose};
 use crate::ds::{DnsKey, Ds};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
+use crate::rotation;
 use crate::snapshot::{Observation, Snapshot};
 
 /// The most KSKs a zone can have (Route 53 Developer Guide, "Quotas").
@@ -177,6 +178,9 @@ fn beside(
     let Some(other) = keys.iter().find(|key| key.name != ours.name) else {
         return super::up_to_date(addr, Outputs::new());
     };
+    if let Some(way) = rotation::way_after_loss(desired, snapshot) {
+        return super::blocked(addr, way);
+    }
     let what = if whose(desired, snapshot, other) != Whose::Stranger {
         format!(
             "a rotation is under way: the zone has {} and {}; `spore-infra ksk rotate` goes on with it",

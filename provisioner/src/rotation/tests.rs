@@ -671,3 +671,262 @@ fn a_set_with_records_of_others_is_left_to_people() {
     );
     assert!(externals(&lowered)[0].contains("publish the DS record"));
 }
+
+/// The KMS key of one of the two is gone for good, and where it was the old one's, the alias as well.
+fn lose(snapshot: &mut Snapshot, arn: &str, has_alias: bool) {
+    if let Observation::Present(live) = &mut snapshot.kms_key {
+        live.gone.insert(arn.into());
+        live.twins.clear();
+        live.arn = if arn == OLD_ARN { NEW_ARN } else { OLD_ARN }.into();
+        live.has_alias = has_alias;
+    }
+    signing_is(snapshot, "ACTION_NEEDED");
+}
+
+/// What a plain apply says of the key.
+fn blocked(snapshot: &Snapshot) -> String {
+    let plan = crate::plan::converge(&fixture::desired(), snapshot);
+    let blocked = plan.blocked();
+    blocked
+        .iter()
+        .map(|(_, why)| *why)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn a_rotation_from_a_key_that_is_gone_goes_on_with_every_wait() {
+    let desired = fixture::desired();
+    let mut retired = 0;
+    for old in ["ACTIVE", "ACTION_NEEDED", "INACTIVE"] {
+        for has_alias in [false, true] {
+            for parent in HAS.iter().flat_map(|a| HAS.map(|b| [*a, b])) {
+                let state = State {
+                    old,
+                    parent,
+                    ..WHOLE
+                };
+                let mut snapshot = snapshot(state);
+                lose(&mut snapshot, OLD_ARN, has_alias);
+                let (old_key, new_key) = (key(1, OLD_ARN, old), key(2, NEW_ARN, "ACTIVE"));
+                let told = blocked(&snapshot);
+                let way = "go on with `spore-infra ksk rotate`";
+                assert!(told.contains(way), "{state:?}: {told}");
+                let back = may_abort(&desired, &snapshot).unwrap().message;
+                assert!(back.contains(way), "{state:?}: {back}");
+                assert_eq!(fit(&desired, &snapshot), None, "{state:?}");
+                let lowered = rotate(&desired, &snapshot);
+                let vouches = |has| parent.contains(&has) || parent.contains(&Has::Both);
+                for draft in drafts(&lowered) {
+                    let name = draft.name;
+                    assert!(!touches(draft, &new_key), "{state:?}: {name}");
+                    assert!(
+                        name != "activate-next",
+                        "{state:?}: it cannot sign any more"
+                    );
+                    let deletes =
+                        matches!(&draft.op, Op::KmsKey(kms_key::Op::ScheduleDeletion { .. }));
+                    assert!(!deletes, "{state:?}: nothing is left to be deleted");
+                    if !touches(draft, &old_key) {
+                        continue;
+                    }
+                    retired += 1;
+                    assert!(!vouches(Has::Old), "{state:?}: {name}");
+                    if vouches(Has::New) {
+                        let waits = |draft: &Draft| {
+                            let mut conditions = draft.ready_when.iter();
+                            conditions.any(|ready| matches!(ready, Condition::HoldDown { .. }))
+                        };
+                        let is_first = old == "INACTIVE" || name == "deactivate";
+                        assert!(!is_first || waits(draft), "{state:?}: {name}");
+                    }
+                }
+                if vouches(Has::Old)
+                    && !parent.iter().all(|has| [Has::New, Has::Both].contains(has))
+                {
+                    let asked = externals(&lowered).join("\n");
+                    assert!(asked.contains("--step ds-add"), "{state:?}: {asked}");
+                }
+            }
+        }
+    }
+    assert!(retired > 10, "{retired}");
+}
+
+#[test]
+fn a_rotation_to_a_key_that_is_gone_is_given_up_by_one_command() {
+    let desired = fixture::desired();
+    for new in ["ACTIVE", "ACTION_NEEDED"] {
+        for parent in HAS.iter().flat_map(|a| HAS.map(|b| [*a, b])) {
+            let state = State {
+                new,
+                parent,
+                ..WHOLE
+            };
+            let mut snapshot = snapshot(state);
+            lose(&mut snapshot, NEW_ARN, true);
+            // Nobody goes on from what the parent was once.
+            let now = snapshot.taken_at;
+            remembered(&mut snapshot, EVIDENCE_OLD_GONE, now);
+            let way = way_after_loss(&desired, &snapshot).unwrap();
+            assert!(
+                way.contains("run `spore-infra ksk rotate --abort`"),
+                "{state:?}: {way}"
+            );
+            assert!(blocked(&snapshot).contains(&way), "{state:?}");
+            let refusal = fit(&desired, &snapshot).unwrap();
+            assert!(
+                refusal.message.contains(&way),
+                "{state:?}: {}",
+                refusal.message
+            );
+            assert_eq!(names(&rotate(&desired, &snapshot)), [""; 0], "{state:?}");
+            let is_let_go = parent == [Has::Nothing; 2];
+            let refused = may_abort(&desired, &snapshot);
+            assert_eq!(
+                refused.is_none(),
+                is_let_go || parent == [Has::Old; 2],
+                "{state:?}: {refused:?}"
+            );
+            if let Some(refused) = refused {
+                let old_first = !parent.iter().all(|has| [Has::Old, Has::Both].contains(has));
+                let step = if old_first {
+                    "--step ds-add"
+                } else {
+                    "--step ds-remove"
+                };
+                for said in [&refused.message, &way] {
+                    assert!(said.contains(step), "{state:?}: {said}");
+                }
+                continue;
+            }
+            let lowered = abort(&desired, &snapshot);
+            let steps = drafts(&lowered);
+            let deactivate = steps
+                .iter()
+                .find(|draft| draft.name == "deactivate")
+                .unwrap();
+            assert!(is_let_go || !deactivate.ready_when.is_empty(), "{state:?}");
+            let old_key = key(1, OLD_ARN, "ACTIVE");
+            assert!(
+                !steps.iter().any(|draft| touches(draft, &old_key)),
+                "{state:?}"
+            );
+        }
+        // Where the parent zone is ours to write, nobody has to be asked.
+        for has in [Has::New, Has::Both] {
+            let mut snapshot = ours(
+                State {
+                    new,
+                    parent: [has; 2],
+                    ..WHOLE
+                },
+                has,
+            );
+            lose(&mut snapshot, NEW_ARN, true);
+            assert_eq!(may_abort(&desired, &snapshot), None, "{has:?}");
+            let lowered = abort(&desired, &snapshot);
+            let set = drafts(&lowered).into_iter().find_map(published_by).unwrap();
+            assert_eq!(set.values, [ds(&key(1, OLD_ARN, "ACTIVE"))], "{has:?}");
+        }
+    }
+}
+
+/// What only this command cures is not left to an apply that waits for it.
+#[test]
+fn a_second_key_that_is_going_is_cured_whatever_ails_the_first() {
+    let desired = fixture::desired();
+    type Edit = fn(&mut kms_key::Live);
+    let ails: [Edit; 3] = [
+        |_| {},
+        |key| key.has_alias = false,
+        |key| key.state = "PendingDeletion".into(),
+    ];
+    for (ail, status) in ails.into_iter().zip(["ACTIVE", "ACTIVE", "ACTION_NEEDED"]) {
+        let mut snapshot = snapshot(State {
+            old: status,
+            ..WHOLE
+        });
+        twin_is(&mut snapshot, "PendingDeletion");
+        if let Observation::Present(live) = &mut snapshot.kms_key {
+            ail(live);
+        }
+        signing_is(&mut snapshot, "ACTION_NEEDED");
+        let told = blocked(&snapshot);
+        assert!(
+            told.contains("run `spore-infra ksk rotate`, which cancels that"),
+            "{told}"
+        );
+        assert_eq!(fit(&desired, &snapshot), None, "{status}");
+        let found = names(&rotate(&desired, &snapshot));
+        assert_eq!(found, ["cancel-deletion", "enable", "policy"]);
+    }
+}
+
+/// A record of no key is replaced by that of the key that every resolver knows.
+#[test]
+fn the_old_key_takes_the_place_of_a_wrong_record_until_the_new_one_may() {
+    let desired = fixture::desired();
+    let mut wrong = snapshot(WHOLE);
+    if let ParentView::Seen { servers, .. } = &mut wrong.parent {
+        for server in servers {
+            if let Ok(answer) = &mut server.answer {
+                answer.ds = vec![format!("12735 13 2 {}", "AB".repeat(32))];
+            }
+        }
+    }
+    let replaced_by = |snapshot: &Snapshot, number, arn| {
+        let refusal = fit(&desired, snapshot).unwrap();
+        let record = format!("replaced by DS {}", ds(&key(number, arn, "ACTIVE")));
+        assert!(refusal.message.contains(&record), "{}", refusal.message);
+    };
+    replaced_by(&wrong, 1, OLD_ARN);
+    let since: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+    remembered(&mut wrong, EVIDENCE_NEXT, since);
+    replaced_by(&wrong, 2, NEW_ARN);
+}
+
+/// `handover` says the same.
+#[test]
+fn the_new_record_is_not_asked_for_while_nobody_knows_since_when_the_zone_is_signed() {
+    let desired = fixture::desired();
+    let since: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+    let noted = |signed: &str| {
+        let mut snapshot = snapshot(WHOLE);
+        remembered(&mut snapshot, EVIDENCE_NEXT, since);
+        if let Observation::Present(live) = &mut snapshot.journal_group {
+            live.tags
+                .insert(journal_group::EVIDENCE_SIGNED.into(), signed.into());
+            live.tags
+                .insert(journal_group::EVIDENCE_SIGNED_TTL.into(), "172800".into());
+        }
+        if let ParentView::Seen { servers, .. } = &mut snapshot.parent {
+            for server in servers {
+                if let Ok(answer) = &mut server.answer {
+                    answer.name_servers =
+                        vec!["ns-1.awsdns-00.com".into(), "ns-2.awsdns-00.net".into()];
+                }
+            }
+        }
+        let lowered = rotate(&desired, &snapshot);
+        let reports = lowered.iter().flat_map(|(_, lowered)| &lowered.report);
+        let waits = reports.filter_map(|report| match report {
+            Report::Waiting { what, .. } => Some(what.clone()),
+            _ => None,
+        });
+        (
+            externals(&lowered).join("\n"),
+            waits.collect::<Vec<_>>().join("\n"),
+        )
+    };
+    let (asked, waits) = noted("not-noted");
+    assert_eq!(asked, "");
+    assert!(
+        waits.contains("nobody knows until when") && waits.contains("spore-infra apply"),
+        "{waits}"
+    );
+    let (asked, _) = noted("2026-11-21T10:00:00Z");
+    assert!(asked.contains("not before 2026-11-23T10:00:00Z"), "{asked}");
+    let (asked, _) = noted("2026-11-01T10:00:00Z");
+    assert!(asked.contains("not before 2026-11-21T10:00:00Z"), "{asked}");
+}

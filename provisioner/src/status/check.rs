@@ -99,7 +99,7 @@ pub fn render(facts: &Facts, report: &Report) -> String {
         );
         for (server, serving) in own.serving() {
             for covers in ["DNSKEY", "SOA"] {
-                if let Some(ends) = serving.ends(covers) {
+                if let Some(ends) = own.ends(serving, covers) {
                     let labels = [
                         ("zone", zone.as_str()),
                         ("server", server.name.as_str()),

@@ -114,7 +114,7 @@ impl<'a> State<'a> {
                 .aws
                 .as_ref()
                 .is_ok_and(|aws| aws.keys.iter().any(is_needed_and_failing)),
-            ends: ends(zone),
+            ends: ends(facts, zone),
         })
     }
 
@@ -242,18 +242,39 @@ fn delegated(facts: &Facts, zone: &Zone) -> Delegated {
     }
 }
 
-/// When the signature over the DNSKEY set ends, on the server where it ends first. It is the one that
-/// needs the KMS key; Route 53 makes the others with a key of its own.
-fn ends(zone: &Zone) -> Option<Timestamp> {
+/// When the signature over the DNSKEY set ends, on the server where it ends first; a server that shows none any
+/// more is as good as one where it ended. It is the one that needs the KMS key; Route 53 makes the others with a
+/// key of its own.
+fn ends(facts: &Facts, zone: &Zone) -> Option<Timestamp> {
     zone.serving()
         .filter(|(server, _)| server.in_route53 != Some(false))
-        .filter_map(|(_, serving)| serving.ends("DNSKEY"))
+        .filter(|(_, serving)| !serving.signatures.is_empty())
+        .map(|(_, serving)| zone.ends(serving, "DNSKEY").unwrap_or(facts.at))
         .min()
 }
 
 /// Whether Route 53 cannot use a key that it needs, or may need: one that nobody can tell whose it is.
 pub(super) fn is_needed_and_failing(ksk: &Ksk) -> bool {
     ksk.whose != Whose::Stranger && failing(ksk).is_some()
+}
+
+/// Keys of the stack's that sign on every server and that Route 53 can use.
+pub(super) fn sound<'a>(facts: &Facts, state: &'a State<'_>) -> Vec<&'a DnsKey> {
+    let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
+    let keys = keys.unwrap_or_default().iter();
+    let usable = keys.filter(|ksk| ksk.whose.is_ours() && !is_needed_and_failing(ksk));
+    let usable: Vec<&DnsKey> = usable.filter_map(|ksk| ksk.key.as_ref()).collect();
+    let ready = state.ready.iter();
+    ready.filter(|key| usable.contains(key)).collect()
+}
+
+/// Whether each server of the parent also vouches for a key that signs and that Route 53 can use: with that
+/// the zone stays secure.
+pub(super) fn is_held_by_another(facts: &Facts, state: &State<'_>) -> bool {
+    let sound = sound(facts, state);
+    let is_sound = |ds: &Ds| sound.iter().any(|key| ds.matches(&facts.domain, key));
+    let mut sets = state.zone.delegations();
+    sets.all(|(_, answer)| answer.ds.iter().any(is_sound))
 }
 
 /// Why Route 53 cannot use a key, if so.
@@ -420,14 +441,16 @@ fn keys_in_route53(facts: &Facts, state: &State<'_>, found: &mut Found) {
     let Ok(aws) = &facts.aws else {
         return;
     };
-    let left = state.ends.map(|ends| {
+    // What another key stands for does not end with this one.
+    let at_risk = state.ends.filter(|_| !is_held_by_another(facts, state));
+    let left = at_risk.map(|ends| {
         if ends <= facts.at {
-            "the last signature over its keys has ended".to_owned()
+            "the last signature over its keys that validators can use has ended".to_owned()
         } else {
             // What Route 53 made in advance is not visible: it can only end later.
             format!(
-                "the signature over its keys that servers show ends in {} ({ends:.0}), and Route 53 may \
-                 have some in store",
+                "the signature over its keys that servers show and validators can use ends in {} ({ends:.0}), and \
+                 Route 53 may have some in store",
                 left(facts.at, ends)
             )
         }
@@ -746,11 +769,15 @@ fn servers(state: &State<'_>, found: &mut Found) {
     for (server, serving) in &own {
         let tags = serving.tags();
         if Some(&tags) != common.as_ref() {
+            let served = |tags: &BTreeSet<u16>| match tags.len() {
+                0 => "no keys".to_owned(),
+                _ => format!("the keys {}", numbers(tags)),
+            };
             let text = format!(
-                "{} lags behind or is out of step: it serves the keys {}, most others {}",
+                "{} lags behind or is out of step: it serves {}, most others {}",
                 server.name,
-                numbers(&tags),
-                common.as_ref().map(numbers).unwrap_or_default()
+                served(&tags),
+                common.as_ref().map(served).unwrap_or_default()
             );
             found.add(Level::Warning, "lagging", text);
         }

@@ -138,10 +138,11 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// When the first of the signatures over these records ends that a validator needs: the best of each.
-    pub fn ends(&self, covers: &str) -> Option<Timestamp> {
+    /// When the last of the signatures over these records ends that such a key made.
+    fn ends(&self, covers: &str, is_by: impl Fn(u16) -> bool) -> Option<Timestamp> {
         let of = self.signatures.iter().filter(|s| s.covers == covers);
-        of.map(|signature| signature.expires).max()
+        let by = of.filter(|signature| is_by(signature.key_tag));
+        by.map(|signature| signature.expires).max()
     }
 
     /// Tags of the keys whose signature is over the DNSKEY set.
@@ -269,6 +270,8 @@ pub struct Aws {
     pub alarms: BTreeMap<String, Heard>,
     /// Whether the zone's key-signing keys have lost their KMS keys.
     pub is_key_lost: bool,
+    /// The way on where only one of the two keys of a rotation has.
+    pub way_after_loss: Option<String>,
     /// What a plan of now would do.
     pub plan: Planned,
     /// The rotation under way.
@@ -344,6 +347,8 @@ pub struct Turning {
 pub enum Mover {
     /// `ksk rotate`.
     Us,
+    /// The same, once every server of the parent says what it has.
+    UsOnceSeen,
     /// The parent's people, who do this.
     Parent(String),
 }
@@ -374,6 +379,37 @@ impl Zone {
         self.servers
             .iter()
             .filter_map(|server| Some((server, server.answer.as_ref().ok()?)))
+    }
+
+    /// When the last signature of one of its servers over these records ends that a validator can use; over the
+    /// DNSKEY set it has to be of a key that the parent's DS set names (RFC 4035, section 5.2), whichever parent
+    /// server was asked. Sets that lead to no key, and none at all, say nothing of that.
+    pub fn ends(&self, serving: &Serving, covers: &str) -> Option<Timestamp> {
+        let sets = if covers == "DNSKEY" {
+            self.vouched_tags(serving)
+        } else {
+            Vec::new()
+        };
+        if sets.is_empty() {
+            return serving.ends(covers, |_| true);
+        }
+        let ends = sets.iter();
+        ends.map(|tags| serving.ends(covers, |tag| tags.contains(&tag)))
+            .min()
+            .flatten()
+    }
+
+    /// For each DS set that leads to keys of a server, the tags of these.
+    fn vouched_tags(&self, serving: &Serving) -> Vec<BTreeSet<u16>> {
+        let of = |records: &[Ds]| -> BTreeSet<u16> {
+            let is_named = |key: &&DnsKey| records.iter().any(|ds| ds.matches(&self.name, key));
+            let named = serving.keys.iter().filter(is_named);
+            named.map(DnsKey::key_tag).collect()
+        };
+        self.delegations()
+            .map(|(_, answer)| of(&answer.ds))
+            .filter(|tags| !tags.is_empty())
+            .collect()
     }
 
     /// Every DS record that a parent server has.

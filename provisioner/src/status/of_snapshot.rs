@@ -13,6 +13,8 @@ use crate::kind::hosted_zone::ttls;
 use crate::kind::zone_signing::Unsigned;
 use crate::kind::{delegation, journal_group, kms_key, zone_signing};
 use crate::plan::{self, Plan, Report, span};
+use crate::rotation;
+use crate::safety::PARENT_UNKNOWN;
 use crate::snapshot::{Observation, Snapshot};
 
 /// Alarms that tell of DNSSEC.
@@ -68,6 +70,7 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws.alarms = alarms(snapshot, &mut unread);
     aws.evidence = evidence(snapshot);
     aws.is_key_lost = kms_key::lost(desired, snapshot).is_some();
+    aws.way_after_loss = rotation::way_after_loss(desired, snapshot);
     let unsigned = zone_signing::unsigned(snapshot);
     aws.unsigned_until = match unsigned {
         Unsigned::Until(until) => Some(until),
@@ -108,7 +111,8 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
     };
     let plan = plan::rotate(desired, snapshot);
     if let Some(refusal) = plan.refusals.first() {
-        return told(&format!("it cannot go on: {}", refusal.message), None);
+        let next = (refusal.rule == PARENT_UNKNOWN).then_some(Mover::UsOnceSeen);
+        return told(&format!("it cannot go on: {}", refusal.message), next);
     }
     if let Some((_, why)) = plan.blocked().first() {
         return told(&format!("it cannot go on: {why}"), None);
@@ -146,6 +150,9 @@ fn kms_state(key: &Observation<kms_key::Live>, arn: &str) -> Option<(String, Opt
     let live = key.present()?;
     if live.arn == arn {
         return Some((live.state.clone(), live.deletion_date.clone()));
+    }
+    if live.gone.contains(arn) {
+        return Some((keys::GONE.to_owned(), None));
     }
     let twin = live.twins.iter().find(|(twin, _)| twin == arn);
     twin.map(|(_, state)| (state.clone(), None))

@@ -11,12 +11,14 @@
 //! - Name servers of another zone have other keys. So between a change of name servers and its last
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
-use super::diagnosis::{self, Delegated, State, ds_of, is_needed_and_failing, left};
-use super::facts::{Facts, Mover, Verdict};
+use super::diagnosis::{
+    self, Delegated, State, ds_of, is_held_by_another, is_needed_and_failing, left, sound,
+};
+use super::facts::{Facts, Ksk, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
 use crate::ds::judgement::{Fit, Trust};
-use crate::ds::keys::Whose;
+use crate::ds::keys::{GONE, Whose};
 use crate::ds::{DnsKey, Ds};
 use crate::kind::ksk::take_down;
 use crate::plan::span;
@@ -53,6 +55,12 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
                 span(state.ttls().1)
             ));
         }
+        silent_parents(state, &mut steps);
+    } else if let Some(why) = &facts.cut_short {
+        steps.us(format!(
+            "look again in some minutes, and from another network; if it stays, have the people of the zone that does \
+             not answer look at its servers: {why}"
+        ));
     }
     rest(facts, &mut steps);
     steps.actions
@@ -96,7 +104,7 @@ impl Steps<'_> {
     fn cure(&mut self, facts: &Facts, why: &str) {
         let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
         let keys = keys.unwrap_or_default().iter();
-        let failing: Vec<_> = keys.filter(|ksk| is_needed_and_failing(ksk)).collect();
+        let failing: Vec<_> = keys.filter(|ksk| is_curable(ksk)).collect();
         if failing.iter().any(|ksk| ksk.whose == Whose::Stack) {
             self.apply(facts, why);
         }
@@ -240,9 +248,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             }
             publish(facts, state, steps, "");
         }
-    } else if let (Some(key), None, true) =
-        (to_add(facts, state), too_early(facts), facts.wants_dnssec)
-    {
+    } else if let Some(key) = in_place(facts, state) {
         // Nothing fits, and ours would.
         let wrong: Vec<&Ds> = state.useless().collect();
         steps.parent(format!(
@@ -287,6 +293,22 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             steps.apply(facts, "");
         }
         publish(facts, state, steps, "then");
+    }
+}
+
+/// Servers of the parent of which nobody knows what they tell resolvers.
+fn silent_parents(state: &State<'_>, steps: &mut Steps<'_>) {
+    let silent = state.zone.parents.iter().filter_map(|server| {
+        let trouble = server.answer.as_ref().err()?;
+        Some(format!("{} {}", server.name, trouble.words()))
+    });
+    let silent: Vec<String> = silent.collect();
+    if !silent.is_empty() {
+        steps.parent(format!(
+            "see to the servers of {}: {}; steps that depend on what each server has wait for that",
+            state.parent,
+            silent.join("; ")
+        ));
     }
 }
 
@@ -337,10 +359,29 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             left(facts.at, ends)
         )
     });
-    steps.cure(facts, &by.unwrap_or_default());
     let records = state.ds.iter().map(|(ds, _)| ds);
     let all: Vec<&Ds> = records.filter(|ds| !wrong.contains(ds)).collect();
-    if all.is_empty() || is_held_by_another(facts, state) {
+    let is_safe = all.is_empty() || is_held_by_another(facts, state);
+    let by = match (by, state.ends) {
+        _ if is_safe => String::new(),
+        (Some(by), _) => by,
+        (None, Some(_)) => ": the last signature of a key that the parent vouches for has ended, and names resolve \
+                            again when Route 53 has signed with that key"
+            .to_owned(),
+        (None, None) => String::new(),
+    };
+    steps.cure(facts, &by);
+    let aws = facts.aws.as_ref().ok();
+    let way = aws.and_then(|aws| aws.way_after_loss.as_deref());
+    // A key that signs and that the parent does not vouch for yet keeps the zone secure: nothing has to go.
+    let other = sound(facts, state).into_iter().next();
+    let is_ours_to_write = own_parent(facts).is_some();
+    let stands_in = other.filter(|_| !is_safe && !is_ours_to_write);
+    if let Some(key) = stands_in {
+        stand_in(facts, state, key, &all, steps);
+    }
+    steps.actions.extend(way.map(by_us));
+    if is_safe || stands_in.is_some() || is_ours_to_write && way.is_some() {
         return;
     }
     match state.ends {
@@ -370,21 +411,51 @@ fn keys_first(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     }
 }
 
-/// Whether each server of the parent also vouches for a key that signs and that Route 53 can use: with that
-/// the zone stays secure.
-fn is_held_by_another(facts: &Facts, state: &State<'_>) -> bool {
+fn by_us(what: &str) -> Action {
+    Action {
+        who: Who::Us,
+        what: what.to_owned(),
+    }
+}
+
+/// Whether a command of ours can make Route 53 sign with a failing key again.
+fn is_curable(ksk: &Ksk) -> bool {
+    let is_gone = ksk
+        .kms_state
+        .as_ref()
+        .is_some_and(|(state, _)| state == GONE);
+    is_needed_and_failing(ksk) && !is_gone
+}
+
+/// The record of a key that signs comes beside those of one that fails, before what resolvers hold of these leads
+/// nowhere.
+fn stand_in(facts: &Facts, state: &State<'_>, key: &DnsKey, all: &[&Ds], steps: &mut Steps<'_>) {
+    let (_, ds_ttl) = state.ttls();
     let keys = facts.aws.as_ref().map(|aws| &aws.keys[..]);
-    let sound = keys
-        .unwrap_or_default()
-        .iter()
-        .filter(|ksk| ksk.whose.is_ours() && !is_needed_and_failing(ksk));
-    let sound: Vec<&DnsKey> = sound
-        .filter_map(|ksk| ksk.key.as_ref())
-        .filter(|key| state.ready.contains(key))
-        .collect();
-    let is_sound = |ds: &Ds| sound.iter().any(|key| ds.matches(&facts.domain, key));
-    let mut sets = state.zone.delegations();
-    sets.all(|(_, answer)| answer.ds.iter().any(is_sound))
+    let is_cured = keys.unwrap_or_default().iter().any(is_curable);
+    let lead = if is_cured {
+        "if that cannot be done in time: "
+    } else {
+        ""
+    };
+    let by = match state.ends.filter(|ends| *ends > later(facts.at, ds_ttl)) {
+        Some(ends) => format!(
+            "by {:.0}, {} before the last signature ends that the old set leads to",
+            ends - ds_ttl,
+            span(ds_ttl)
+        ),
+        None => format!(
+            "at once: what resolvers hold of the old set, for {}, leads to no signature then",
+            span(ds_ttl)
+        ),
+    };
+    let early = too_early(facts).map(|why| format!("; {why}"));
+    let ds = ds_of(key, &facts.domain);
+    steps.parent(format!(
+        "{lead}add DS {ds} beside DS {}, {by}{} (`spore-infra handover --step ds-add` writes the text)",
+        tags(state, all),
+        early.unwrap_or_default()
+    ));
 }
 
 /// The parent delegates to other servers than the zone's.
@@ -533,6 +604,23 @@ fn to_add<'a>(facts: &Facts, state: &'a State<'_>) -> Option<&'a DnsKey> {
     }
 }
 
+/// The key whose record may take the place of wrong ones now: until the key that comes may be named, the one that
+/// it comes beside, which every resolver knows that knows the zone's keys.
+fn in_place<'a>(facts: &Facts, state: &'a State<'_>) -> Option<&'a DnsKey> {
+    let aws = facts.aws.as_ref().ok();
+    if !facts.wants_dnssec || aws.is_some_and(|aws| aws.unsigned.is_some()) {
+        return None;
+    }
+    let turning = aws.and_then(|aws| aws.turning.as_ref());
+    match turning.filter(|turning| turning.too_early.is_some()) {
+        Some(turning) => state
+            .ready
+            .iter()
+            .find(|key| Some(*key) != turning.new.as_ref()),
+        None => to_add(facts, state),
+    }
+}
+
 /// The parent zone, where the tool writes into it.
 fn own_parent(facts: &Facts) -> Option<&str> {
     facts.aws.as_ref().ok()?.parent_zone.as_deref()
@@ -556,6 +644,13 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
         .as_ref()
         .and_then(|turning| turning.next.as_ref())
     {
+        // Said above, with its deadline.
+        Some(Mover::Parent(what))
+            if what.contains("--step ds-add")
+                && steps
+                    .actions
+                    .iter()
+                    .any(|step| step.what.contains("--step ds-add")) => {}
         Some(Mover::Parent(what)) => {
             steps.parent(format!("for the rotation of the key: {what}"));
         }
@@ -566,6 +661,9 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
                 .iter()
                 .any(|step| step.what.contains("ksk rotate")) => {}
         Some(Mover::Us) => steps.us("run `spore-infra ksk rotate` to go on with the rotation"),
+        Some(Mover::UsOnceSeen) => steps.us(
+            "run `spore-infra ksk rotate` to go on with the rotation, once every server of the parent says what it has",
+        ),
         None => {}
     }
     for ksk in &aws.keys {
@@ -584,11 +682,20 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
         .actions
         .iter()
         .any(|action| action.who == Who::Us && action.what.contains("spore-infra apply"));
-    if !is_said && !aws.plan.blocked.is_empty() {
-        steps.us(format!(
-            "clear what blocks: {}",
-            aws.plan.blocked.join("; ")
-        ));
+    let is_told = |blocked: &&String| {
+        let mut actions = steps.actions.iter();
+        // What is said of a resource comes after its address.
+        actions.any(|action| blocked.ends_with(&action.what))
+    };
+    let blocked: Vec<&str> = aws
+        .plan
+        .blocked
+        .iter()
+        .filter(|blocked| !is_told(blocked))
+        .map(String::as_str)
+        .collect();
+    if !is_said && !blocked.is_empty() {
+        steps.us(format!("clear what blocks: {}", blocked.join("; ")));
     } else if !is_said && !aws.plan.changes.is_empty() {
         steps.us(format!(
             "look at `spore-infra plan`: {} of the stack's objects differ from the document",

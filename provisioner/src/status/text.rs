@@ -281,13 +281,14 @@ impl Page {
                         })
                         .collect();
                     let until = |covers| {
-                        serving.ends(covers).map_or("none".to_owned(), |ends| {
-                            if ends <= facts.at {
-                                "ended".to_owned()
-                            } else {
-                                left(facts.at, ends)
-                            }
-                        })
+                        zone.ends(serving, covers)
+                            .map_or("none".to_owned(), |ends| {
+                                if ends <= facts.at {
+                                    "ended".to_owned()
+                                } else {
+                                    left(facts.at, ends)
+                                }
+                            })
                     };
                     vec![
                         address,

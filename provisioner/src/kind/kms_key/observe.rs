@@ -163,16 +163,11 @@ pub async fn of_ksks(
     let known = match &found {
         Observation::Absent => Live::default(),
         Observation::Present(live) if live.arn.is_empty() => live.clone(),
-        Observation::Present(live) => {
-            return match with_adopted(read, desired, live.clone(), named).await {
-                Ok(live) => Observation::Present(live),
-                Err(failure) => Observation::Unreadable(failure.to_string()),
-            };
-        }
+        Observation::Present(live) => return completed(read, desired, live.clone(), named).await,
         Observation::Foreign(_, _) | Observation::Unreadable(_) => return found,
     };
     let stranger = match read_named(read, desired, known, named).await {
-        Ok(Some(live)) => return Observation::Present(live),
+        Ok(Some(live)) => return completed(read, desired, live, named).await,
         Ok(None) => stranger(read, desired, named, parent).await,
         Err(failure) => Err(failure),
     };
@@ -182,18 +177,75 @@ pub async fn of_ksks(
     }
 }
 
-/// Completes the twins by keys of the stack that a key-signing key of another name than ours names: one that
-/// was adopted, while a rotation puts another in its place. Such a key has the alias that its maker gave it.
-async fn with_adopted(
+/// A usable key, with what the zone's key-signing keys tell beside it.
+async fn completed(
+    read: &Clients,
+    desired: &Desired,
+    live: Live,
+    named: &[ksk::Key],
+) -> Observation<Live> {
+    let completed = match with_named(read, desired, live, named).await {
+        Ok(live) => rescued(read, desired, live, named).await,
+        Err(failure) => Err(failure),
+    };
+    match completed {
+        Ok(live) => Observation::Present(live),
+        Err(failure) => Observation::Unreadable(failure.to_string()),
+    }
+}
+
+/// Takes the key whose deletion is scheduled for the stack's, where the alias leads to it, or to none of the
+/// zone's, and the key-signing key that names it is the older one: the second key of a rotation, which is usable,
+/// does not stand in for it. Only what is the stack's key is rescued by an apply.
+async fn rescued(
+    read: &Clients,
+    desired: &Desired,
+    mut live: Live,
+    named: &[ksk::Key],
+) -> Result<Live, Failure> {
+    let is_going = |ksk: &&ksk::Key| {
+        let mut twins = live.twins.iter();
+        twins.any(|(arn, state)| *arn == ksk.kms_arn && state == "PendingDeletion")
+    };
+    if live.has_alias || !named.iter().any(|ksk| is_going(&ksk)) {
+        return Ok(live);
+    }
+    let target = by_alias(read, desired).await?.map(|key| arn(&key));
+    let aliased = named
+        .iter()
+        .find(|ksk| Some(&ksk.kms_arn) == target.as_ref());
+    let oldest = named.iter().min_by_key(|ksk| (ksk.created, &ksk.name));
+    let Some(ksk) = aliased.or(oldest).filter(is_going) else {
+        return Ok(live);
+    };
+    let Some(key) = describe(&read.kms, &ksk.kms_arn).await? else {
+        return Ok(live);
+    };
+    let known = content(read, desired, Some(&key), &BTreeMap::new()).await?;
+    live.twins.retain(|(twin, _)| *twin != ksk.kms_arn);
+    let other = std::mem::replace(&mut live.arn, arn(&key));
+    let state_of_other = std::mem::replace(&mut live.state, state(&key));
+    live.twins.push((other, state_of_other));
+    live.has_alias = aliased.is_some();
+    live.stale_alias &= !live.has_alias;
+    live.deletion_date = key.deletion_date().map(ToString::to_string);
+    live.unfit = unfit(&key);
+    (live.policy, live.tags, live.grants) = known;
+    Ok(live)
+}
+
+/// Completes the twins by keys of the stack that only a key-signing key shows: one that was adopted, while a
+/// rotation puts another in its place (such a key has the alias that its maker gave it), or one that no index
+/// shows yet. A key that KMS does not know any more is noted as that.
+async fn with_named(
     read: &Clients,
     desired: &Desired,
     mut live: Live,
     named: &[ksk::Key],
 ) -> Result<Live, Failure> {
     for ksk in named {
-        let is_known = live.arn == ksk.kms_arn
-            || desired.is_ksk_name(&ksk.name)
-            || live.twins.iter().any(|(twin, _)| *twin == ksk.kms_arn);
+        let is_known =
+            live.arn == ksk.kms_arn || live.twins.iter().any(|(twin, _)| *twin == ksk.kms_arn);
         if is_known {
             continue;
         }
@@ -203,7 +255,9 @@ async fn with_adopted(
                     live.note_twin(&key);
                 }
             }
-            Ok(None) => {}
+            Ok(None) => {
+                live.gone.insert(ksk.kms_arn.clone());
+            }
             // The stack's own keys can be read.
             Err(failure) if failure.class == Class::Denied => {}
             Err(failure) => return Err(failure),
