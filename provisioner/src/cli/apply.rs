@@ -21,7 +21,7 @@ use crate::condition::later;
 use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::delegation;
-use crate::kind::hosted_zone::{Records, ttls};
+use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group;
 use crate::master_file;
 use crate::observe::Purpose;
@@ -564,19 +564,13 @@ impl Job<'_> {
         if zone.foreign_records(domain).is_empty() {
             return Ok(());
         }
-        // Whoever makes the zone anew from the file wants the TTLs that its owners gave it.
-        let zone = match &snapshot.ttls {
-            Ok(Some(kept)) => &ttls::as_before(zone, kept),
-            Ok(None) => zone,
-            Err(why) => {
-                output::note(&format!("the file has the TTLs as they are: {why}"));
-                zone
-            }
-        };
-        let text = master_file::write(domain, zone, self.session.clock.now()).text;
+        let file = master_file::write(domain, zone, &snapshot.ttls, self.session.clock.now());
         let path = planfile::unused(domain, self.session.clock.now());
-        planfile::write_new(&path, &text)?;
+        planfile::write_new(&path, &file.text)?;
         output::note(&format!("wrote the zone's records to {}", path.display()));
+        if let Some(told) = &file.ttls {
+            output::note(&format!("note: in it {told}"));
+        }
         Ok(())
     }
 
