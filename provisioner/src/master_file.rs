@@ -288,15 +288,29 @@ mod tests {
             records: vec![ttls::lowered(&owners), theirs],
             ..Live::default()
         };
-        let file = write(DOMAIN, &zone, &Ok(Some(vec![owners])), Timestamp::UNIX_EPOCH);
+        let file = write(
+            DOMAIN,
+            &zone,
+            &Ok(Some(vec![owners])),
+            Timestamp::UNIX_EPOCH,
+        );
         let lines: Vec<&str> = file.text.lines().collect();
         assert!(lines[1].starts_with("; 1 record sets have the TTLs that their owners gave them"));
         assert!(lines.contains(&"www.spore.example.edu. 86400 IN A 192.0.2.1"));
         assert!(lines.contains(&"other.spore.example.edu. 300 IN A 192.0.2.2"));
         assert!(lines[1].ends_with(file.ttls.as_deref().unwrap_or("nothing")));
         // What nobody can read is no answer.
-        let unread = write(DOMAIN, &zone, &Err("denied\nnow".into()), Timestamp::UNIX_EPOCH);
-        assert!(unread.text.contains("could not be read: denied now\n$ORIGIN"));
+        let unread = write(
+            DOMAIN,
+            &zone,
+            &Err("denied\nnow".into()),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(
+            unread
+                .text
+                .contains("could not be read: denied now\n$ORIGIN")
+        );
         assert_eq!(written(zone.records).ttls, None);
     }
 

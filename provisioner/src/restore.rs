@@ -273,7 +273,13 @@ mod tests {
         }
         let kept = Ok(Some(kept));
         let with = |file: &str, kept: &Kept| {
-            compare(DOMAIN, &read(DOMAIN, file).unwrap(), &low, kept, Extra::Delete)
+            compare(
+                DOMAIN,
+                &read(DOMAIN, file).unwrap(),
+                &low,
+                kept,
+                Extra::Delete,
+            )
         };
         // A file of before, or written while they are low: nothing is to be done.
         let same = with(owners, &kept);
@@ -282,10 +288,17 @@ mod tests {
         let file = "a 86400 A 192.0.2.9\nb 7200 A 192.0.2.1\nc 60 A 192.0.2.1\n";
         let other = with(file, &kept);
         assert_eq!((other.counts(), other.lowered), ((0, 2, 0), 0));
-        assert!(other.diff().contains("+ a.spore.example.edu. 86400 IN A 192.0.2.9"));
+        assert!(
+            other
+                .diff()
+                .contains("+ a.spore.example.edu. 86400 IN A 192.0.2.9")
+        );
         // What is low and what is meant to be cannot be told apart.
         let unread = with(owners, &Err("denied".into()));
-        assert!(unread.refusals[0].contains("could not be read"), "{unread:?}");
+        assert!(
+            unread.refusals[0].contains("could not be read"),
+            "{unread:?}"
+        );
     }
 
     #[test]

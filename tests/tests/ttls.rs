@@ -718,7 +718,8 @@ fn a_zone_file_written_meanwhile_has_the_old_ttls_and_restore_leaves_them_low() 
     assert_ne!(low, told().records, "they are low");
     let file = export(&stage);
     assert_eq!(lines(&file.stdout), lines(&before));
-    let comment = "record sets have the TTLs that their owners gave them: in Route 53 they are lowered";
+    let comment =
+        "record sets have the TTLs that their owners gave them: in Route 53 they are lowered";
     assert!(file.stdout.contains(comment), "{}", file.stdout);
     assert!(file.stderr.contains(comment), "{}", file.stderr);
 
@@ -738,5 +739,24 @@ fn a_zone_file_written_meanwhile_has_the_old_ttls_and_restore_leaves_them_low() 
     assert_eq!(stored(&stage), told().records);
     assert!(restore().stdout.contains("No changes."));
     assert!(!export(&stage).stdout.contains(comment));
+    stage.plan().done("the plan afterwards").unwrap();
+}
+
+/// Somebody wrote other servers into the zone's own NS set: one run puts it right, keeps it as it is right, and
+/// lowers it.
+#[test]
+fn an_ns_set_that_others_changed_is_put_right_and_lowered_by_one_apply() {
+    let stage = Stage::copy_of(&told().start);
+    by_hand(&stage, desired(""), async |bench| {
+        let zone = bench.zone_id().await;
+        let strange = record_set(DOMAIN, RrType::Ns, 172_800, "ns.elsewhere.example.");
+        change(&bench.write, &zone, ChangeAction::Upsert, [strange]).await;
+    });
+    assert_ne!(stored(&stage), told().records);
+    stage.apply().done("apply").unwrap();
+    assert_eq!(stored(&stage), stored(&told().vouched));
+    vouch(&stage);
+    stage.apply().done("apply with a DS record").unwrap();
+    assert_eq!(stored(&stage), told().records);
     stage.plan().done("the plan afterwards").unwrap();
 }

@@ -120,7 +120,13 @@ pub fn read(domain: &str, text: &str) -> Result<File, Vec<Problem>> {
     for piece in Entries::of(text, origin) {
         match piece {
             Piece::Entry(place, Entry::Record(record)) => {
-                take(&apex, &record, place, (&mut file, &mut places), &mut problems);
+                take(
+                    &apex,
+                    &record,
+                    place,
+                    (&mut file, &mut places),
+                    &mut problems,
+                );
             }
             Piece::Entry(place, Entry::Include { path, .. }) => problems.push(Problem {
                 place,
@@ -169,13 +175,10 @@ fn take(
         let Ok(()) = record.data().compose_canonical_rdata(&mut wire);
         let key = (owner, rtype.to_string());
         places.entry(key.clone()).or_insert(place);
-        let set = file
-            .sets
-            .entry(key)
-            .or_insert_with(|| Set {
-                ttl_secs,
-                records: BTreeMap::new(),
-            });
+        let set = file.sets.entry(key).or_insert_with(|| Set {
+            ttl_secs,
+            records: BTreeMap::new(),
+        });
         if ttl_secs > TTL_SECS_MAX {
             wrong(format!("{shown}: TTL {ttl_secs} is above {TTL_SECS_MAX}"));
         }
@@ -207,15 +210,19 @@ fn check(apex: &str, file: &File, places: &Places, problems: &mut Vec<Problem>) 
     for (key @ (owner, rtype), set) in &file.sets {
         of_name.entry(owner).or_default().push(key);
         if set.records.len() > VALUES_MAX {
-            wrong(key, format!(
-                "{owner} {rtype}: {} values, Route 53 takes at most {VALUES_MAX}",
-                set.records.len()
-            ));
+            wrong(
+                key,
+                format!(
+                    "{owner} {rtype}: {} values, Route 53 takes at most {VALUES_MAX}",
+                    set.records.len()
+                ),
+            );
         }
         if owner == apex && matches!(rtype.as_str(), "CNAME" | "DS") {
-            wrong(key, format!(
-                "{owner} {rtype}: not possible at the zone's own name"
-            ));
+            wrong(
+                key,
+                format!("{owner} {rtype}: not possible at the zone's own name"),
+            );
         }
         if rtype == "CNAME" && set.records.len() > 1 {
             wrong(key, format!("{owner} CNAME: more than one"));
@@ -228,7 +235,10 @@ fn check(apex: &str, file: &File, places: &Places, problems: &mut Vec<Problem>) 
             && !others.is_empty()
         {
             let others: Vec<&str> = others.iter().map(|(_, rtype)| rtype.as_str()).collect();
-            wrong(key, format!("{owner} CNAME: beside {}", others.join(" and ")));
+            wrong(
+                key,
+                format!("{owner} CNAME: beside {}", others.join(" and ")),
+            );
         }
     }
 }
@@ -398,7 +408,10 @@ mod tests {
             .collect();
         assert_eq!(places, ["2:13", "7:1", "8:9", "10:5", "11:1"], "{told}");
         // Owner and origin go on from a wrong record as from a right one.
-        assert!(lines[4].contains("b.sub.spore.example.edu. HINFO"), "{told}");
+        assert!(
+            lines[4].contains("b.sub.spore.example.edu. HINFO"),
+            "{told}"
+        );
         let mixed = "$TTL 60\nwww A 192.0.2\n  AAAA 2001:db8::1\nwww 61 AAAA 2001:db8::2\n";
         assert!(problems(mixed).contains("4:1: www.spore.example.edu. AAAA: TTLs 60 and 61"));
     }

@@ -298,6 +298,8 @@ pub struct Ksk {
     pub kms_arn: String,
     /// State of that, where it is the stack's; with the date of its deletion.
     pub kms_state: Option<(String, Option<String>)>,
+    /// The steps that take it down, where it is somebody else's.
+    pub way_down: Option<String>,
 }
 
 /// Who hears an alarm.

@@ -18,7 +18,6 @@ use crate::condition::later;
 use crate::ds::judgement::{Fit, Trust};
 use crate::ds::keys::{Unserved, Whose};
 use crate::ds::{DnsKey, Ds};
-use crate::kind::ksk::take_down;
 use crate::plan::span;
 
 /// The steps, in order; none when there is nothing to do.
@@ -587,14 +586,10 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
         None => {}
     }
     for ksk in &aws.keys {
-        if ksk.whose == Whose::Stranger
-            && let Some(zone) = &aws.zone
-        {
+        if let Some(way) = &ksk.way_down {
             steps.us(format!(
-                "find out whose key-signing key {} is; if nobody needs it, and no server of the parent has a DS \
-                 record of it, take it down: {}",
-                ksk.name,
-                take_down(zone, &ksk.status, &ksk.name)
+                "find out whose key-signing key {} is; if nobody needs it, take it down, in this order: {way}",
+                ksk.name
             ));
         }
     }

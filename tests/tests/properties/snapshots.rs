@@ -279,7 +279,6 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 grants: BTreeMap::new(),
                 tags,
                 twins,
-                twins_end: None,
                 deletion_date: None,
             }
         },

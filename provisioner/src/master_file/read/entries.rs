@@ -172,7 +172,11 @@ impl Scanner {
         if let Ok(origin) = self.source.origin() {
             self.origin = origin;
         }
-        if cut.text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("$TTL")) {
+        if cut
+            .text
+            .get(..4)
+            .is_some_and(|word| word.eq_ignore_ascii_case("$TTL"))
+        {
             self.default_ttl = Some(cut.text.to_owned());
         }
         pieces
@@ -189,7 +193,10 @@ impl Scanner {
     /// records below that name none.
     fn recover(&mut self, wrong: Cut<'_>) {
         let mut owners: Vec<String> = self.owner.take().into_iter().collect();
-        let word = wrong.text.split(|c: char| c.is_whitespace() || "();\"".contains(c)).next();
+        let word = wrong
+            .text
+            .split(|c: char| c.is_whitespace() || "();\"".contains(c))
+            .next();
         if let Some(word) = word.filter(|word| !word.is_empty() && !word.starts_with('$')) {
             owners.insert(0, word.to_owned());
         }
@@ -233,7 +240,11 @@ impl Cut<'_> {
     /// given earlier. It tells where it was when it noticed, which is behind a word that it had to know whole.
     fn problem(self, before: usize, told: &str) -> Problem {
         let mut parts = told.splitn(3, ':');
-        let mut number = || parts.next().and_then(|part| part.trim().parse::<usize>().ok());
+        let mut number = || {
+            parts
+                .next()
+                .and_then(|part| part.trim().parse::<usize>().ok())
+        };
         let (line, column) = (number(), number());
         let what = parts.next().unwrap_or(told).trim().to_owned();
         let (Some(line), Some(column)) = (line, column) else {
@@ -264,8 +275,13 @@ impl Cut<'_> {
             let line_start = before(at).iter().rposition(|byte| *byte == b'\n');
             let line_start = line_start.map_or(0, |newline| newline + 1);
             let mut line = before(at).iter().skip(line_start);
-            end = line.position(|byte| *byte == b';').map_or(at, |comment| line_start + comment);
-            end = before(end).iter().rposition(|byte| is_word(*byte)).map_or(0, |last| last + 1);
+            end = line
+                .position(|byte| *byte == b';')
+                .map_or(at, |comment| line_start + comment);
+            end = before(end)
+                .iter()
+                .rposition(|byte| is_word(*byte))
+                .map_or(0, |last| last + 1);
         }
         let start = before(end).iter().rposition(|byte| !is_word(*byte));
         start.map_or(0, |blank| blank + 1)
