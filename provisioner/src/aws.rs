@@ -10,7 +10,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_route53::types::ChangeInfo;
+use aws_sdk_route53::types::{ChangeInfo, ChangeStatus};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -290,9 +290,11 @@ impl Intercept for ReadOnly {
     }
 }
 
-/// The id of a change, as an output.
+/// The id of a change, as an output, unless its very answer says that every name server has it (INSYNC):
+/// then there is nothing to ask for.
 pub fn change_id(change: Option<ChangeInfo>) -> Outputs {
     change
+        .filter(|change| *change.status() != ChangeStatus::Insync)
         .map(|change| {
             let id = change
                 .id()

@@ -85,6 +85,12 @@ pub enum Handover {
 
 /// The text for a step.
 pub fn write(step: &Step, facts: &Facts<'_>) -> Handover {
+    // What is at work there is not this stack's to hand over, nor gone.
+    if let (Some((why, _)), Step::Delegate | Step::DsAdd | Step::Teardown) =
+        (facts.snapshot.hosted_zone.foreign(), step)
+    {
+        return Handover::Unsafe(why.to_owned());
+    }
     let outcome = match step {
         Step::Delegate => facts.delegate(),
         Step::DsAdd => facts.ds_add(),

@@ -682,12 +682,16 @@ pub fn tells_of_delegation(snapshot: &Snapshot) -> bool {
         Parent::Zone(_) | Parent::Unknown(_) => false,
         Parent::External | Parent::Settled | Parent::Unused(_) => true,
     };
-    is_asked && snapshot.hosted_zone.present().is_some()
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let is_delegated = answers.iter().all(|answer| !answer.name_servers.is_empty());
+    is_asked && is_delegated && snapshot.hosted_zone.present().is_some()
 }
 
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;
+    // They would be sent to another zone than the one that somebody else may have there; what blocks says more.
+    snapshot.hosted_zone.known()?;
     match snapshot.parent_zone {
         // That is the delegation's affair: a change, or what stands against it.
         Parent::Zone(_) | Parent::Unknown(_) => return None,
@@ -766,6 +770,8 @@ fn dangling(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     if delegation::is_withdrawn_by_us(desired, snapshot) {
         return None;
     }
+    // It may lead to a zone of somebody else, which stays.
+    snapshot.hosted_zone.known()?;
     let answers = servers
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());

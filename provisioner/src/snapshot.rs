@@ -60,6 +60,15 @@ impl<L> Observation<L> {
         }
     }
 
+    /// The live object, or that there is none; nothing while something else stands there or nobody knows.
+    pub fn known(&self) -> Option<Option<&L>> {
+        match self {
+            Observation::Absent => Some(None),
+            Observation::Present(live) => Some(Some(live)),
+            Observation::Foreign(_, _) | Observation::Unreadable(_) => None,
+        }
+    }
+
     /// Why it could not be read.
     pub fn unreadable(&self) -> Option<&str> {
         match self {

@@ -26,7 +26,7 @@ use spore_sandbox::dns::{DnsName, RegistrarAction};
 use spore_tests::bench::{Bench, run};
 use spore_tests::by_hand::{self, SETTLED, add_record, make_zone};
 use spore_tests::cases::each;
-use spore_tests::stage::{DOMAIN, Run, Stage, record};
+use spore_tests::stage::{DOMAIN, Finished, Run, Stage, record};
 use spore_tests::updater;
 
 const ACCOUNT: &str = "123456789012";
@@ -224,9 +224,47 @@ fn what_others_made_blocks_until_it_is_adopted_and_then_converges() {
     assert!(zone.contains("192.0.2.1"), "its records are still there");
 }
 
+/// A zone at work that is only not the stack's yet is not gone: nobody is told to take it off the net, nor to
+/// delegate to another one.
+#[test]
+fn nobody_is_sent_to_the_parent_about_a_zone_of_others() {
+    let stage = Stage::new();
+    by_hand(&stage, async |bench| {
+        make_zone(&bench.write).await;
+    });
+    let folder = format!("--sandbox={}", stage.world().display());
+    let registrar = stage.run(["sandbox", "registrar", "delegate", DOMAIN, &folder]);
+    registrar.done("delegate").unwrap();
+    let silent = |told: &Finished| {
+        let said = format!("{}{}", told.stdout, told.stderr);
+        let sends = ["have example.edu", "handover", "will have others"];
+        assert!(
+            !sends.iter().any(|text| said.contains(text)),
+            "{}",
+            told.tell()
+        );
+    };
+    silent(&stage.plan().exits(1, "the plan").unwrap());
+    silent(&stage.destroy().done("destroy of nothing").unwrap());
+    let handover = |step: &str| stage.on_world("handover", &["--step", step]);
+    let refused = [
+        handover("teardown"),
+        handover("delegate"),
+        handover("ds-add"),
+    ];
+    for (command, code) in refused.into_iter().map(|run| (run, 4)).chain([
+        (stage.on_world("ds", &[]), 1),
+        (stage.on_world("ds", &["--check"]), 1),
+    ]) {
+        let told = command.exits(code, "what is not the stack's").unwrap();
+        assert!(told.stderr.contains(COMMAND), "{}", told.tell());
+        silent(&told);
+    }
+}
+
 /// The first call takes nothing over, and any later one leaves what the next run finishes.
 #[test]
-fn adopting_survives_a_crash_before_and_after_each_call() {
+fn adopting_survives_a_crash_between_any_two_calls() {
     let stage = Stage::copy_of(strange());
     let lines = stage.path("record.jsonl");
     adopt(&stage)
@@ -235,15 +273,16 @@ fn adopting_survives_a_crash_before_and_after_each_call() {
         .unwrap();
     let calls = record(&lines);
     assert!(calls.len() > 60, "{} calls", calls.len());
-    let mut faults = Vec::new();
-    for (n, call) in (1..).zip(&calls) {
-        faults.push((format!("crash-before:{n}"), false));
-        faults.push((format!("crash-after:{n}"), call["wrote"] == true));
-    }
-    let cases: Vec<Fault> = faults
-        .into_iter()
-        .map(|(fault, wrote)| Fault { fault, wrote })
-        .collect();
+    let fault = |(n, call): (usize, &Value)| Fault {
+        fault: format!("crash-after:{n}"),
+        wrote: call["wrote"] == true,
+    };
+    // Before a call is after the one that came before it.
+    let mut cases = vec![Fault {
+        fault: "crash-before:1".to_owned(),
+        wrote: false,
+    }];
+    cases.extend((1..).zip(&calls).map(fault));
     each(&cases, |Fault { fault, wrote }| {
         let stage = Stage::copy_of(strange());
         let died = adopt(&stage).fault(fault).end()?;

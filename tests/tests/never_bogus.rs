@@ -686,7 +686,9 @@ impl Life {
         });
         let told = told.unwrap_or_else(|| panic!("a warning: {:?}", plan.report));
         let (_, way) = told.split_once("in this order: ").unwrap();
-        let steps = way.split("; (").map(|step| step.split_once(") ").unwrap().1);
+        let steps = way
+            .split("; (")
+            .map(|step| step.split_once(") ").unwrap().1);
         steps.map(str::to_owned).collect()
     }
 
@@ -798,7 +800,10 @@ fn the_way_of_somebody_elses_key_is_not_told_on_half_an_answer() {
         let [only] = &way[..] else {
             panic!("one step: {way:#?}")
         };
-        assert!(only.contains("have every server of the parent zone answer"), "{only}");
+        assert!(
+            only.contains("have every server of the parent zone answer"),
+            "{only}"
+        );
         assert!(!only.contains("aws route53"), "{only}");
     });
 }

@@ -296,6 +296,28 @@ fn every_promise_names_a_test_that_exists() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A file that `all.rs` does not name would be compiled by nobody, and its tests never run.
+#[test]
+fn every_file_of_tests_is_run() {
+    let all = fs::read_to_string(root().join("tests/tests/all.rs")).unwrap();
+    let named: Vec<&str> = all
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
+    let mut there = Vec::new();
+    for (_, path) in files("tests/tests") {
+        let is_part = path
+            .parent()
+            .is_some_and(|dir| dir.ends_with("tests/tests"));
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if is_part && stem != "all" && path.extension().is_some_and(|end| end == "rs") {
+            there.push(stem);
+        }
+    }
+    there.sort();
+    assert_eq!(named, there);
+}
+
 /// No file is so long that nobody reads it. The median is what the house style asks for.
 #[test]
 fn files_are_of_a_size_to_read() {

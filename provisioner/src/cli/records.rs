@@ -36,12 +36,21 @@ pub struct Found {
     pub now: Result<Now, NotYet>,
 }
 
+/// Nothing is said of a zone that could not be read, or that is not this stack's.
+fn own_zone(snapshot: &Snapshot) -> anyhow::Result<()> {
+    match &snapshot.hosted_zone {
+        Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the zone: {why}"),
+        Observation::Present(_) | Observation::Absent => Ok(()),
+    }
+}
+
 /// Computes the stack's keys, asks the zone's servers for them, and judges what may be published.
 ///
 /// # Errors
 /// When there is no key yet, or when Route 53 shows other records than a key gives.
 pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Found> {
     let desired = &session.desired;
+    own_zone(snapshot)?;
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the key: {why}"),
@@ -153,6 +162,7 @@ pub async fn keys(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Exi
     };
     let session = Session::open(global, &document).await?;
     let snapshot = session.snapshot(Records::FirstPage, Purpose::Apply).await?;
+    own_zone(&snapshot)?;
     match &snapshot.dnssec {
         Observation::Present(dnssec) => {
             output::text(&render::keys(&session.desired, &snapshot, dnssec));

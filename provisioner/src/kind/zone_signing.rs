@@ -435,9 +435,8 @@ pub fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<Els
     let ParentView::Seen { zone: parent, .. } = &snapshot.parent else {
         return None;
     };
-    let ours = snapshot
-        .hosted_zone
-        .present()
+    let zone = snapshot.hosted_zone.known()?;
+    let ours = zone
         .map(|zone| zone.name_servers(&desired.domain))
         .unwrap_or_default();
     let set = |servers: &[String]| servers.iter().cloned().collect::<BTreeSet<_>>();

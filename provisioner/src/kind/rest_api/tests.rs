@@ -273,8 +273,10 @@ fn a_domain_of_its_own_is_said_not_to_be_built_yet() {
                 if what.contains("[api] domain is not built yet: dns.example.edu is not made"))
         })
     };
-    let certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555";
-    let document = format!("[api]\ndomain = \"dns.example.edu\"\ncertificate = \"{certificate}\"\n");
+    let certificate =
+        "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555";
+    let document =
+        format!("[api]\ndomain = \"dns.example.edu\"\ncertificate = \"{certificate}\"\n");
     assert!(warned(&fixture::of(&document)));
     assert!(!warned(&desired()));
 }
