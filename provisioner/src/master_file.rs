@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::kind::hosted_zone::ttls::{self, Kept};
 use crate::kind::hosted_zone::{Live, RecordSet};
 
 /// A master file, and how much of the zone it holds only as comments.
@@ -19,15 +20,46 @@ pub struct Written {
     pub aliases: usize,
     /// Record sets with routing policies or health checks in comments.
     pub routed: usize,
+    /// What its comment says of TTLs, where they are not those of Route 53 or may not be their owners'.
+    pub ttls: Option<String>,
 }
 
 /// Writes the records of a zone, the SOA record first, as section 5.2 wants it. Route 53 signs by itself
 /// and lists none of the records it makes for that, so none is here.
 ///
 /// An alias stands in a comment as the change that makes it again; a record set with a routing policy or
-/// a health check as the records that it would be without.
-pub fn write(domain: &str, zone: &Live, now: Timestamp) -> Written {
-    let mut text = format!("; {domain}, written by spore-infra at {now:.0}\n$ORIGIN {domain}.\n");
+/// a health check as the records that it would be without. While TTLs are lowered for signing the zone, those that
+/// the journal kept are written: whoever makes the zone anew wants what its owners gave it.
+pub fn write(domain: &str, zone: &Live, kept: &Kept, now: Timestamp) -> Written {
+    let (before, told) = match kept {
+        Ok(None) => (None, None),
+        Ok(Some(kept)) => {
+            let before = ttls::as_before(zone, kept);
+            let alike = zone.records.iter().zip(&before.records);
+            let low = alike.filter(|(now, before)| now != before).count();
+            let told = (low > 0).then(|| {
+                format!(
+                    "{low} record sets have the TTLs that their owners gave them: in Route 53 they are lowered while \
+                     the zone is being signed, and go back by themselves"
+                )
+            });
+            (Some(before), told)
+        }
+        Err(why) => {
+            let told = format!(
+                "the TTLs are those of Route 53, where they are lowered while the zone is being signed; what they \
+                 were could not be read: {why}"
+            );
+            (None, Some(told))
+        }
+    };
+    let zone = before.as_ref().unwrap_or(zone);
+    let mut text = format!("; {domain}, written by spore-infra at {now:.0}\n");
+    if let Some(told) = &told {
+        let told: Vec<&str> = told.split_whitespace().collect();
+        let _ = writeln!(text, "; {}", told.join(" "));
+    }
+    let _ = writeln!(text, "$ORIGIN {domain}.");
     let (mut aliases, mut routed) = (0, 0);
     if zone.records.iter().any(|set| set.alias.is_some()) {
         let _ = write!(
@@ -87,6 +119,7 @@ pub fn write(domain: &str, zone: &Live, now: Timestamp) -> Written {
         text,
         aliases,
         routed,
+        ttls: told,
     }
 }
 
@@ -241,7 +274,44 @@ mod tests {
             records,
             ..Live::default()
         };
-        write(DOMAIN, &zone, Timestamp::UNIX_EPOCH)
+        write(DOMAIN, &zone, &Ok(None), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn while_ttls_are_low_the_file_has_those_of_before_and_says_so() {
+        let owners = RecordSet {
+            ttl_secs: Some(86_400),
+            ..set("www", "A", &["192.0.2.1"])
+        };
+        let theirs = set("other", "A", &["192.0.2.2"]);
+        let zone = Live {
+            records: vec![ttls::lowered(&owners), theirs],
+            ..Live::default()
+        };
+        let file = write(
+            DOMAIN,
+            &zone,
+            &Ok(Some(vec![owners])),
+            Timestamp::UNIX_EPOCH,
+        );
+        let lines: Vec<&str> = file.text.lines().collect();
+        assert!(lines[1].starts_with("; 1 record sets have the TTLs that their owners gave them"));
+        assert!(lines.contains(&"www.spore.example.edu. 86400 IN A 192.0.2.1"));
+        assert!(lines.contains(&"other.spore.example.edu. 300 IN A 192.0.2.2"));
+        assert!(lines[1].ends_with(file.ttls.as_deref().unwrap_or("nothing")));
+        // What nobody can read is no answer.
+        let unread = write(
+            DOMAIN,
+            &zone,
+            &Err("denied\nnow".into()),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(
+            unread
+                .text
+                .contains("could not be read: denied now\n$ORIGIN")
+        );
+        assert_eq!(written(zone.records).ttls, None);
     }
 
     #[test]

@@ -676,6 +676,17 @@ pub(crate) fn link(
     plan
 }
 
+/// Whether a notice says what is to be done where the parent delegates to other servers than the zone's.
+pub fn tells_of_delegation(snapshot: &Snapshot) -> bool {
+    let is_asked = match snapshot.parent_zone {
+        Parent::Zone(_) | Parent::Unknown(_) => false,
+        Parent::External | Parent::Settled | Parent::Unused(_) => true,
+    };
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let is_delegated = answers.iter().all(|answer| !answer.name_servers.is_empty());
+    is_asked && is_delegated && snapshot.hosted_zone.present().is_some()
+}
+
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;

@@ -3,12 +3,17 @@
 //! It never touches the apex's NS and SOA, aliases and record sets with routing policies, and never takes
 //! a name from the instance that holds it now: a mark at `_spore.NAME` that is not the file's is newer
 //! than the file, and NAME with all its records stays as it is.
+//!
+//! While the zone's TTLs are lowered for signing it, a set is alike that is as the file has it but for that: what
+//! raises it again is the journal's, once the zone is signed. A set of which more differs is written as the file has
+//! it, as whoever edits a record by hand at that time does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::kind::hosted_zone::ttls::{self, Kept};
 use crate::kind::hosted_zone::{Edit, Live, OWNER_PREFIX, RecordSet, owned_name};
 use crate::master_file;
 use crate::master_file::read::{File, Key, Set, read};
@@ -29,6 +34,8 @@ pub struct Restore {
     pub edits: Vec<Edit>,
     /// Sets that are alike.
     pub alike: usize,
+    /// Of these, those whose TTLs are lowered for the time being.
+    pub lowered: usize,
     /// Sets of the zone that the file does not have, and that stay.
     pub extra: Vec<Key>,
     /// Names whose live owner is not the file's: they stay as they are.
@@ -38,7 +45,15 @@ pub struct Restore {
 }
 
 /// Compares.
-pub fn compare(domain: &str, file: &File, zone: &Live, extra: Extra) -> Restore {
+pub fn compare(domain: &str, file: &File, zone: &Live, kept: &Kept, extra: Extra) -> Restore {
+    let before: BTreeMap<Key, Option<Set>> = match kept {
+        Ok(Some(kept)) => ttls::as_before(zone, kept)
+            .foreign_records(domain)
+            .into_iter()
+            .map(|set| (key(set), parsed(domain, set)))
+            .collect(),
+        Ok(None) | Err(_) => BTreeMap::new(),
+    };
     let live: BTreeMap<Key, (&RecordSet, Option<Set>)> = zone
         .foreign_records(domain)
         .into_iter()
@@ -51,11 +66,16 @@ pub fn compare(domain: &str, file: &File, zone: &Live, extra: Extra) -> Restore 
         .filter(|set| set.alias.is_some() || set.policy.is_some())
         .map(key)
         .collect();
-    let is_alike = |key: &Key, wanted: &Set| {
-        let found = live.get(key).and_then(|(_, set)| set.as_ref());
+    let are_alike = |found: Option<&Set>, wanted: &Set| {
         found.is_some_and(|found| {
             found.ttl_secs == wanted.ttl_secs && found.records.keys().eq(wanted.records.keys())
         })
+    };
+    let is_alike = |key: &Key, wanted: &Set| {
+        are_alike(live.get(key).and_then(|(_, set)| set.as_ref()), wanted)
+    };
+    let is_low = |key: &Key, wanted: &Set| {
+        live.contains_key(key) && are_alike(before.get(key).and_then(Option::as_ref), wanted)
     };
     let mut restore = Restore::default();
     for (key, (set, _)) in &live {
@@ -75,6 +95,9 @@ pub fn compare(domain: &str, file: &File, zone: &Live, extra: Extra) -> Restore 
     for (key, wanted) in &file.sets {
         if is_alike(key, wanted) {
             restore.alike += 1;
+        } else if is_low(key, wanted) {
+            restore.alike += 1;
+            restore.lowered += 1;
         } else if is_held(&restore.held, key) {
             // The instance that holds it will say what it wants there.
         } else if special.contains(key) {
@@ -107,6 +130,14 @@ pub fn compare(domain: &str, file: &File, zone: &Live, extra: Extra) -> Restore 
         }
     }
     restore.edits = edits.into_values().collect();
+    if let Err(why) = kept
+        && !restore.edits.is_empty()
+    {
+        restore.refusals.push(format!(
+            "the TTLs of the zone's records are lowered while it is being signed, and what they were could not be \
+             read, so that nobody can tell which of them differ from the file: {why}"
+        ));
+    }
     let beside = beside_cname(&restore.edits, live.keys().chain(&special));
     restore.refusals.extend(beside);
     restore
@@ -228,7 +259,46 @@ mod tests {
     }
 
     fn restored(file: &str, live: &Live, extra: Extra) -> Restore {
-        compare(DOMAIN, &read(DOMAIN, file).unwrap(), live, extra)
+        compare(DOMAIN, &read(DOMAIN, file).unwrap(), live, &Ok(None), extra)
+    }
+
+    #[test]
+    fn ttls_that_are_lowered_for_signing_stay_low() {
+        let owners = "a 86400 A 192.0.2.1\nb 86400 A 192.0.2.1\nc 60 A 192.0.2.1\n";
+        let kept: Vec<RecordSet> = ttls::to_keep(&zone(owners));
+        assert_eq!(kept.len(), 2);
+        let mut low = zone(owners);
+        for set in &mut low.records {
+            *set = ttls::lowered(set);
+        }
+        let kept = Ok(Some(kept));
+        let with = |file: &str, kept: &Kept| {
+            compare(
+                DOMAIN,
+                &read(DOMAIN, file).unwrap(),
+                &low,
+                kept,
+                Extra::Delete,
+            )
+        };
+        // A file of before, or written while they are low: nothing is to be done.
+        let same = with(owners, &kept);
+        assert_eq!((same.counts(), same.alike, same.lowered), ((0, 0, 0), 3, 2));
+        // What differs in more than that is written as it stands in the file, with its TTL.
+        let file = "a 86400 A 192.0.2.9\nb 7200 A 192.0.2.1\nc 60 A 192.0.2.1\n";
+        let other = with(file, &kept);
+        assert_eq!((other.counts(), other.lowered), ((0, 2, 0), 0));
+        assert!(
+            other
+                .diff()
+                .contains("+ a.spore.example.edu. 86400 IN A 192.0.2.9")
+        );
+        // What is low and what is meant to be cannot be told apart.
+        let unread = with(owners, &Err("denied".into()));
+        assert!(
+            unread.refusals[0].contains("could not be read"),
+            "{unread:?}"
+        );
     }
 
     #[test]

@@ -54,7 +54,11 @@ pub const EVIDENCE_OLD_GONE: &str = "spore:ds-old-gone-since";
 /// given up.
 pub const EVIDENCE_NEXT_GONE: &str = "spore:ds-next-gone-since";
 
-/// All of them, with the step that forgets each.
+/// Evidence: when the old key of the last rotation was taken down. It stays, as nothing else shows what a KMS key was
+/// whose deletion is scheduled.
+pub const EVIDENCE_ROTATED: &str = "spore:ksk-rotated-at";
+
+/// All that is over with a rotation, with the step that forgets each.
 pub const EVIDENCE: [(&str, &str); 5] = [
     (EVIDENCE_NEXT, "forget-next"),
     (EVIDENCE_BOTH, "forget-both"),
@@ -269,7 +273,7 @@ fn remove_command(
 }
 
 /// The largest TTL under which a resolver may hold a DS record of the zone.
-fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
+pub fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
     let journal = snapshot.journal_group.present();
     let remembered = journal.and_then(journal_group::Live::ds_ttl_secs);
     let shown = answers.iter().map(|answer| answer.ds_ttl_secs).max();
@@ -404,22 +408,19 @@ pub const JUST_ROTATED: &str = "just-rotated";
 /// of a command that died at its end. It covers whoever comes back the next morning.
 const SETTLES: Duration = Duration::from_secs(86_400);
 
-/// What stands against beginning a rotation when one has just ended. When that was, KMS shows: the deletion of
-/// the key that went was scheduled then, as the last but what the journal forgets.
+/// What stands against beginning a rotation when one has just ended.
 pub fn just_rotated(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     let Some(Stage::One(key)) = stage(snapshot) else {
         return None;
     };
-    let end = snapshot.kms_key.present()?.twins_end?;
-    let window = Duration::from_secs(u64::try_from(kms_key::DELETION_DAYS).ok()? * 86_400);
-    let ended = end.checked_sub(window).ok()?;
+    let ended = evidence(snapshot, EVIDENCE_ROTATED)?;
     (snapshot.taken_at < later(ended, SETTLES)).then(|| Refusal {
         rule: JUST_ROTATED,
         addr: desired.addr(Kind::Ksk),
         message: format!(
-            "a rotation ended at {ended:.0}, less than a day ago: the deletion of its other KMS key was scheduled \
-             then, {} is the zone's key, and nothing of it is left to do; if {} is to be replaced all the same, as \
-             after somebody else has had the use of it, pass --again (nothing was changed)",
+            "a rotation ended at {ended:.0}, less than a day ago: its other key was taken down then, {} is the zone's \
+             key, and nothing of it is left to do; if {} is to be replaced all the same, as after somebody else has \
+             had the use of it, pass --again (nothing was changed)",
             key.name, key.name
         ),
     })
@@ -1076,6 +1077,8 @@ impl<'a> Drafts<'a> {
             draft.ready_when = ready.to_vec();
             self.key.drafts.push(draft);
         }
+        // Before the old key is gone: from then on it looks like any key that was never used.
+        self.remember("remember-rotated", EVIDENCE_ROTATED, Some("deactivate"));
         self.take_down(
             old,
             ready,
@@ -1109,6 +1112,10 @@ impl<'a> Drafts<'a> {
         let op = ksk::Op::Delete { zone, name };
         let mut delete = Draft::new("delete", Op::Ksk(op))
             .after(After::Settled(self.ksk_step("deactivate")))
+            .after(After::Answered(StepId::new(
+                &self.desired.addr(Kind::JournalGroup),
+                "remember-rotated",
+            )))
             .done(Condition::ChangeInSync);
         // Without the step that it comes after, it waits itself.
         if !self

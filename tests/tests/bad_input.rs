@@ -572,3 +572,41 @@ fn query_logs_are_encrypted_with_the_others() {
     stage.write("stack.toml", DOCUMENT);
     stage.apply().done("apply").expect("goes back");
 }
+
+/// Who reads the lines of `--json` hears of every end, also of a run that comes to no plan.
+#[test]
+fn a_run_that_comes_to_no_plan_has_a_last_line_too() {
+    let stage = Stage::new();
+    let wrong = stage.write("wrong.toml", "version = 1\ncolour = \"red\"\n");
+    let sandbox = format!("--sandbox={}", stage.world().display());
+    let run = |command: &str, document: &Path, more: &str| {
+        let run = stage.run([command]).arg(document);
+        run.arg("--json").arg("--yes").arg(more)
+    };
+    let missing = stage.path("missing.toml");
+    let right = stage.document();
+    for (run, words) in [
+        (
+            run("apply", &wrong, &sandbox),
+            "the stack document cannot be used",
+        ),
+        (
+            run("destroy", &wrong, &sandbox),
+            "the stack document cannot be used",
+        ),
+        (run("apply", &missing, &sandbox), "missing.toml"),
+        (run("apply", &right, "--sandbox=stack.toml"), "stack.toml"),
+    ] {
+        let ended = run.exits(1, "the command").expect("the right exit code");
+        let last = ended.stdout.lines().last().unwrap_or_default();
+        let line: serde_json::Value = serde_json::from_str(last).unwrap_or_default();
+        assert_eq!(line["type"], "ended", "{}", ended.tell());
+        assert_eq!(
+            (&line["outcome"], &line["exit"]),
+            (&"error".into(), &1.into())
+        );
+        let why = line["why"].as_str().unwrap_or_default();
+        assert!(why.contains(words), "{}", ended.tell());
+        assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.tell());
+    }
+}

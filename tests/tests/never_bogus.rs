@@ -9,12 +9,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use aws_sdk_route53::error::ProvideErrorMetadata as _;
 use spore_infra::desired::Desired;
 use spore_infra::ds::{DigestType, DnsKey};
 use spore_infra::kind::hosted_zone::Records;
 use spore_infra::kind::ksk;
-use spore_infra::plan::{DestroyOptions, Goal};
+use spore_infra::plan::{DestroyOptions, Goal, Report};
+use spore_infra::snapshot::ParentView;
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
 use spore_sandbox::dns::{DnsName, Fault, RegistrarAction};
@@ -645,5 +647,163 @@ fn the_judge_sees_every_mistake_and_why() {
                 found => Err(format!("{expected:?} is expected, not {found:?}")),
             }
         })
+    });
+}
+
+const THEIRS: &str = "somebody_elses";
+
+/// How the way to take somebody's key down is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gait {
+    AsTold,
+    WithoutWaiting,
+}
+
+impl Life {
+    /// Somebody gives the zone a second key-signing key.
+    async fn add_theirs(&self) {
+        let (kms, route53) = (&self.bench.write.kms, &self.bench.write.route53);
+        let zone = self.bench.zone_id().await;
+        let ours = self.ksk(FIRST).await.kms_arn;
+        let policy = kms.get_key_policy().key_id(ours).send().await.unwrap();
+        let call = kms.create_key().key_spec(KeySpec::EccNistP256);
+        let call = call.key_usage(KeyUsageType::SignVerify);
+        let made = call.set_policy(policy.policy).send().await.unwrap();
+        let arn = made.key_metadata.unwrap().arn.unwrap();
+        self.bench.advance(HOUR / 6);
+        let call = route53.create_key_signing_key().hosted_zone_id(zone);
+        let call = call.name(THEIRS).key_management_service_arn(arn);
+        let call = call.status("ACTIVE").caller_reference("theirs");
+        call.send().await.unwrap();
+    }
+
+    /// What a plan says is to be done about it, step by step.
+    async fn way_down(&self) -> Vec<String> {
+        let plan = self.bench.plan(&Goal::Converge, None).await;
+        let told = plan.report.iter().find_map(|report| match report {
+            Report::Warning { what, .. } if what.contains(THEIRS) => Some(what.clone()),
+            _ => None,
+        });
+        let told = told.unwrap_or_else(|| panic!("a warning: {:?}", plan.report));
+        let (_, way) = told.split_once("in this order: ").unwrap();
+        let steps = way
+            .split("; (")
+            .map(|step| step.split_once(") ").unwrap().1);
+        steps.map(str::to_owned).collect()
+    }
+
+    async fn take_step(&self, step: &str, gait: Gait) {
+        let zone = self.bench.zone_id().await;
+        let route53 = &self.bench.write.route53;
+        let names = format!("--hosted-zone-id {zone} --name {THEIRS}`");
+        if step.contains(" add the DS record") {
+            self.publish(&[FIRST, THEIRS]).await;
+        } else if step.contains(" take out DS") {
+            let theirs = self.ksk(THEIRS).await.ds;
+            assert!(step.contains(&theirs), "{step}");
+            self.publish(&[FIRST]).await;
+        } else if step.starts_with("`aws route53 deactivate-key-signing-key ") {
+            assert!(step.ends_with(&names), "{step}");
+            self.deactivate(THEIRS).await.unwrap();
+        } else if step.starts_with("ask `aws route53 get-change ") {
+            self.wait(IN_SYNC);
+        } else if step.starts_with("`aws route53 delete-key-signing-key ") {
+            assert!(step.ends_with(&names), "{step}");
+            let call = route53.delete_key_signing_key().hosted_zone_id(zone);
+            call.name(THEIRS).send().await.unwrap();
+        } else if let Some((_, from)) = step.split_once("wait ") {
+            let secs = from.split_once(" s (").unwrap().0;
+            if gait == Gait::AsTold {
+                self.wait(Duration::from_secs(secs.parse().unwrap()));
+            }
+        } else {
+            assert!(step.starts_with("`spore-infra plan`"), "{step}");
+        }
+    }
+}
+
+/// Somebody else's key-signing key is no affair of this tool's, but the way that it names to take one down must be
+/// as safe as its own: gone as told, word by word, it ends in an empty plan, and no resolver ever fails.
+#[test]
+fn somebody_elses_key_is_taken_down_by_hand_as_the_plan_says() {
+    // What the parent vouches for, and how many steps that takes.
+    for (published, number) in [
+        (&[FIRST, THEIRS][..], 6),
+        (&[THEIRS], 9),
+        (&[FIRST], 5),
+        (&[], 5),
+    ] {
+        run(async {
+            let life = secure().await;
+            life.add_theirs().await;
+            life.wait(48 * HOUR);
+            if published.is_empty() {
+                life.without_ds();
+            } else {
+                life.publish(published).await;
+            }
+            life.wait(48 * HOUR);
+            let way = life.way_down().await;
+            assert_eq!(way.len(), number, "{way:#?}");
+            for step in &way {
+                life.take_step(step, Gait::AsTold).await;
+                life.look(step);
+            }
+            life.wait(48 * HOUR);
+            life.fine();
+            let plan = life.bench.plan(&Goal::Converge, None).await;
+            assert!(plan.is_empty(), "{:?}", plan.steps);
+            assert!(!format!("{:?}", plan.report).contains(THEIRS));
+            // The place is free for a rotation.
+            let plan = life.bench.plan(&Goal::Rotate, None).await;
+            assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+        });
+    }
+}
+
+/// The waits are in it because they are needed.
+#[test]
+fn somebody_elses_key_taken_down_in_a_hurry_is_seen() {
+    run(async {
+        let life = secure().await;
+        life.add_theirs().await;
+        life.wait(48 * HOUR);
+        life.publish(&[THEIRS]).await;
+        life.wait(48 * HOUR);
+        life.fine();
+        for step in &life.way_down().await {
+            life.take_step(step, Gait::WithoutWaiting).await;
+            life.look(step);
+        }
+        let (_, why) = life.bogus().unwrap();
+        assert!(why.contains(NO_KEY), "{why}");
+    });
+}
+
+/// Who does not answer decides nothing: the way waits for the parent's servers.
+#[test]
+fn the_way_of_somebody_elses_key_is_not_told_on_half_an_answer() {
+    run(async {
+        let life = secure().await;
+        life.add_theirs().await;
+        life.wait(HOUR);
+        let snapshot = life.bench.snapshot(Records::FirstPage, None).await;
+        let ParentView::Seen { servers, .. } = &snapshot.parent else {
+            panic!("the parent answers")
+        };
+        let server = DnsName::parse(&servers[0].name).unwrap();
+        let silent = Some(Fault::Silent);
+        let sandbox = &life.bench.sandbox;
+        let done = sandbox.with_world(|world, _| world.named_server_fault(&server, silent));
+        done.unwrap().unwrap();
+        let way = life.way_down().await;
+        let [only] = &way[..] else {
+            panic!("one step: {way:#?}")
+        };
+        assert!(
+            only.contains("have every server of the parent zone answer"),
+            "{only}"
+        );
+        assert!(!only.contains("aws route53"), "{only}");
     });
 }

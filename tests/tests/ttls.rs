@@ -703,3 +703,60 @@ fn a_stack_that_is_taken_down_meanwhile_leaves_the_old_ttls_in_its_zone_file() {
     assert!(line("mail").contains("86400"), "{text}");
     stage.is_gone().unwrap();
 }
+
+/// A zone file has the TTLs of the zone's owners whenever it is written, and putting it back meanwhile raises none.
+#[test]
+fn a_zone_file_written_meanwhile_has_the_old_ttls_and_restore_leaves_them_low() {
+    let export = |stage: &Stage| stage.on_world("export", &[]).done("export").unwrap();
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with(';'));
+        lines.map(str::to_owned).collect()
+    };
+    let before = export(&told().start).stdout;
+    let stage = Stage::copy_of(&told().vouched);
+    let low = stored(&stage);
+    assert_ne!(low, told().records, "they are low");
+    let file = export(&stage);
+    assert_eq!(lines(&file.stdout), lines(&before));
+    let comment =
+        "record sets have the TTLs that their owners gave them: in Route 53 they are lowered";
+    assert!(file.stdout.contains(comment), "{}", file.stdout);
+    assert!(file.stderr.contains(comment), "{}", file.stderr);
+
+    let path = stage.write("records.zone", &file.stdout);
+    let sandbox = format!("--sandbox={}", stage.world().display());
+    let restore = || {
+        let run = stage.run(["restore"]).arg(stage.document()).arg(&path);
+        let run = run.arg("--yes").arg("--delete-extra").arg(&sandbox);
+        run.done("restore").unwrap()
+    };
+    let said = restore();
+    assert!(said.stdout.contains("No changes."), "{}", said.tell());
+    assert!(said.stderr.contains("which are lowered"), "{}", said.tell());
+    assert_eq!(stored(&stage), low);
+    // So what is lowered goes back in its own time, and to what it was.
+    stage.apply().done("apply").unwrap();
+    assert_eq!(stored(&stage), told().records);
+    assert!(restore().stdout.contains("No changes."));
+    assert!(!export(&stage).stdout.contains(comment));
+    stage.plan().done("the plan afterwards").unwrap();
+}
+
+/// Somebody wrote other servers into the zone's own NS set: one run puts it right, keeps it as it is right, and
+/// lowers it.
+#[test]
+fn an_ns_set_that_others_changed_is_put_right_and_lowered_by_one_apply() {
+    let stage = Stage::copy_of(&told().start);
+    by_hand(&stage, desired(""), async |bench| {
+        let zone = bench.zone_id().await;
+        let strange = record_set(DOMAIN, RrType::Ns, 172_800, "ns.elsewhere.example.");
+        change(&bench.write, &zone, ChangeAction::Upsert, [strange]).await;
+    });
+    assert_ne!(stored(&stage), told().records);
+    stage.apply().done("apply").unwrap();
+    assert_eq!(stored(&stage), stored(&told().vouched));
+    vouch(&stage);
+    stage.apply().done("apply with a DS record").unwrap();
+    assert_eq!(stored(&stage), told().records);
+    stage.plan().done("the plan afterwards").unwrap();
+}

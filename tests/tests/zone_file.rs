@@ -237,3 +237,28 @@ fn a_restore_that_dies_is_finished_by_the_next() {
         assert_eq!(lines(&export(&stage)), expected, "{fault}");
     }
 }
+
+#[test]
+fn mistakes_of_a_file_are_told_at_once_each_at_its_place() {
+    let stage = applied();
+    for (text, told) in [
+        (
+            "www 60 A 192.0.2\nmail 60 MX ten mx\nx 60 HINFO a b\n",
+            &[
+                "records.zone:1:10: ",
+                "records.zone:2:12: ",
+                "records.zone:3:1: x",
+                "3 problems",
+            ][..],
+        ),
+        ("x 60 HINFO a b\n", &["records.zone:1:1: x", ": 1 problem;"]),
+    ] {
+        let file = stage.write("records.zone", text);
+        let refused = restore(&stage, &file, &["--yes"]);
+        let refused = refused.exits(1, "restore").unwrap();
+        for part in told {
+            assert!(refused.stderr.contains(part), "{part}: {}", refused.tell());
+        }
+    }
+    assert!(lines(&export(&stage)).is_empty());
+}

@@ -21,7 +21,7 @@ use crate::condition::later;
 use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::delegation;
-use crate::kind::hosted_zone::{Records, ttls};
+use crate::kind::hosted_zone::Records;
 use crate::kind::journal_group;
 use crate::master_file;
 use crate::observe::Purpose;
@@ -170,6 +170,42 @@ pub async fn apply(
     go: &Go,
     code: &Code,
 ) -> anyhow::Result<Exit> {
+    told(go, apply_one(global, named, go, code).await)
+}
+
+/// The end of a run that writes. With `--json` it is the last line of every one, also of a run that came to no plan;
+/// none: the document cannot be used, and why is on stderr.
+fn told(go: &Go, ended: anyhow::Result<Option<Exit>>) -> anyhow::Result<Exit> {
+    if go.json {
+        let (exit, why) = match &ended {
+            Ok(Some(exit)) => (*exit, None),
+            Ok(None) => (
+                Exit::Error,
+                Some(
+                    "the stack document cannot be used; what is wrong with it is on stderr".into(),
+                ),
+            ),
+            Err(why) => (Exit::Error, Some(format!("{why:#}"))),
+        };
+        let mut line = serde_json::json!({
+            "type": "ended",
+            "outcome": exit.word(),
+            "exit": exit as u8,
+        });
+        if let Some(why) = why {
+            line["why"] = why.into();
+        }
+        output::line(&line.to_string());
+    }
+    ended.map(|exit| exit.unwrap_or(Exit::Error))
+}
+
+async fn apply_one(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    code: &Code,
+) -> anyhow::Result<Option<Exit>> {
     let path = stack::find(named)?;
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let file = if text.trim_start().starts_with('{') {
@@ -179,7 +215,7 @@ pub async fn apply(
     };
     let document_path = file.as_ref().map_or(path, |file| file.stack.clone());
     let Some(document) = stack::read(&document_path)? else {
-        return Ok(Exit::Error);
+        return Ok(None);
     };
     if let Some(file) = &file {
         file.check_document(&document)?;
@@ -195,7 +231,7 @@ pub async fn apply(
         file,
         waived: None,
     };
-    job.run().await
+    job.run().await.map(Some)
 }
 
 /// `destroy`.
@@ -252,8 +288,18 @@ async fn lead(
     goal: Goal,
     waived: Option<&'static str>,
 ) -> anyhow::Result<Exit> {
+    told(go, lead_one(global, named, go, goal, waived).await)
+}
+
+async fn lead_one(
+    global: &Global,
+    named: Option<PathBuf>,
+    go: &Go,
+    goal: Goal,
+    waived: Option<&'static str>,
+) -> anyhow::Result<Option<Exit>> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
-        return Ok(Exit::Error);
+        return Ok(None);
     };
     let session = Session::open_as(Principal::Operator, global, &document).await?;
     let job = Job {
@@ -264,7 +310,7 @@ async fn lead(
         file: None,
         waived,
     };
-    job.run().await
+    job.run().await.map(Some)
 }
 
 /// One run that writes.
@@ -299,23 +345,6 @@ impl Job<'_> {
     /// Where the parent zone is ours to write, what comes after a change of it depends on what DNS shows
     /// then: that is another plan, shown and approved as the first.
     async fn run(&self) -> anyhow::Result<Exit> {
-        let ended = self.run_plans().await;
-        if self.go.json {
-            let exit = ended.as_ref().map_or(Exit::Error, |exit| *exit);
-            let mut line = serde_json::json!({
-                "type": "ended",
-                "outcome": exit.word(),
-                "exit": exit as u8,
-            });
-            if let Err(why) = &ended {
-                line["why"] = format!("{why:#}").into();
-            }
-            output::line(&line.to_string());
-        }
-        ended
-    }
-
-    async fn run_plans(&self) -> anyhow::Result<Exit> {
         let mut turn = Turn::First;
         for _ in 0..PLANS_MAX {
             if let Ended::With(exit) = self.run_plan(turn).await? {
@@ -570,19 +599,13 @@ impl Job<'_> {
         if zone.foreign_records(domain).is_empty() {
             return Ok(());
         }
-        // Whoever makes the zone anew from the file wants the TTLs that its owners gave it.
-        let zone = match &snapshot.ttls {
-            Ok(Some(kept)) => &ttls::as_before(zone, kept),
-            Ok(None) => zone,
-            Err(why) => {
-                output::note(&format!("the file has the TTLs as they are: {why}"));
-                zone
-            }
-        };
-        let text = master_file::write(domain, zone, self.session.clock.now()).text;
+        let file = master_file::write(domain, zone, &snapshot.ttls, self.session.clock.now());
         let path = planfile::unused(domain, self.session.clock.now());
-        planfile::write_new(&path, &text)?;
+        planfile::write_new(&path, &file.text)?;
         output::note(&format!("wrote the zone's records to {}", path.display()));
+        if let Some(told) = &file.ttls {
+            output::note(&format!("note: in it {told}"));
+        }
         Ok(())
     }
 
@@ -759,27 +782,28 @@ impl Job<'_> {
                 render::summary(&after)
             ));
         }
-        match records::find(self.session, &snapshot)
-            .await
-            .map(|found| found.now)
-        {
-            Ok(Ok(now)) => {
-                output::text(&format!("\n{}", form::text(&desired.domain, &now.wanted)));
-                if let Some(later) = &now.later {
-                    output::note(later);
+        // What the plan has just shown, and nothing came after, is not said again.
+        let shown: &[String] = if plan.is_empty() { &plan.notices } else { &[] };
+        match records::find(self.session, &snapshot).await {
+            Ok(found) => match &found.now {
+                Ok(now) => {
+                    output::text(&format!("\n{}", form::text(&desired.domain, &now.wanted)));
+                    if let Some(later) = &now.later {
+                        output::note(later);
+                    }
                 }
-            }
-            Ok(Err(why)) => output::note(&format!(
-                "the DS record may not be published yet: {why}; {}, and `spore-infra {} it then",
-                why.remedy(),
-                match snapshot.parent_zone.zone() {
-                    Some(_) => "apply` publishes",
-                    None => "ds` prints",
+                Err(why) => {
+                    let said = records::not_asked_for(desired, &snapshot, (&found, why), &after);
+                    output::note(&said);
                 }
-            )),
+            },
             Err(error) => output::note(&format!("the DS record: {error:#}")),
         }
-        for notice in &after.notices {
+        for notice in after
+            .notices
+            .iter()
+            .filter(|notice| !shown.contains(notice))
+        {
             output::note(&format!("next: {notice}"));
         }
         Ok(exit)

@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use super::session::Session;
 use super::{Digest, DsFormat, Exit, Global, output, stack};
+use crate::desired::Desired;
 use crate::ds::check::{self, Verdict};
 use crate::ds::form::{self, EppCommand, EppData, Request};
 use crate::ds::judgement::{Keys, Published};
@@ -19,6 +20,7 @@ use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Records;
 use crate::kind::{kms_key, ksk};
 use crate::observe::Purpose;
+use crate::plan::Plan;
 use crate::render;
 use crate::snapshot::{Observation, ParentView, ServerView, Snapshot};
 
@@ -301,6 +303,47 @@ fn seen<'a>(domain: &'a str, keys: &Keys, snapshot: &Snapshot) -> Published<'a> 
         .iter()
         .filter_map(|server| server.answer.as_ref().ok());
     Published::of(domain, keys, answers.map(|answer| answer.records()))
+}
+
+/// What to say of the DS record that nobody is to be asked for now.
+pub fn not_asked_for(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    (found, why): (&Found, &NotYet),
+    plan: &Plan,
+) -> String {
+    let parent = match &snapshot.parent {
+        ParentView::Seen { zone, .. } => zone,
+        ParentView::Unknown(_) => "the parent",
+    };
+    let published = seen(&desired.domain, &found.keys, snapshot);
+    let key = &found.key.key;
+    let has = if published.is_everywhere(key) && snapshot.parent.all().is_ok() {
+        Some(format!("{parent} has"))
+    } else if published.is_somewhere(key) {
+        Some(format!("a server of {parent} has"))
+    } else {
+        None
+    };
+    if let Some(has) = has {
+        return why.beside(&format!("{has} DS {}", key.key_tag()));
+    }
+    // The notice tells it in full.
+    if plan
+        .notices
+        .iter()
+        .any(|notice| notice.contains(&why.remedy()))
+    {
+        return why.told_elsewhere();
+    }
+    format!(
+        "the DS record may not be published yet: {why}; {}, and `spore-infra {} it then",
+        why.remedy(),
+        match snapshot.parent_zone.zone() {
+            Some(_) => "apply` publishes",
+            None => "ds` prints",
+        }
+    )
 }
 
 /// What one server's answer means, with the records it published; or why there is none.

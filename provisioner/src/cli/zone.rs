@@ -12,7 +12,10 @@ use super::session::Session;
 use super::{Exit, Global, Go, output, stack};
 use crate::arg::Arg;
 use crate::kind::hosted_zone::{Op, Records};
-use crate::master_file::{self, read::File};
+use crate::master_file::{
+    self,
+    read::{File, Problem},
+};
 use crate::observe::Purpose;
 use crate::plan::Plan;
 use crate::principal::Principal;
@@ -30,7 +33,8 @@ pub async fn export(
     let session = Session::open(global, &document).await?;
     let snapshot = session.snapshot(Records::All, Purpose::Plan).await?;
     let zone = zone(&snapshot)?;
-    let file = master_file::write(&session.desired.domain, zone, snapshot.taken_at);
+    let domain = &session.desired.domain;
+    let file = master_file::write(domain, zone, &snapshot.ttls, snapshot.taken_at);
     match &out {
         Some(path) => write_new(path, &file.text)?,
         None => output::text(&file.text),
@@ -47,6 +51,9 @@ pub async fn export(
              routing policies or health checks",
             file.aliases, file.routed
         ));
+    }
+    if let Some(told) = &file.ttls {
+        output::note(&format!("note: {told}"));
     }
     Ok(Exit::Done)
 }
@@ -68,9 +75,13 @@ pub async fn restore(
         Ok(file) => file,
         Err(problems) => {
             for problem in &problems {
-                output::note(&format!("{}: {problem}", path.display()));
+                output::note(&format!("{}:{problem}", path.display()));
             }
-            output::error(&format!("{}: {} problems", path.display(), problems.len()));
+            let number = match problems.len() {
+                1 => "1 problem".to_owned(),
+                number => format!("{number} problems"),
+            };
+            output::error(&format!("{}: {number}; nothing was done", path.display()));
             return Ok(Exit::Error);
         }
     };
@@ -88,7 +99,7 @@ pub async fn restore(
     job.run().await
 }
 
-fn read(domain: &str, path: &Path) -> anyhow::Result<Result<File, Vec<String>>> {
+fn read(domain: &str, path: &Path) -> anyhow::Result<Result<File, Vec<Problem>>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     Ok(master_file::read::read(domain, &text))
 }
@@ -151,7 +162,8 @@ impl Job<'_> {
         let desired = &self.session.desired;
         let snapshot = self.session.snapshot(Records::All, purpose).await?;
         let zone = zone(&snapshot)?;
-        let restore = restore::compare(&desired.domain, &self.file, zone, self.extra);
+        let ttls = &snapshot.ttls;
+        let restore = restore::compare(&desired.domain, &self.file, zone, ttls, self.extra);
         let op = (!restore.edits.is_empty()).then(|| Op::EditRecords {
             zone: Arg::Known(zone.id.clone()),
             edits: restore.edits.clone(),
@@ -175,6 +187,7 @@ impl Job<'_> {
                 "route53s_own": self.file.left,
                 "extra": restore.extra.iter().map(names).collect::<Vec<_>>(),
                 "held": restore.held,
+                "lowered": restore.lowered,
                 "refusals": restore.refusals,
                 "diff": restore.diff().lines().collect::<Vec<_>>(),
             });
@@ -185,6 +198,13 @@ impl Job<'_> {
         for name in &restore.held {
             output::note(&format!(
                 "note: {name} is held by an instance whose mark is not the file's; it stays as it is"
+            ));
+        }
+        if restore.lowered > 0 {
+            output::note(&format!(
+                "note: {} record sets are as in the file but for their TTLs, which are lowered while the zone is being \
+                 signed; they go back by themselves",
+                restore.lowered
             ));
         }
         if !restore.extra.is_empty() {

@@ -641,11 +641,11 @@ impl Dns {
             code_unchecked: unchecked.map(|answer| mnemonic(answer.metadata.response_code)),
             extended: extended(&soa),
             validates: root.ok().map(|answer| answer.metadata.authentic_data),
-            key_tags: keys
-                .iter()
-                .flat_map(|answer| super::rrset::dnskeys(&answer.answers, domain))
-                .filter_map(|key| key.calculate_key_tag().ok())
-                .collect(),
+            key_tags: keys.ok().filter(is_told).map(|answer| {
+                super::rrset::dnskeys(&answer.answers, domain)
+                    .filter_map(|key| key.calculate_key_tag().ok())
+                    .collect()
+            }),
         })
     }
 
@@ -691,6 +691,12 @@ fn fitting(query: &Message, answer: &[u8]) -> Result<Message, String> {
     } else {
         Err("the answer is not to our question".into())
     }
+}
+
+/// Whether an answer says which records there are; an error says nothing of them.
+fn is_told(answer: &Message) -> bool {
+    use hickory_proto::op::ResponseCode::{NXDomain, NoError};
+    matches!(answer.metadata.response_code, NoError | NXDomain)
 }
 
 /// Extended DNS errors of an answer: two octets of code, then text (RFC 8914, section 2).

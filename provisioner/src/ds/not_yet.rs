@@ -94,6 +94,44 @@ impl NotYet {
         }
     }
 
+    /// What is true where the parent has the key's record all the same; `has` says who has it. A record of a key
+    /// that signs is right: taking it out would only have more resolvers remember something else.
+    pub fn beside(&self, has: &str) -> String {
+        match self {
+            NotYet::Remembered { why, .. } => format!(
+                "{has} of the zone's key already, which is right and stays: {why}, and those of them that validate may \
+                 refuse its names until then"
+            ),
+            NotYet::Unknown(why) => format!(
+                "{has} of the zone's key already, which is right and stays; how long resolvers may refuse the zone's \
+                 names for what they remember, nobody can tell: {why}"
+            ),
+            NotYet::Key { .. }
+            | NotYet::Signing(_)
+            | NotYet::Delegation { .. }
+            | NotYet::Unserved(_) => format!(
+                "{has} of the zone's key already, and validating resolvers refuse the zone's names until it is \
+                 right: {self}; {}",
+                self.remedy()
+            ),
+        }
+    }
+
+    /// The same where what has to come first is told in full beside it.
+    pub fn told_elsewhere(&self) -> String {
+        let why = match self {
+            NotYet::Delegation { .. } => {
+                "the zone is not signed before it is delegated to its servers".into()
+            }
+            NotYet::Key { .. }
+            | NotYet::Signing(_)
+            | NotYet::Remembered { .. }
+            | NotYet::Unknown(_)
+            | NotYet::Unserved(_) => self.to_string(),
+        };
+        format!("the DS record may not be published yet: {why}")
+    }
+
     /// What to do, as a sentence without its stop.
     pub fn remedy(&self) -> String {
         match self {
@@ -177,6 +215,46 @@ mod tests {
         };
         assert!(held.signs());
         assert_eq!(held.remedy(), "ask again at 2026-11-23T11:30:00Z");
+    }
+
+    /// A record that the parent has already is not one that may not be published.
+    #[test]
+    fn a_record_that_is_there_is_told_as_what_it_is() {
+        let has = "example.edu has DS 12345";
+        let remembered = NotYet::Remembered {
+            until: jiff::Timestamp::UNIX_EPOCH,
+            why: "resolvers may remember unsigned answers until THEN".into(),
+        };
+        let delegation = NotYet::Delegation {
+            what: "it delegates elsewhere".into(),
+            way: "have it corrected".into(),
+        };
+        for (why, words) in [
+            (
+                remembered,
+                "is right and stays: resolvers may remember unsigned answers until THEN",
+            ),
+            (
+                NotYet::Unknown("no journal".into()),
+                "is right and stays; how long",
+            ),
+            (
+                NotYet::Signing("NOT_SIGNING".into()),
+                "until it is right: signing is NOT_SIGNING; run",
+            ),
+            (
+                NotYet::Unserved("ns-1 lags".into()),
+                "until it is right: not every name server",
+            ),
+            (
+                delegation,
+                "until it is right: the zone is not signed: it delegates elsewhere; have",
+            ),
+        ] {
+            let told = why.beside(has);
+            assert!(told.starts_with(has) && told.contains(words), "{told}");
+            assert!(!told.contains("may not be published"), "{told}");
+        }
     }
 
     #[test]

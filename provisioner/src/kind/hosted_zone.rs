@@ -402,6 +402,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             }
             own_servers(addr, desired, live, &mut fields, &mut lowered);
             let differs = (!fields.is_empty()).then_some("differs from the document");
+            // What is kept, lowered and put back of the NS set is what it is put right to before.
+            let righted = righted(desired, live);
+            let live = righted.as_ref().unwrap_or(live);
             let turn = ttls::converge(addr, desired, snapshot, live);
             fields.extend(turn.fields);
             lowered.drafts.extend(turn.drafts);
@@ -469,6 +472,22 @@ fn own_servers(
             .after(After::Answered(StepId::new(addr, "soa")))
             .done(Condition::ChangeInSync),
     );
+}
+
+/// The zone as it is once its own NS set names the servers that Route 53 gave it, where that differs.
+fn righted(desired: &Desired, live: &Live) -> Option<Live> {
+    let assigned = live.assigned.as_ref()?;
+    let named: BTreeSet<String> = live.apex_servers(&desired.domain).into_iter().collect();
+    if named == assigned.iter().cloned().collect() {
+        return None;
+    }
+    let apex = format!("{}.", desired.domain);
+    let mut righted = live.clone();
+    let sets = righted.records.iter_mut();
+    for set in sets.filter(|set| set.name == apex && set.rtype == "NS") {
+        set.values = assigned.iter().map(|server| format!("{server}.")).collect();
+    }
+    Some(righted)
 }
 
 /// Removal: foreign records only on request, then the zone, after its keys.

@@ -19,8 +19,6 @@ mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use crate::addr::{Addr, Kind};
 use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
@@ -69,8 +67,6 @@ pub struct Live {
     pub tags: BTreeMap<String, String>,
     /// Other keys of this stack without an alias: `(arn, state)`.
     pub twins: Vec<(String, String)>,
-    /// When the last of those will be deleted whose deletion is scheduled.
-    pub twins_end: Option<Timestamp>,
     /// When it will be deleted, if that is scheduled (RFC 3339).
     pub deletion_date: Option<String>,
     /// ARNs that the zone's key-signing keys name and of which KMS knows no key any more.

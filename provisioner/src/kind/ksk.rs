@@ -25,11 +25,14 @@ use crate::aws::{Answer as _, Clients, change_id};
 use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::keys::{Whose, whose};
-use crate::ds::{DnsKey, Ds};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::rotation;
 use crate::snapshot::{Observation, Snapshot};
+
+mod stranger;
+
+pub use stranger::{stranger, way_down};
 
 /// The most KSKs a zone can have (Route 53 Developer Guide, "Quotas").
 pub const KSKS_MAX: usize = 2;
@@ -199,50 +202,6 @@ fn beside(
         ],
         ..Lowered::default()
     }
-}
-
-/// What a key-signing key of somebody else means, and what is to be done about it. It is not taken down by itself:
-/// a resolver may hold nothing but a DS record of it, and whose it is nobody can tell from here.
-pub fn stranger(desired: &Desired, snapshot: &Snapshot, key: &Key) -> String {
-    let zone = snapshot.hosted_zone.present();
-    let zone = zone.map_or("ZONE", |zone| zone.id.as_str());
-    let dnskey = DnsKey::parse(&key.dnskey);
-    let is_its = |ds: &Ds| {
-        let dnskey = dnskey.as_ref();
-        dnskey.is_ok_and(|dnskey| ds.matches(&desired.domain, dnskey))
-    };
-    let answers = snapshot.parent.all().unwrap_or_default();
-    let is_unvouched = snapshot.parent.all().is_ok()
-        && dnskey.is_ok()
-        && !answers
-            .iter()
-            .any(|answer| answer.records().iter().any(is_its));
-    let first = if is_unvouched {
-        String::new()
-    } else {
-        format!(
-            "first have the parent's DS record of key tag {} taken out, if there is one, and wait for its TTL; ",
-            key.key_tag
-        )
-    };
-    let by_hand = take_down(zone, key.status.as_str(), &key.name);
-    format!(
-        "the zone has a key-signing key that is not this stack's: {} (KMS key {}, {}); it signs the zone's keys \
-         beside the stack's, so whoever holds it can sign as this zone once the parent vouches for it, and it has \
-         the place that a rotation needs; find out whose it is, and if nobody needs it, take it down by hand: \
-         {first}{by_hand}",
-        key.name, key.kms_arn, key.status
-    )
-}
-
-/// The commands that take a key-signing key down; only an inactive one can be deleted.
-pub fn take_down(zone: &str, status: &str, name: &str) -> String {
-    let of = format!("--hosted-zone-id {zone} --name {name}");
-    let delete = format!("`aws route53 delete-key-signing-key {of}`");
-    if status == "INACTIVE" {
-        return delete;
-    }
-    format!("`aws route53 deactivate-key-signing-key {of}` and, a minute later, {delete}")
 }
 
 fn create(addr: &Addr, desired: &Desired) -> Lowered {

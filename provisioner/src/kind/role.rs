@@ -977,6 +977,24 @@ mod tests {
         );
     }
 
+    /// Whoever reads the plan sees under Rights what somebody had given the role.
+    #[test]
+    fn what_an_attached_policy_gave_is_told_as_a_right_lost() {
+        let desired = fixture::desired();
+        let mut changed = live(&desired);
+        changed.attached.insert("arn:aws:iam::aws:policy/X".into());
+        let lowered = plan(&desired, changed);
+        let [right] = &lowered.rights[..] else {
+            panic!("one right: {:?}", lowered.rights)
+        };
+        assert!(!right.gained && right.addr == desired.addr(Kind::Role));
+        assert_eq!(
+            right.sentence,
+            "the role may do what policy arn:aws:iam::aws:policy/X allows"
+        );
+        assert!(plan(&desired, live(&desired)).rights.is_empty());
+    }
+
     #[test]
     fn an_accepted_policy_is_shown_and_left() {
         let desired = fixture::of(

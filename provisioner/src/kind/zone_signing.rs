@@ -97,7 +97,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         return Lowered {
             report: vec![Report::External {
                 addr: addr.clone(),
-                what: format!("it {}: {}", elsewhere.said(desired), elsewhere.way(desired)),
+                what: format!(
+                    "it {}: {}",
+                    elsewhere.said(desired),
+                    if crate::plan::tells_of_delegation(snapshot) {
+                        "what is to be done is told under Next".to_owned()
+                    } else {
+                        elsewhere.way(desired)
+                    }
+                ),
                 who: elsewhere.parent,
             }],
             ..Lowered::default()

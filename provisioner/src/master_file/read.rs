@@ -2,15 +2,20 @@
 //! this decides what of a zone Route 53 can hold, and names everything that it cannot at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use domain::base::iana::{Class, Rtype};
 use domain::base::name::{Name, ToLabelIter as _, ToName};
 use domain::base::rdata::ComposeRecordData;
 use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
 use domain::rdata::ZoneRecordData;
-use domain::zonefile::inplace::{Entry, ScannedRecord, Zonefile};
+use domain::zonefile::inplace::{Entry, ScannedRecord};
 
 use super::octal_escapes;
+
+mod entries;
+
+use entries::{Entries, Piece};
 
 /// Types of records that Route 53 holds (Developer Guide, "Supported DNS record types").
 const SUPPORTED: [Rtype; 16] = [
@@ -69,41 +74,72 @@ pub struct File {
     pub left: usize,
 }
 
+/// Where something stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Byte of the line, from 1, as compilers count.
+    pub column: usize,
+}
+
+/// What is wrong with a file, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { line, column } = self.place;
+        write!(f, "{line}:{column}: {}", self.what)
+    }
+}
+
+/// Where the first record of each set stands.
+type Places = BTreeMap<Key, Place>;
+
 /// Reads the master file of a zone. Names without a trailing dot are relative to the zone until an
 /// `$ORIGIN` says otherwise; records without any TTL before them have an hour.
 ///
 /// # Errors
-/// Everything in the file that Route 53 cannot hold as it stands. After a mistake in the syntax nothing
-/// more can be told.
-pub fn read(domain: &str, text: &str) -> Result<File, Vec<String>> {
+/// Everything in the file that Route 53 cannot hold as it stands, by its place. After a quotation mark or a
+/// parenthesis that nothing closes no more can be told.
+pub fn read(domain: &str, text: &str) -> Result<File, Vec<Problem>> {
     let apex = format!("{domain}.");
-    let mut source = Zonefile::new();
-    match apex.parse() {
-        Ok(origin) => source.set_origin(origin),
-        Err(_) => return Err(vec![format!("{domain} is no domain name")]),
-    }
-    source.set_default_class(Class::IN);
-    source.extend_from_slice(text.as_bytes());
-    // The scanner wants every line ended.
-    source.extend_from_slice(b"\n");
-    let (mut file, mut problems) = (File::default(), Vec::new());
-    loop {
-        match source.next_entry() {
-            Ok(Some(Entry::Record(record))) => take(&apex, &record, &mut file, &mut problems),
-            Ok(Some(Entry::Include { path, .. })) => problems.push(format!(
-                "$INCLUDE {}: write what it includes into one file",
-                &path[..]
-            )),
-            Ok(None) => break,
-            Err(error) => {
-                // The scanner counts a line that it has finished already.
-                problems.push(format!("near line {error}"));
-                break;
+    let Ok(origin) = apex.parse() else {
+        return Err(vec![Problem {
+            place: Place { line: 1, column: 1 },
+            what: format!("{domain} is no domain name"),
+        }]);
+    };
+    let (mut file, mut places, mut problems) = (File::default(), Places::new(), Vec::new());
+    for piece in Entries::of(text, origin) {
+        match piece {
+            Piece::Entry(place, Entry::Record(record)) => {
+                take(
+                    &apex,
+                    &record,
+                    place,
+                    (&mut file, &mut places),
+                    &mut problems,
+                );
             }
+            Piece::Entry(place, Entry::Include { path, .. }) => problems.push(Problem {
+                place,
+                what: format!(
+                    "$INCLUDE {}: write what it includes into one file",
+                    &path[..]
+                ),
+            }),
+            Piece::Wrong(problem) => problems.push(problem),
         }
     }
-    check(&apex, &file, &mut problems);
-    problems.dedup();
+    check(&apex, &file, &places, &mut problems);
+    problems.sort();
     if problems.is_empty() {
         Ok(file)
     } else {
@@ -112,37 +148,43 @@ pub fn read(domain: &str, text: &str) -> Result<File, Vec<String>> {
 }
 
 /// One record into its set.
-fn take(apex: &str, record: &ScannedRecord, file: &mut File, problems: &mut Vec<String>) {
+fn take(
+    apex: &str,
+    record: &ScannedRecord,
+    place: Place,
+    (file, places): (&mut File, &mut Places),
+    problems: &mut Vec<Problem>,
+) {
+    let mut wrong = |what: String| problems.push(Problem { place, what });
     let owner = name(&record.owner().to_name::<Vec<u8>>());
     let rtype = record.rtype();
     let shown = format!("{owner} {rtype}");
     if record.class() != Class::IN {
-        problems.push(format!("{shown}: class {} is not IN", record.class()));
+        wrong(format!("{shown}: class {} is not IN", record.class()));
     } else if owner != apex && !owner.ends_with(&format!(".{apex}")) {
-        problems.push(format!("{shown}: outside the zone {apex}"));
+        wrong(format!("{shown}: outside the zone {apex}"));
     } else if SIGNERS.contains(&rtype) || (owner == apex && matches!(rtype, Rtype::NS | Rtype::SOA))
     {
         file.left += 1;
     } else if !SUPPORTED.contains(&rtype) {
-        problems.push(format!("{shown}: Route 53 has no records of this type"));
+        wrong(format!("{shown}: Route 53 has no records of this type"));
     } else {
         let ttl_secs = record.ttl().as_secs();
         let mut wire = Vec::new();
         // Appending to a vector cannot fail; the error type is uninhabited.
         let Ok(()) = record.data().compose_canonical_rdata(&mut wire);
-        let set = file
-            .sets
-            .entry((owner, rtype.to_string()))
-            .or_insert_with(|| Set {
-                ttl_secs,
-                records: BTreeMap::new(),
-            });
+        let key = (owner, rtype.to_string());
+        places.entry(key.clone()).or_insert(place);
+        let set = file.sets.entry(key).or_insert_with(|| Set {
+            ttl_secs,
+            records: BTreeMap::new(),
+        });
         if ttl_secs > TTL_SECS_MAX {
-            problems.push(format!("{shown}: TTL {ttl_secs} is above {TTL_SECS_MAX}"));
+            wrong(format!("{shown}: TTL {ttl_secs} is above {TTL_SECS_MAX}"));
         }
         // RFC 2181, section 5.2.
         if ttl_secs != set.ttl_secs {
-            problems.push(format!(
+            wrong(format!(
                 "{shown}: TTLs {} and {ttl_secs} in one set",
                 set.ttl_secs
             ));
@@ -151,38 +193,52 @@ fn take(apex: &str, record: &ScannedRecord, file: &mut File, problems: &mut Vec<
             Some(value) => {
                 set.records.insert(wire, value);
             }
-            None => problems.push(format!("{shown}: the record data cannot be read")),
+            None => wrong(format!("{shown}: the record data cannot be read")),
         }
     }
 }
 
 /// What Route 53 asks of the sets of a zone.
-fn check(apex: &str, file: &File, problems: &mut Vec<String>) {
-    let mut of_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for ((owner, rtype), set) in &file.sets {
-        of_name.entry(owner).or_default().push(rtype);
+fn check(apex: &str, file: &File, places: &Places, problems: &mut Vec<Problem>) {
+    let mut wrong = |key: &Key, what: String| {
+        // Each set has the place of its first record.
+        let place = places.get(key).copied();
+        let place = place.unwrap_or(Place { line: 1, column: 1 });
+        problems.push(Problem { place, what });
+    };
+    let mut of_name: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
+    for (key @ (owner, rtype), set) in &file.sets {
+        of_name.entry(owner).or_default().push(key);
         if set.records.len() > VALUES_MAX {
-            problems.push(format!(
-                "{owner} {rtype}: {} values, Route 53 takes at most {VALUES_MAX}",
-                set.records.len()
-            ));
+            wrong(
+                key,
+                format!(
+                    "{owner} {rtype}: {} values, Route 53 takes at most {VALUES_MAX}",
+                    set.records.len()
+                ),
+            );
         }
         if owner == apex && matches!(rtype.as_str(), "CNAME" | "DS") {
-            problems.push(format!(
-                "{owner} {rtype}: not possible at the zone's own name"
-            ));
+            wrong(
+                key,
+                format!("{owner} {rtype}: not possible at the zone's own name"),
+            );
         }
         if rtype == "CNAME" && set.records.len() > 1 {
-            problems.push(format!("{owner} CNAME: more than one"));
+            wrong(key, format!("{owner} CNAME: more than one"));
         }
     }
-    for (owner, rtypes) in of_name {
-        if rtypes.len() > 1 && rtypes.contains(&"CNAME") {
-            let others: Vec<&str> = rtypes
-                .into_iter()
-                .filter(|rtype| *rtype != "CNAME")
-                .collect();
-            problems.push(format!("{owner} CNAME: beside {}", others.join(" and ")));
+    for (owner, keys) in of_name {
+        let (cname, others): (Vec<&Key>, Vec<&Key>) =
+            keys.into_iter().partition(|(_, rtype)| rtype == "CNAME");
+        if let [key] = cname[..]
+            && !others.is_empty()
+        {
+            let others: Vec<&str> = others.iter().map(|(_, rtype)| rtype.as_str()).collect();
+            wrong(
+                key,
+                format!("{owner} CNAME: beside {}", others.join(" and ")),
+            );
         }
     }
 }
@@ -248,7 +304,9 @@ mod tests {
     const DOMAIN: &str = "spore.example.edu";
 
     fn problems(text: &str) -> String {
-        read(DOMAIN, text).unwrap_err().join("\n")
+        let problems = read(DOMAIN, text).unwrap_err();
+        let problems = problems.iter().map(ToString::to_string);
+        problems.collect::<Vec<_>>().join("\n")
     }
 
     /// Values of every type as Route 53 shows them, after Developer Guide, "Supported DNS record types".
@@ -325,16 +383,75 @@ mod tests {
             "$TTL 60\nwww A 192.0.2.1\nwww 61 A 192.0.2.2\nwww CNAME a.example.\n\
              other.example. A 192.0.2.1\n@ CNAME a.example.\nx HINFO a b\n$INCLUDE more.zone\n",
         );
-        for part in [
-            "www.spore.example.edu. A: TTLs 60 and 61",
-            "www.spore.example.edu. CNAME: beside A",
-            "other.example. A: outside the zone",
-            "spore.example.edu. CNAME: not possible",
-            "x.spore.example.edu. HINFO: Route 53 has no records",
-            "$INCLUDE more.zone",
-        ] {
-            assert!(told.contains(part), "{part} in\n{told}");
-        }
-        assert!(problems("www 60 IN A 192.0.2.1\nwww 60 IN A 192.0.2\n").contains("near line "));
+        let expected = "3:1: www.spore.example.edu. A: TTLs 60 and 61 in one set\n\
+                        4:1: www.spore.example.edu. CNAME: beside A\n\
+                        5:1: other.example. A: outside the zone spore.example.edu.\n\
+                        6:1: spore.example.edu. CNAME: not possible at the zone's own name\n\
+                        7:1: x.spore.example.edu. HINFO: Route 53 has no records of this type\n\
+                        8:1: $INCLUDE more.zone: write what it includes into one file";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn mistakes_of_syntax_hide_no_others() {
+        let told = problems(
+            "$TTL 60\nwww 60 IN A 192.0.2 ; too short\n  IN AAAA 2001:db8::1\n\
+             a TXT \"b\"\n  TXT ( \"c\"\n    \"d\" ) e f\n)\n\
+             mail MX ten mx.example.\n$ORIGIN sub\n  A 192.0.2.300\n\
+             b HINFO a b\n",
+        );
+        let lines: Vec<&str> = told.lines().collect();
+        let places: Vec<&str> = lines
+            .iter()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(place, _)| place)
+            .collect();
+        assert_eq!(places, ["2:13", "7:1", "8:9", "10:5", "11:1"], "{told}");
+        // Owner and origin go on from a wrong record as from a right one.
+        assert!(
+            lines[4].contains("b.sub.spore.example.edu. HINFO"),
+            "{told}"
+        );
+        let mixed = "$TTL 60\nwww A 192.0.2\n  AAAA 2001:db8::1\nwww 61 AAAA 2001:db8::2\n";
+        assert!(problems(mixed).contains("4:1: www.spore.example.edu. AAAA: TTLs 60 and 61"));
+    }
+
+    #[test]
+    fn what_nothing_closes_is_named_where_it_opens() {
+        assert_eq!(
+            problems("a 60 HINFO a b\nb 60 TXT ( \"c\"\nc 60 A 192.0.2.1\n"),
+            "1:1: a.spore.example.edu. HINFO: Route 53 has no records of this type\n\
+             2:10: this parenthesis is not closed"
+        );
+        assert_eq!(
+            problems("b 60 TXT \"c\nc 60 A 192.0.2.1\n"),
+            "1:10: this quotation mark is not closed"
+        );
+        // Neither opens anything in a comment, in a string or behind a backslash.
+        let text = "a 60 TXT \"(;\" ; \"(\nb\\\" 60 TXT c\n";
+        assert_eq!(read(DOMAIN, text).unwrap().sets.len(), 2);
+    }
+
+    /// However a file is cut, what it says is what the scanner makes of the whole.
+    #[test]
+    fn entries_are_cut_as_the_scanner_cuts_them() {
+        let text = "$TTL 300\n@ TXT (\n  \"a;b\" ; one\n  \"c\" )\n\n  ; comment\n\
+                    x 60 A 192.0.2.1\r\n  AAAA 2001:db8::1\ny A 192.0.2.2";
+        let file = read(DOMAIN, text).unwrap();
+        let sets: Vec<(String, u32, usize)> = file
+            .sets
+            .iter()
+            .map(|((name, rtype), set)| {
+                (format!("{name} {rtype}"), set.ttl_secs, set.records.len())
+            })
+            .collect();
+        let expected = [
+            ("spore.example.edu. TXT", 300),
+            ("x.spore.example.edu. A", 60),
+            ("x.spore.example.edu. AAAA", 300),
+            ("y.spore.example.edu. A", 300),
+        ];
+        let expected = expected.map(|(key, ttl)| (key.to_owned(), ttl, 1));
+        assert_eq!(sets, expected);
     }
 }

@@ -68,3 +68,25 @@ fn what_the_document_does_not_want_and_nobody_may_read_is_not_taken_for_absent()
     snapshot.query_logging = Observation::Unreadable("no right".into());
     assert!(blocks(&snapshot));
 }
+
+/// A new zone gets other name servers: with a delegation in place that is an outage until it is corrected.
+#[test]
+fn a_zone_made_anew_below_a_delegation_is_not_called_safe() {
+    let desired = fixture::desired();
+    let risk = |name_servers: &[&str]| {
+        let mut snapshot = fixture::empty();
+        snapshot.parent = fixture::parent(Delegated {
+            name_servers: name_servers.iter().map(|name| (*name).to_owned()).collect(),
+            ..Delegated::default()
+        });
+        let plan = converge(&desired, &snapshot);
+        let zone = desired.addr(Kind::HostedZone);
+        let change = plan.changes.into_iter().find(|change| change.addr == zone);
+        let change = change.unwrap();
+        (change.risk, change.why)
+    };
+    assert_eq!(risk(&[]).0, Risk::Safe);
+    let (delegated, why) = risk(&["ns-9.awsdns-01.com"]);
+    assert_eq!(delegated, Risk::Outage);
+    assert!(why.contains("the new one has other name servers"), "{why}");
+}

@@ -464,26 +464,28 @@ fn a_rotation_right_after_another_one_is_refused() {
         refusals.next().map(|refusal| refusal.message.clone())
     };
     assert_eq!(refused(&snapshot), None);
-    let days = |days: u64| Duration::from_secs(days * 86_400);
+    // A spare key that an apply has retired is no rotation.
+    if let Observation::Present(live) = &mut snapshot.kms_key {
+        let spare = ("arn:spare".to_owned(), "PendingDeletion".to_owned());
+        live.twins.push(spare);
+    }
+    assert_eq!(refused(&snapshot), None);
+    let day = Duration::from_secs(86_400);
     let minute = Duration::from_secs(60);
     let now = snapshot.taken_at;
-    for (end, is_refused) in [
-        (later(now, days(30)), true),
-        (later(now, days(29) + minute), true),
-        (later(now, days(29)), false),
-        (later(now, days(1)), false),
+    for (ended, is_refused) in [
+        (now, true),
+        (now - (day - minute), true),
+        (now - day, false),
+        (now - 29 * day, false),
     ] {
-        if let Observation::Present(live) = &mut snapshot.kms_key {
-            live.twins_end = Some(end);
-        }
+        remembered(&mut snapshot, EVIDENCE_ROTATED, ended);
         let told = refused(&snapshot);
-        assert_eq!(told.is_some(), is_refused, "{end}");
+        assert_eq!(told.is_some(), is_refused, "{ended}");
         assert!(told.is_none_or(|told| told.contains("--again")));
     }
     // One that is not over goes on.
-    if let Observation::Present(live) = &mut snapshot.kms_key {
-        live.twins_end = Some(later(now, days(30)));
-    }
+    remembered(&mut snapshot, EVIDENCE_ROTATED, now);
     remembered(&mut snapshot, EVIDENCE_NEXT, now);
     assert_eq!(refused(&snapshot), None);
 }

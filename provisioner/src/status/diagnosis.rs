@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Facts, Heard, Ksk, Resolver, Role, Verdict, Zone};
+use super::facts::{Facts, Heard, Ksk, Resolver, Role, Trouble, Verdict, Zone};
 use super::report::{Finding, Level};
 use crate::addr::Kind;
 use crate::ds::judgement::{Fit, Judgement, Keys, Trust, judge};
-use crate::ds::keys::Whose;
+use crate::ds::keys::{Unserved, Whose};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::plan::span;
 
@@ -27,8 +27,8 @@ pub(super) struct State<'a> {
     pub sets: Vec<Judgement>,
     /// Keys of ours that a DS record may name: they sign on every server of ours that answers.
     pub ready: Vec<DnsKey>,
-    /// Why there is none, if so.
-    pub not_ready: Option<String>,
+    /// Why there is none, or why nobody can tell, if so.
+    pub not_ready: Option<Unserved>,
     /// Where the parent sends resolvers.
     pub delegation: Delegated,
     /// The first zone above that is not signed.
@@ -47,13 +47,24 @@ pub(super) enum Delegated {
     /// To the zone's servers.
     Here,
     /// To other servers only.
-    Elsewhere,
+    Elsewhere(There),
     /// To some of the zone's servers, or to others as well.
     Partly {
         missing: BTreeSet<String>,
         extra: BTreeSet<String>,
     },
     /// No parent server answered, or it is not known which servers are ours.
+    Unknown,
+}
+
+/// What the servers answer that a parent delegates to, where none of them is the zone's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    /// A zone of this name.
+    AnotherZone,
+    /// Each, that it does not serve it.
+    NoZone,
+    /// Nothing that would tell.
     Unknown,
 }
 
@@ -69,13 +80,16 @@ impl<'a> State<'a> {
             match why_not_ready(facts, zone, key) {
                 None => keys.signing.push(key.clone()),
                 Some(why) => {
-                    keys.resting.push(key.clone());
+                    match &why {
+                        Unserved::Lacking(_) => keys.resting.push(key.clone()),
+                        Unserved::Unknown(_) => keys.untold.push(key.clone()),
+                    }
                     not_ready = Some(why);
                 }
             }
         }
         if ours.is_empty() {
-            not_ready = Some("the zone has no active key-signing key".into());
+            not_ready = Some(why_none(facts, zone));
         }
         for (_, serving) in zone.serving() {
             for key in &serving.keys {
@@ -88,6 +102,24 @@ impl<'a> State<'a> {
                     keys.resting.push(key.clone());
                 }
             }
+        }
+        // What Route 53 has and no server shows is a key of the zone all the same.
+        let known = facts.aws.as_ref().map_or(&[][..], |aws| &aws.keys);
+        for ksk in known {
+            let Some(key) = &ksk.key else {
+                keys.unread.push(ksk.name.clone());
+                continue;
+            };
+            if keys.all().all(|known| known != key) {
+                if is_silent(zone) && is_used(ksk) {
+                    keys.untold.push(key.clone());
+                } else {
+                    keys.resting.push(key.clone());
+                }
+            }
+        }
+        if !is_read(facts) && is_silent(zone) {
+            keys.unread.push("those that nobody shows".into());
         }
         let published: Vec<Ds> = zone.ds().into_iter().cloned().collect();
         let ds = judge(&facts.domain, &keys, &published).records;
@@ -116,6 +148,26 @@ impl<'a> State<'a> {
                 .is_ok_and(|aws| aws.keys.iter().any(is_needed_and_failing)),
             ends: ends(facts, zone),
         })
+    }
+
+    /// Whether no server of the parent answers.
+    pub fn is_parent_silent(&self) -> bool {
+        self.zone.delegations().next().is_none()
+    }
+
+    /// Who lacks what no answer of the parent shows: the parent, where all its servers answer.
+    fn nobody_at_parent(&self, lacks: &str, has: &str) -> String {
+        let parent = self.parent;
+        if self.zone.parents.iter().all(|server| server.answer.is_ok()) {
+            format!("{parent} {lacks}")
+        } else {
+            format!("no server of {parent} that answers {has}")
+        }
+    }
+
+    /// Whether nobody can tell what a DS record at the parent leads to, and none is known to be right.
+    pub fn is_untold(&self) -> bool {
+        !self.has_good_ds() && self.ds.iter().any(|(_, fit)| *fit == Fit::Untold)
     }
 
     /// Whether a DS record leads to a key that signs.
@@ -172,13 +224,10 @@ impl<'a> State<'a> {
 /// key-signing keys and that sign.
 fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
     if let Ok(aws) = &facts.aws
-        && aws.unread.is_empty()
+        && is_read(facts)
     {
-        let active = aws
-            .keys
-            .iter()
-            .filter(|ksk| ksk.whose.is_ours())
-            .filter(|ksk| ksk.status != "INACTIVE" && ksk.status != "DELETING");
+        let ours = aws.keys.iter().filter(|ksk| ksk.whose.is_ours());
+        let active = ours.filter(|ksk| is_used(ksk));
         return active.filter_map(|ksk| ksk.key.clone()).collect();
     }
     let mut keys: Vec<DnsKey> = Vec::new();
@@ -193,28 +242,58 @@ fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
     keys
 }
 
-fn why_not_ready(facts: &Facts, zone: &Zone, key: &DnsKey) -> Option<String> {
+/// Whether AWS said all that it was asked.
+fn is_read(facts: &Facts) -> bool {
+    facts.aws.as_ref().is_ok_and(|aws| aws.unread.is_empty())
+}
+
+/// Whether Route 53 signs with a key, once it signs.
+fn is_used(ksk: &Ksk) -> bool {
+    ksk.status != "INACTIVE" && ksk.status != "DELETING"
+}
+
+/// Whether no server of the zone's answers, so that nobody can tell what they serve.
+fn is_silent(zone: &Zone) -> bool {
+    let mut answering = zone.serving();
+    !answering.any(|(server, _)| server.in_route53 != Some(false))
+}
+
+const SILENT: &str =
+    "none of the zone's servers answers, so that nobody can tell which keys they serve";
+
+/// Why the zone has no key of which a DS record may be.
+fn why_none(facts: &Facts, zone: &Zone) -> Unserved {
+    if is_read(facts) {
+        Unserved::Lacking("the zone has no active key-signing key".into())
+    } else if is_silent(zone) {
+        Unserved::Unknown(SILENT.into())
+    } else {
+        Unserved::Lacking("no server shows a key that proves what it answers".into())
+    }
+}
+
+fn why_not_ready(facts: &Facts, zone: &Zone, key: &DnsKey) -> Option<Unserved> {
     if let Ok(aws) = &facts.aws
         && let Some((status, _)) = &aws.signing
         && status == "NOT_SIGNING"
     {
-        return Some("Route 53 does not sign the zone".into());
+        let why = "Route 53 does not sign the zone";
+        return Some(Unserved::Lacking(why.into()));
+    }
+    if is_silent(zone) {
+        return Some(Unserved::Unknown(SILENT.into()));
     }
     let mut own = zone
         .serving()
-        .filter(|(server, _)| server.in_route53 != Some(false))
-        .peekable();
-    if own.peek().is_none() {
-        return Some("none of the zone's servers answers".into());
-    }
+        .filter(|(server, _)| server.in_route53 != Some(false));
     let lacking = own.find(|(_, serving)| !serving.proving.contains(key));
     lacking.map(|(server, serving)| {
         let (server, tag) = (&server.name, key.key_tag());
-        if serving.keys.contains(key) {
+        Unserved::Lacking(if serving.keys.contains(key) {
             format!("{server} serves key {tag}, but that does not prove what it answers")
         } else {
             format!("{server} does not serve key {tag} yet")
-        }
+        })
     })
 }
 
@@ -233,12 +312,25 @@ fn delegated(facts: &Facts, zone: &Zone) -> Delegated {
     if named == *ours {
         Delegated::Here
     } else if named.is_disjoint(ours) {
-        Delegated::Elsewhere
+        Delegated::Elsewhere(there(zone))
     } else {
         Delegated::Partly {
             missing: ours.difference(&named).cloned().collect(),
             extra: named.difference(ours).cloned().collect(),
         }
+    }
+}
+
+/// What the servers that the parent names answer. Only who says so does not serve it: one that nobody reaches from
+/// here may well be reached by others.
+fn there(zone: &Zone) -> There {
+    let named = || zone.servers.iter().filter(|server| server.in_parent);
+    if named().any(|server| server.answer.is_ok()) {
+        There::AnotherZone
+    } else if named().all(|server| matches!(server.answer, Err(Trouble::Lame(_)))) {
+        There::NoZone
+    } else {
+        There::Unknown
     }
 }
 
@@ -485,6 +577,14 @@ fn keys_in_route53(facts: &Facts, state: &State<'_>, found: &mut Found) {
         match status.as_str() {
             "SIGNING" => {}
             "NOT_SIGNING" if !facts.wants_dnssec => {}
+            "NOT_SIGNING" if state.is_parent_silent() => found.add(
+                Level::Unknown,
+                "not-signed",
+                format!(
+                    "Route 53 does not sign the zone, and whether {} has DS records is not known",
+                    state.parent
+                ),
+            ),
             "NOT_SIGNING" if state.ds.is_empty() => {
                 found.add(
                     Level::Warning,
@@ -519,6 +619,13 @@ fn delegation(state: &State<'_>, found: &mut Found) {
             found.add(Level::Warning, "parent-server", text);
         }
     }
+    if state.is_parent_silent() {
+        let text = format!(
+            "no server of the parent {parent} answers: to which name servers and with which DS records it \
+             delegates is not known"
+        );
+        found.add(Level::Unknown, "parent-silent", text);
+    }
     let sets: BTreeSet<&BTreeSet<String>> = state.zone.delegations().map(|(_, a)| &a.ns).collect();
     if sets.len() > 1 {
         let each = state
@@ -541,21 +648,24 @@ fn delegation(state: &State<'_>, found: &mut Found) {
         Delegated::Nowhere => found.add(
             Level::Critical,
             "undelegated",
-            format!("{parent} does not delegate it, so its names do not resolve"),
+            format!(
+                "{}, so its names do not resolve",
+                state.nobody_at_parent("does not delegate it", "delegates it")
+            ),
         ),
-        Delegated::Elsewhere => {
-            let answers = state
-                .zone
-                .servers
-                .iter()
-                .any(|s| s.in_parent && s.answer.is_ok());
+        Delegated::Elsewhere(there) => {
             let text = format!(
                 "{parent} delegates it to {}, none of which is a server of this stack's hosted zone; {}",
                 listed(&named, "nobody"),
-                if answers {
-                    "another zone of this name answers there"
-                } else {
-                    "none of them serves it: the hosted zone was deleted and made anew, or moved"
+                match there {
+                    There::AnotherZone => "another zone of this name answers there",
+                    There::NoZone => {
+                        "none of them serves it: the hosted zone was deleted and made anew, or moved"
+                    }
+                    There::Unknown => {
+                        "not all of them say that they do not serve it, and none answers for it, so that \
+                         nobody can tell whether they serve it"
+                    }
                 }
             );
             found.add(Level::Critical, "delegated-elsewhere", text);
@@ -634,7 +744,7 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
     let is_secure = state.unsigned.is_none();
     let keys = match state.ready.as_slice() {
         [] => match &state.not_ready {
-            Some(why) => why.clone(),
+            Some(why) => why.to_string(),
             None => "the zone has no key that signs".into(),
         },
         keys => {
@@ -652,7 +762,7 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
             ),
             Fit::Untold => (
                 format!(
-                    "DS {tag} of {parent} is of a key of which nobody can tell whether it signs: {keys}"
+                    "nobody can tell whether DS {tag} of {parent} is of a key that signs: {keys}"
                 ),
                 "ds-unknown",
             ),
@@ -706,9 +816,8 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
             Trust::Secure | Trust::Weak | Trust::Failing => {
                 (Level::Note, "; it does no harm beside the one that fits")
             }
-            Trust::None | Trust::Unusable | Trust::Untold | Trust::Disputed | Trust::Bogus => {
-                (Level::Warning, "")
-            }
+            Trust::Untold => (Level::Unknown, ""),
+            Trust::None | Trust::Unusable | Trust::Disputed | Trust::Bogus => (Level::Warning, ""),
         };
         found.add(level, code, format!("{what}{effect}"));
     }
@@ -721,13 +830,11 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
     }
     let is_delegated = !matches!(state.delegation, Delegated::Nowhere | Delegated::Unknown);
     if state.ds.is_empty() && is_delegated && facts.wants_dnssec && is_secure {
+        let lacks = "has no DS record for it";
+        let lacks = state.nobody_at_parent(lacks, "has a DS record for it");
         let text = match &state.not_ready {
-            None => format!(
-                "{parent} has no DS record for it: its signatures are not validated (insecure)"
-            ),
-            Some(why) => {
-                format!("{parent} has no DS record for it, and must not have one yet: {why}")
-            }
+            None => format!("{lacks}: its signatures are not validated (insecure)"),
+            Some(why) => format!("{lacks}, and must not have one yet: {why}"),
         };
         found.add(Level::Warning, "no-ds", text);
     }
@@ -736,7 +843,7 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
 fn servers(state: &State<'_>, found: &mut Found) {
     let zone = state.zone;
     let named = || zone.servers.iter().filter(|server| server.in_parent);
-    let is_elsewhere = state.delegation == Delegated::Elsewhere;
+    let is_elsewhere = matches!(state.delegation, Delegated::Elsewhere(_));
     if named().next().is_some() && named().all(|server| server.answer.is_err()) && !is_elsewhere {
         found.add(
             Level::Critical,
@@ -996,21 +1103,34 @@ fn resolved(facts: &Facts, resolver: &Resolver, found: &mut Found) {
         }
     }
     if resolver.role == Role::View {
-        let tags: BTreeSet<u16> = facts
-            .zone()
-            .into_iter()
-            .flat_map(Zone::serving)
-            .flat_map(|(_, s)| s.tags())
-            .collect();
-        if answer.key_tags != tags {
-            let text = format!(
-                "internal view {name} shows the keys {}, the zone's servers {}: clients inside see \
-                 another zone, and those that validate may refuse it",
-                or_none(&answer.key_tags),
-                or_none(&tags)
-            );
-            found.add(Level::Warning, "view-differs", text);
-        }
+        view(facts, name, answer.key_tags.as_ref(), found);
+    }
+}
+
+/// Whether an internal view shows the keys that the zone's servers show.
+fn view(facts: &Facts, name: &str, shown: Option<&BTreeSet<u16>>, found: &mut Found) {
+    let Some(zone) = facts.zone() else {
+        return;
+    };
+    let mut unknown = |why: &str| {
+        let text = format!("nobody can tell whether internal view {name} shows this zone: {why}");
+        found.add(Level::Unknown, "view-unknown", text);
+    };
+    let Some(shown) = shown else {
+        return unknown("it did not say which keys it shows");
+    };
+    if zone.serving().next().is_none() {
+        return unknown(SILENT);
+    }
+    let tags: BTreeSet<u16> = zone.serving().flat_map(|(_, s)| s.tags()).collect();
+    if *shown != tags {
+        let text = format!(
+            "internal view {name} shows the keys {}, the zone's servers {}: clients inside see another zone, \
+             and those that validate may refuse it",
+            or_none(shown),
+            or_none(&tags)
+        );
+        found.add(Level::Warning, "view-differs", text);
     }
 }
 

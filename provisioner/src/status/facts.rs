@@ -173,7 +173,7 @@ pub struct Signature {
 /// Why a server has no answer that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// Its name has no address; resolvers cannot use it either.
+    /// No address of it was found, so it was not asked.
     NoAddress(String),
     /// Nothing came back.
     Silent(String),
@@ -187,7 +187,7 @@ impl Trouble {
     /// As people say it.
     pub fn words(&self) -> String {
         match self {
-            Trouble::NoAddress(why) => format!("has no address: {why}"),
+            Trouble::NoAddress(why) => format!("could not be asked ({why})"),
             Trouble::Silent(why) => format!("does not answer ({why})"),
             Trouble::Lame(why) => format!("does not serve the zone ({why})"),
             Trouble::Failing(why) => format!("fails ({why})"),
@@ -240,8 +240,8 @@ pub struct Resolved {
     pub extended: Vec<(u16, String)>,
     /// Whether it validates at all: it sets AD for the root.
     pub validates: Option<bool>,
-    /// DNSKEY tags it shows; a view that shows others is another zone.
-    pub key_tags: BTreeSet<u16>,
+    /// DNSKEY tags it shows, if it said; a view that shows others is another zone.
+    pub key_tags: Option<BTreeSet<u16>>,
 }
 
 /// A sign that something on the way answers in other servers' place.
@@ -303,6 +303,8 @@ pub struct Ksk {
     pub kms_arn: String,
     /// State of that, where it is the stack's; with the date of its deletion.
     pub kms_state: Option<(String, Option<String>)>,
+    /// The steps that take it down, where it is somebody else's.
+    pub way_down: Option<String>,
 }
 
 /// Who hears an alarm.

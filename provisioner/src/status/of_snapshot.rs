@@ -7,11 +7,11 @@ use crate::addr::Kind;
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
 use crate::ds::DnsKey;
-use crate::ds::keys::{self, own_turn, whose};
+use crate::ds::keys::{self, Whose, own_turn, whose};
 use crate::journal;
 use crate::kind::hosted_zone::ttls;
 use crate::kind::zone_signing::Unsigned;
-use crate::kind::{delegation, journal_group, kms_key, zone_signing};
+use crate::kind::{delegation, journal_group, kms_key, ksk, zone_signing};
 use crate::plan::{self, Plan, Report, span};
 use crate::rotation;
 use crate::safety::PARENT_UNKNOWN;
@@ -48,6 +48,8 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
                 .keys
                 .iter()
                 .map(|key| Ksk {
+                    way_down: (whose(desired, snapshot, key) == Whose::Stranger)
+                        .then(|| ksk::way_down(desired, snapshot, key)),
                     name: key.name.clone(),
                     status: key.status.clone(),
                     message: key.message.clone(),

@@ -12,15 +12,14 @@
 //!   cached NS set no DS record may stand, unless nothing resolves anyway.
 
 use super::diagnosis::{
-    self, Delegated, State, ds_of, is_held_by_another, is_needed_and_failing, left, sound,
+    self, Delegated, State, There, ds_of, is_held_by_another, is_needed_and_failing, left, sound,
 };
 use super::facts::{Facts, Ksk, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::condition::later;
 use crate::ds::judgement::{Fit, Trust};
-use crate::ds::keys::{GONE, Whose};
+use crate::ds::keys::{GONE, Unserved, Whose};
 use crate::ds::{DnsKey, Ds};
-use crate::kind::ksk::take_down;
 use crate::plan::span;
 
 /// The steps, in order; none when there is nothing to do.
@@ -122,6 +121,13 @@ impl Steps<'_> {
         }
     }
 
+    /// What only somebody who can see more can decide.
+    fn look_again(&mut self, why: &str, then: &str) {
+        self.us(format!(
+            "run `spore-infra status` again, also from another network: {why}{then}"
+        ));
+    }
+
     fn apply(&mut self, facts: &Facts, why: &str) {
         let blocked = match &facts.aws {
             Ok(aws) => aws.plan.blocked.as_slice(),
@@ -147,9 +153,16 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         keys_first(facts, state, steps);
         return;
     }
+    if state.is_parent_silent() {
+        let why = format!(
+            "no server of {} answers, so that nobody can tell what it has to change",
+            state.parent
+        );
+        return steps.look_again(&why, "");
+    }
     match &state.delegation {
         Delegated::Nowhere => {
-            if facts.wants_dnssec && state.ready.is_empty() && own_parent(facts).is_none() {
+            if facts.wants_dnssec && is_unready(state) && own_parent(facts).is_none() {
                 steps.apply(facts, ", so that the zone is signed before it is delegated");
             }
             match own_parent(facts) {
@@ -162,13 +175,13 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             publish(facts, state, steps, "once the delegation is there");
             return;
         }
-        Delegated::Elsewhere => {
-            moved(facts, state, steps, &servers);
+        Delegated::Elsewhere(there) => {
+            moved(facts, state, steps, &servers, *there);
             return;
         }
         // Also with some of its servers right, Route 53 does not sign it.
         Delegated::Partly { .. } if facts.wants_dnssec && signs_nothing(facts) => {
-            moved(facts, state, steps, &servers);
+            moved(facts, state, steps, &servers, There::Unknown);
             return;
         }
         Delegated::Partly { .. } => {
@@ -243,8 +256,10 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         }
     } else if state.ds.is_empty() {
         if facts.wants_dnssec {
-            if let Some(why) = &state.not_ready {
-                steps.apply(facts, &format!(": {why}"));
+            match &state.not_ready {
+                Some(Unserved::Lacking(why)) => steps.apply(facts, &format!(": {why}")),
+                Some(Unserved::Unknown(why)) => steps.look_again(why, ""),
+                None => {}
             }
             publish(facts, state, steps, "");
         }
@@ -277,8 +292,18 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             steps.us("run `spore-infra status` again: it must say secure");
             return;
         }
+        // A record that may be right must not go on the word of nobody.
+        if state.is_untold() && facts.wants_dnssec {
+            let why = state.not_ready.as_ref().map(ToString::to_string);
+            let why = why.unwrap_or_else(|| "not all that is asked could be read".into());
+            return steps.look_again(
+                &why,
+                "; until it can be told, leave the DS records as they are",
+            );
+        }
         let wrong: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
-        let why = match (state.not_ready.as_deref(), too_early(facts)) {
+        let not_ready = state.not_ready.as_ref().map(ToString::to_string);
+        let why = match (not_ready.as_deref(), too_early(facts)) {
             _ if !facts.wants_dnssec => "the document says `[dnssec] enabled = false`",
             (Some(why), _) | (None, Some(why)) => why,
             (None, None) => "the key that comes is not on every name server",
@@ -289,7 +314,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
             tags(state, &wrong)
         ));
         steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
-        if facts.wants_dnssec && state.not_ready.is_some() {
+        if facts.wants_dnssec && is_unready(state) {
             steps.apply(facts, "");
         }
         publish(facts, state, steps, "then");
@@ -458,21 +483,20 @@ fn stand_in(facts: &Facts, state: &State<'_>, key: &DnsKey, all: &[&Ds], steps: 
     ));
 }
 
+/// Whether the zone is known to have no key of which a DS record may be: there is something to apply.
+fn is_unready(state: &State<'_>) -> bool {
+    matches!(state.not_ready, Some(Unserved::Lacking(_)))
+}
+
 /// The parent delegates to other servers than the zone's.
-fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str) {
+fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str, there: There) {
     let (ns_ttl, ds_ttl) = state.ttls();
-    let answers = state
-        .zone
-        .servers
-        .iter()
-        .any(|server| server.in_parent && server.answer.is_ok());
     let all: Vec<&Ds> = state.ds.iter().map(|(ds, _)| ds).collect();
-    let is_ready = !state.ready.is_empty();
     let is_unsigned = facts.wants_dnssec && signs_nothing(facts);
-    if facts.wants_dnssec && !is_ready && !is_unsigned {
+    if facts.wants_dnssec && is_unready(state) && !is_unsigned {
         steps.apply(facts, ", so that the zone here is signed");
     }
-    match (all.as_slice(), answers) {
+    match (all.as_slice(), there) {
         ([], _) => {
             steps.parent(format!(
                 "set the NS records of {} to {servers}",
@@ -492,7 +516,7 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
             ));
         }
         // Nobody can resolve it now, so there is nothing to break on the way.
-        (_, false) => {
+        (_, There::NoZone) => {
             let ds = match to_add(facts, state) {
                 Some(key) => format!("to {}", ds_of(key, &facts.domain)),
                 None => "to none".to_owned(),
@@ -513,9 +537,9 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str)
             steps.us("run `spore-infra status` again");
             return;
         }
-        (_, true) => {
+        (_, There::AnotherZone | There::Unknown) => {
             steps.parent(format!(
-                "take out DS {}: it is of the zone that answers now, whose keys these servers do not have",
+                "take out DS {}: it is of the zone there, whose keys the servers to come do not have",
                 tags(state, &all)
             ));
             steps.wait(format!("{} for resolvers that hold it", span(ds_ttl)));
@@ -667,14 +691,10 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
         None => {}
     }
     for ksk in &aws.keys {
-        if ksk.whose == Whose::Stranger
-            && let Some(zone) = &aws.zone
-        {
+        if let Some(way) = &ksk.way_down {
             steps.us(format!(
-                "find out whose key-signing key {} is; if nobody needs it, and no server of the parent has a DS \
-                 record of it, take it down: {}",
-                ksk.name,
-                take_down(zone, &ksk.status, &ksk.name)
+                "find out whose key-signing key {} is; if nobody needs it, take it down, in this order: {way}",
+                ksk.name
             ));
         }
     }

@@ -352,7 +352,9 @@ impl Page {
                         None => {}
                     }
                     if resolver.role == Role::View {
-                        let _ = write!(text, "; keys {}", numbers(&answer.key_tags));
+                        let tags = answer.key_tags.as_ref();
+                        let tags = tags.map_or("not told".to_owned(), numbers);
+                        let _ = write!(text, "; keys {tags}");
                     }
                     text
                 }
@@ -370,7 +372,11 @@ impl Page {
             }
             Ok(aws) => aws,
         };
-        let zone = aws.zone.as_deref().unwrap_or("none");
+        let zone = match &aws.zone {
+            Some(zone) => zone,
+            None if aws.unread.is_empty() => "none",
+            None => "not read",
+        };
         let signing = aws
             .signing
             .as_ref()

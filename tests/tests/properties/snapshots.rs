@@ -301,7 +301,6 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 grants: BTreeMap::new(),
                 tags,
                 twins,
-                twins_end: None,
                 deletion_date: None,
             }
         },

@@ -359,6 +359,8 @@ fn set_ttls(name: &'static str, addr: &Addr, edits: Vec<Edit>) -> Draft {
         .after(After::Answered(StepId::new(addr, "keep-ttls")))
         // One change of a zone at a time, or AWS answers PriorRequestNotComplete.
         .after(After::Answered(StepId::new(addr, "tag")))
+        // The zone's own NS set is put right before its TTL is.
+        .after(After::Settled(StepId::new(addr, "name-servers")))
         .done(Condition::ChangeInSync)
 }
 

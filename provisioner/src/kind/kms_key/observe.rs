@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types as kms;
-use jiff::Timestamp;
 
 use super::Live;
 use crate::adoption;
@@ -269,9 +268,6 @@ async fn with_named(
 impl Live {
     /// Another key of the stack.
     fn note_twin(&mut self, key: &kms::KeyMetadata) {
-        let end = key.deletion_date();
-        let end = end.and_then(|date| Timestamp::new(date.secs(), 0).ok());
-        self.twins_end = self.twins_end.max(end);
         self.twins.push((arn(key), state(key)));
     }
 }

@@ -237,6 +237,50 @@ fn a_foreign_path_goes_with_all_below_it_and_the_rest_is_deployed_again() {
     assert_eq!(lowered.change.unwrap().risk, Risk::Brief);
 }
 
+/// What clients notice of a change is said of it, whatever the change is about.
+#[test]
+fn the_risk_of_a_change_is_what_clients_notice_of_it() {
+    let risk = |more: &str| {
+        let desired = fixture::of(more);
+        let mut snapshot = fixture::applied();
+        snapshot.rest_api = Observation::Present(applied(&fixture::desired()));
+        let lowered = converge(&addr(&desired), &desired, &snapshot);
+        let change = lowered.change.unwrap();
+        (change.risk, change.why)
+    };
+    let (moved, why) = risk("[api]\nstage = \"v2\"\n");
+    assert_eq!(moved, Risk::Outage);
+    assert!(why.contains("the address that every client has"), "{why}");
+    let narrower = [
+        "[api]\ntls-min = \"1.3\"\n",
+        "[api]\nallow-from = [\"192.0.2.0/24\"]\n",
+    ];
+    for document in narrower {
+        assert_eq!(risk(document).0, Risk::Brief, "{document}");
+    }
+    let slower = "[api]\nthrottle = { per-second = 5, burst = 5 }\n";
+    assert_eq!(risk(slower).0, Risk::Safe);
+}
+
+#[test]
+fn a_domain_of_its_own_is_said_not_to_be_built_yet() {
+    let warned = |desired: &Desired| {
+        let mut snapshot = fixture::applied();
+        snapshot.rest_api = Observation::Present(applied(desired));
+        let report = converge(&addr(desired), desired, &snapshot).report;
+        report.into_iter().any(|report| {
+            matches!(report, Report::Warning { what, .. }
+                if what.contains("[api] domain is not built yet: dns.example.edu is not made"))
+        })
+    };
+    let certificate =
+        "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555";
+    let document =
+        format!("[api]\ndomain = \"dns.example.edu\"\ncertificate = \"{certificate}\"\n");
+    assert!(warned(&fixture::of(&document)));
+    assert!(!warned(&desired()));
+}
+
 #[test]
 fn an_authorizer_on_our_method_is_taken_off_before_it_is_removed() {
     let lowered = check(
