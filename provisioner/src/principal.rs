@@ -388,13 +388,13 @@ fn why(sid: &str) -> &'static str {
         "MakeRole" => "make the roles of updater and API logs, with the document's boundary if any",
         "ChangeRole" => "take back what others gave the updater, and delete its role",
         "UnboundRole" => "the document wants no permissions boundary: take off one that others set",
-        "SetRolePolicy" => "give the roles their policies",
-        "MendSharedRole" => "put back who may use the shared role: API Gateway alone",
+        "SetRolePolicy" => "give the roles their policies, and put back who may use them",
         "PassToLambda" => "let the function run as its role, and nothing else",
         "PassToApi" => "let API Gateway write logs as the shared role, and nothing else",
-        "ChangeFunction" => "make, update and delete the updater",
-        "RemoveReleases" => "remove versions of the function that somebody published",
-        "RemoveUrls" => "remove URLs that somebody gave the function or an alias of it",
+        "ChangeFunction" => "make and update the updater",
+        "RemoveFunction" => {
+            "delete the updater, and aliases, versions and URLs of it that somebody made"
+        }
         "LetApiInvoke" => "let API Gateway invoke the updater, and nobody else",
         "MakeApi" => "make the API, tagged from the start",
         "ChangeOwnApi" => "build, deploy, repair and delete the stack's API",

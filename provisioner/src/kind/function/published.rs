@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Op, shown, statements};
+use super::observe::statements;
+use super::{Op, shown};
 use crate::addr::Addr;
 use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;

@@ -163,8 +163,7 @@ fn subscription_filters_are_kept_two_for_each_group() {
             .unwrap()
             .extend(more.as_object().unwrap().clone());
         let answer = bench.ok("DescribeSubscriptionFilters", input);
-        let filters = answer["subscriptionFilters"].as_array().unwrap().clone();
-        filters
+        answer["subscriptionFilters"].as_array().unwrap().clone()
     };
     assert!(names(&mut bench, json!({})).is_empty());
     let theirs = "arn:aws:logs:us-east-1:123456789012:destination:theirs";
