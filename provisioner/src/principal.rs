@@ -278,6 +278,10 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ("role_arn", json!(role)),
         ("role_arns", json!([role, api_role])),
         ("api_logs_role_arn", json!(api_role)),
+        (
+            "boundary_arns",
+            boundary.map_or_else(|| json!([]), |arn| json!(arn.as_str())),
+        ),
         ("unbounded_role_arn", only(boundary.is_none(), json!(role))),
         (
             "bounded",
@@ -332,7 +336,12 @@ fn why(sid: &str) -> &'static str {
         }
         "ReadLogs" => "compare the log groups and their metric filters",
         "ReadJournal" => "read what the TTLs of an adopted zone were, while they are lowered",
-        "ReadRole" => "find rights that somebody gave the updater",
+        "ReadRole" => {
+            "find rights that somebody gave the updater, and whose the role is by which API Gateway is to log"
+        }
+        "ReadBoundary" => {
+            "see that the document's permissions boundary exists, before anything is made"
+        }
         "ReadFunction" => {
             "compare the updater's code and configuration, and find who may invoke it"
         }

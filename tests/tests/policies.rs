@@ -45,7 +45,7 @@ allow-from = ["192.0.2.0/24"]
 /// Granted, and asked for only when somebody changed something by hand: statement, and how the action or
 /// resource begins. The judge `drift.py` runs under
 /// these very policies, makes such changes and wants each taken back: without the action it fails.
-const IN_DRIFT: [(&str, &str); 29] = [
+const IN_DRIFT: [(&str, &str); 30] = [
     ("ChangeOwnApi", "apigateway:PATCH"),
     ("ChangeKeys", "kms:TagResource"),
     ("ChangeStages", "apigateway:DELETE"),
@@ -74,6 +74,8 @@ const IN_DRIFT: [(&str, &str); 29] = [
     ("UnboundRole", "iam:DeleteRolePermissionsBoundary"),
     ("RemoveUrls", "lambda:DeleteFunctionUrlConfig"),
     ("RemoveUrls", "arn:aws:lambda:"),
+    // Where the account has none to reserve: the test `others`.
+    ("ChangeFunction", "lambda:DeleteFunctionConcurrency"),
     ("ChangeFunction", "lambda:RemovePermission"),
     ("ChangeFunction", "lambda:TagResource"),
     ("ChangeFunction", "lambda:UpdateFunctionCode"),
@@ -82,14 +84,12 @@ const IN_DRIFT: [(&str, &str); 29] = [
 
 /// Granted, and asked for only after a run that was cut off, while lists lag, or by another document.
 /// The tests `crash`, `scenarios` and `ttls` run under these policies.
-const IN_RECOVERY: [(&str, &str); 10] = [
+const IN_RECOVERY: [(&str, &str); 9] = [
     // What the TTLs of an adopted zone were: the test `ttls`.
     ("ReadJournal", "logs:GetLogEvents"),
     ("ReadJournal", "arn:aws:logs:"),
     // What an interrupted run wrote into its lock.
     ("ChangeLogs", "logs:DescribeLogStreams"),
-    // The shared role of another region's stack, which must be this tool's.
-    ("SetRolePolicy", "iam:GetRole"),
     // A zone that the journal remembers and the list does not show yet.
     ("ReadRecords", "route53:GetHostedZone"),
     // Tags that the tagging API does not show yet.

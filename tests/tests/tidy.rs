@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 22] = [
+const PURE: [&str; 23] = [
     "addr",
     "adoption",
     "arg",
@@ -32,6 +32,7 @@ const PURE: [&str; 22] = [
     "snapshot",
     "stack",
     "status",
+    "strays",
 ];
 
 /// What has no place in it.
@@ -306,7 +307,9 @@ fn every_file_of_tests_is_run() {
         .collect();
     let mut there = Vec::new();
     for (_, path) in files("tests/tests") {
-        let is_part = path.parent().is_some_and(|dir| dir.ends_with("tests/tests"));
+        let is_part = path
+            .parent()
+            .is_some_and(|dir| dir.ends_with("tests/tests"));
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         if is_part && stem != "all" && path.extension().is_some_and(|end| end == "rs") {
             there.push(stem);

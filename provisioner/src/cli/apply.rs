@@ -298,6 +298,7 @@ impl Job<'_> {
             let exit = ended.as_ref().map_or(Exit::Error, |exit| *exit);
             let mut line = serde_json::json!({
                 "type": "ended",
+                "time": format!("{:.3}", self.session.clock.now()),
                 "outcome": exit.word(),
                 "exit": exit as u8,
             });

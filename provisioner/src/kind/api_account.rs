@@ -62,7 +62,10 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Present(Live { role_arn: Some(_) }) => super::up_to_date(addr, Outputs::new()),
         Observation::Present(Live { role_arn: None }) | Observation::Absent => {
-            create(addr, desired)
+            match &snapshot.boundary {
+                Ok(()) => create(addr, desired),
+                Err(why) => super::blocked(addr, why),
+            }
         }
     }
 }
@@ -114,7 +117,7 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
 /// It stays: other APIs may log by it, and without it their logs would end silently.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.api_account {
-        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
+        Observation::Unreadable(why) => super::blocked(addr, why),
         Observation::Present(live) if live.role_arn == Some(role_arn(desired)) => Lowered {
             report: vec![Report::Left {
                 what: format!("{addr} and role {ROLE}"),
@@ -122,7 +125,9 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             }],
             ..Lowered::default()
         },
-        Observation::Present(_) | Observation::Absent => Lowered::default(),
+        Observation::Present(_) | Observation::Absent | Observation::Foreign(_, _) => {
+            Lowered::default()
+        }
     }
 }
 
@@ -192,12 +197,25 @@ impl Op {
 /// Reads the settings.
 pub async fn observe(read: &Clients, _desired: &Desired) -> Observation<Live> {
     let answer = read.apigateway.get_account().send().await;
-    match answer.or_fail("apigateway:GetAccount") {
-        Ok(account) => Observation::Present(Live {
-            role_arn: account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()),
-        }),
+    let role_arn = match answer.or_fail("apigateway:GetAccount") {
+        Ok(account) => account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()),
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
+    };
+    match taken(read, role_arn.as_deref()).await {
+        Ok(None) => Observation::Present(Live { role_arn }),
+        Ok(Some(why)) => Observation::Foreign(why, None),
         Err(failure) => Observation::Unreadable(failure.to_string()),
     }
+}
+
+/// Why the role that is to be made cannot be, where one of its name is there: asked before anything is made.
+async fn taken(read: &Clients, role_arn: Option<&str>) -> Result<Option<String>, Failure> {
+    if role_arn.is_some() {
+        return Ok(None);
+    }
+    let answer = read.iam.get_role().role_name(ROLE).send().await;
+    let answer = answer.unless_gone("iam:GetRole")?;
+    Ok(answer.and_then(|answer| answer.role).and_then(not_ours))
 }
 
 /// Carries an operation out.
@@ -243,21 +261,25 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
 /// A role of our name is used only if this tool made it.
 async fn ours(write: &Clients, there: Failure) -> Result<(), Failure> {
     let answer = write.iam.get_role().role_name(ROLE).send().await;
-    let role = answer.or_fail("iam:GetRole")?.role;
-    let is_ours = role.is_some_and(|role| {
-        let mut tags = role.tags().iter();
-        tags.any(|tag| tag.key() == TAG_MANAGED_BY && tag.value() == MANAGED_BY)
-    });
-    if is_ours {
-        return Ok(());
+    match answer.or_fail("iam:GetRole")?.role.and_then(not_ours) {
+        None => Ok(()),
+        Some(message) => Err(Failure {
+            class: Class::Refused,
+            message,
+            ..there
+        }),
     }
-    Err(Failure {
-        class: Class::Refused,
-        message: format!(
-            "role {ROLE} exists and does not carry the tag {TAG_MANAGED_BY}={MANAGED_BY}; rename or \
-             tag it"
-        ),
-        ..there
+}
+
+/// What is said of a role of our name that this tool did not make.
+fn not_ours(role: aws_sdk_iam::types::Role) -> Option<String> {
+    let mut tags = role.tags().iter();
+    let is_ours = tags.any(|tag| tag.key() == TAG_MANAGED_BY && tag.value() == MANAGED_BY);
+    (!is_ours).then(|| {
+        format!(
+            "role {ROLE} exists and does not carry the tag {TAG_MANAGED_BY}={MANAGED_BY}: delete it; or tag it, \
+             if API Gateway is to write the logs of every API of this account by it"
+        )
     })
 }
 
