@@ -1,7 +1,7 @@
 //! A document and snapshots for unit tests of the pure files.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -51,6 +51,7 @@ pub fn empty() -> Snapshot {
         logs_policy: Observation::Absent,
         query_logging: Observation::Absent,
         roles: BTreeMap::new(),
+        boundary: Ok(()),
         function: Observation::Absent,
         unreserved_concurrency: Ok(Some(1_000)),
         code: Code::BuiltAtApply,
@@ -61,6 +62,7 @@ pub fn empty() -> Snapshot {
         parent: parent(Delegated::default()),
         parent_zone: delegation::Parent::External,
         served: Ok(()),
+        strays: BTreeSet::new(),
         lock: None,
     }
 }

@@ -457,6 +457,7 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, goal: &Goal)
         Kind::ZoneSigning => zone_signing::destroy(addr, desired, snapshot),
         Kind::Delegation => delegation::destroy(addr, desired, snapshot),
         Kind::LogsKey => logs_key::destroy(addr, desired, snapshot, options.delete_logs),
+        Kind::LogGroup if !is_teardown => log_group::retain(addr, desired, snapshot),
         Kind::LogGroup => log_group::destroy(addr, desired, snapshot, options.delete_logs),
         Kind::LogsPolicy => logs_policy::destroy(addr, desired, snapshot),
         Kind::QueryLogging => query_logging::destroy(addr, desired, snapshot),

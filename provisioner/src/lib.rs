@@ -63,6 +63,7 @@ pub mod safety;
 pub mod snapshot;
 pub mod stack;
 pub mod status;
+pub mod strays;
 pub mod tags;
 pub mod target;
 pub mod updater;

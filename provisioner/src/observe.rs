@@ -1,6 +1,6 @@
 //! Reading live AWS and DNS into a [`Snapshot`]: two levels of concurrent reads, no decisions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 
@@ -13,12 +13,15 @@ use crate::dns::Dns;
 use crate::ds::DnsKey;
 use crate::journal;
 use crate::kind::hosted_zone::Records;
+use crate::kind::rest_api::Remembered;
 use crate::kind::{
     alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
     logs_key, logs_policy, metric_filter, query_logging, rest_api, role, zone_signing,
 };
 use crate::retry::Failure;
 use crate::snapshot::{Caller, Code, LockSeen, Observation, Snapshot};
+use crate::strays;
+use crate::tags::Tags;
 
 /// What a snapshot is for. Lists and the tagging API lag, which a plan that is only shown can bear and
 /// saves calls by.
@@ -86,7 +89,11 @@ pub async fn snapshot(
     let rest = async {
         tokio::join!(
             logs_policy::observe(read, desired),
-            role::observe(read, desired),
+            async {
+                let roles = role::observe(read, desired).await;
+                let boundary = role::boundary_there(read, desired, &roles).await;
+                (roles, boundary)
+            },
             function::observe(read, desired, is_whole),
             api_account::observe(read, desired, is_whole),
             rest_api::list(read),
@@ -142,7 +149,7 @@ pub async fn snapshot(
             .flatten()
             .map(|(arn, tags)| (arn.clone(), tags.clone())),
     );
-    let (logs_policy, roles, function, api_account, listed_apis, metric_filters) = rest;
+    let (logs_policy, (roles, boundary), function, api_account, listed_apis, metric_filters) = rest;
     let is_listed = |evidence: &str, id: &str| match evidence {
         journal_group::EVIDENCE_ZONE => {
             matches!(zones.as_deref(), Ok([zone]) if zone.id == id)
@@ -219,8 +226,16 @@ pub async fn snapshot(
                 (None, _) => Observation::Absent,
             }
         },
-        logs_key::observe(read, desired, logs_key, &tagged),
-        log_group::observe(read, desired, &groups, &query_groups, &tagged, is_whole),
+        logs_key::observe(read, desired, logs_key, &groups, &tagged),
+        log_group::observe(
+            read,
+            desired,
+            &groups,
+            &query_groups,
+            &tagged,
+            tagged_global.as_ref().ok(),
+            is_whole,
+        ),
         alarm::observe(read, desired, listed_alarms, &tagged),
         rest_api::observe(read, desired, listed_apis, remembered_api.as_deref()),
         metric_filter::observe_more(read, desired, hinted),
@@ -228,6 +243,8 @@ pub async fn snapshot(
     );
     let mut metric_filters = metric_filters;
     metric_filters.extend(more_filters);
+    let (journal_group, rest_api) =
+        with_deployment(read, desired, journal_group, &groups, rest_api).await;
     let lock = match lock {
         Ok(lock) => lock,
         Err(failure) => return Err(Unread::Lock(caller, failure)),
@@ -277,6 +294,16 @@ pub async fn snapshot(
         );
     let parent_zone = delegation::observe(read, desired, &parent, shows_all).await;
     let served = served(dns, desired, &hosted_zone, &dnssec, &parent_zone, taken_at).await;
+    let strays = strays(
+        read,
+        desired,
+        &tagged,
+        &hosted_zone,
+        &kms_key,
+        &dnssec,
+        &logs_key,
+    )
+    .await;
     Ok(Snapshot {
         taken_at,
         caller,
@@ -291,6 +318,7 @@ pub async fn snapshot(
         logs_policy,
         query_logging,
         roles,
+        boundary,
         function,
         unreserved_concurrency,
         code,
@@ -301,8 +329,82 @@ pub async fn snapshot(
         parent,
         parent_zone,
         served,
+        strays,
         lock,
     })
+}
+
+/// What carries the stack's tag and the document does not name. The tagging API shows for a while what is gone,
+/// and a key that is about to go for weeks, so that the rare zone or key among them is looked at.
+async fn strays(
+    read: &Clients,
+    desired: &Desired,
+    tagged: &BTreeMap<String, Tags>,
+    zone: &Observation<hosted_zone::Live>,
+    key: &Observation<kms_key::Live>,
+    dnssec: &Observation<ksk::Live>,
+    logs_key: &Observation<logs_key::Live>,
+) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    let zone = zone.present().map(|zone| zone.id.as_str());
+    known.extend(zone.map(|id| format!("arn:aws:route53:::hostedzone/{id}")));
+    let key = key.present().into_iter();
+    known.extend(key.flat_map(|key| {
+        let twins = key.twins.iter().map(|(arn, _)| arn);
+        twins.chain([&key.arn]).cloned().collect::<Vec<_>>()
+    }));
+    let keys = dnssec.present().into_iter().flat_map(|dnssec| &dnssec.keys);
+    known.extend(keys.map(|key| key.kms_arn.clone()));
+    known.extend(logs_key.present().map(|key| key.arn.clone()));
+    let mut strays = BTreeSet::new();
+    for arn in strays::unnamed(desired, tagged, &known) {
+        let is_there = match arn.split(':').nth(2) {
+            Some("kms") => kms_key::stays(read, &arn).await,
+            // One of our name is the zone's own affair.
+            Some("route53") => hosted_zone::is_another(read, desired, &arn).await,
+            _ => true,
+        };
+        if is_there {
+            strays.insert(arn);
+        }
+    }
+    strays
+}
+
+/// Which deployment of the API the journal says is ours. What the tagging API shows of the journal may be minutes
+/// old: where the stage serves another one, the journal itself is read.
+async fn with_deployment(
+    read: &Clients,
+    desired: &Desired,
+    journal: Observation<journal_group::Live>,
+    groups: &log_group::Listed,
+    api: Observation<rest_api::Live>,
+) -> (
+    Observation<journal_group::Live>,
+    Observation<rest_api::Live>,
+) {
+    let Observation::Present(mut live) = api else {
+        return (journal, api);
+    };
+    let remembered = |journal: &Observation<journal_group::Live>| match journal {
+        Observation::Present(journal) => journal
+            .evidence(journal_group::EVIDENCE_DEPLOYMENT)
+            .map_or(Remembered::Nothing, |id| Remembered::Id(id.to_owned())),
+        Observation::Absent => Remembered::Nothing,
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => Remembered::Unknown,
+    };
+    let stage = live.stages.get(desired.stack.api.stage.as_str());
+    let is_ours =
+        |remembered: &Remembered| stage.is_none_or(|stage| remembered.allows(&stage.deployment));
+    let mut known = remembered(&journal);
+    let mut journal = journal;
+    if !is_ours(&known) {
+        let tags = journal_group::tags(read, desired).await;
+        journal = journal_group::judge(desired, tags, groups);
+        known = remembered(&journal);
+    }
+    live.remembered = known;
+    (journal, Observation::Present(live))
 }
 
 /// Asks the zone's own name servers, but only in a rotation, or when their answer decides whether the

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use crate::policy::{Policy, Statement};
 use crate::rotation;
 use crate::safety;
 use crate::snapshot::{Delegated, ParentView, Snapshot, holder_words};
+use crate::strays;
 
 /// The name of a step: the resource and what is done to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +46,25 @@ impl StepId {
             name,
         }
     }
+}
+
+/// The name of the step that does the same to one more object: `revoke`, `revoke-2`, and so on.
+///
+/// As many as others made, so that no plan leaves one of theirs to the next. Names live as long as the
+/// process, and each is made once.
+pub fn numbered(base: &'static str, index: usize) -> &'static str {
+    static MADE: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    if index == 0 {
+        return base;
+    }
+    let name = format!("{base}-{}", index + 1);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = made.get(name.as_str()) {
+        return name;
+    }
+    let name = &*Box::leak(name.into_boxed_str());
+    made.insert(name);
+    name
 }
 
 impl fmt::Display for StepId {
@@ -460,6 +481,7 @@ pub fn converge(desired: &Desired, snapshot: &Snapshot) -> Plan {
         }
         let mut lowered = kind::destroy(&addr, desired, snapshot, &Goal::Converge);
         if let Some(change) = &mut lowered.change
+            && change.symbol == Symbol::Destroy
             && addr.kind() != Kind::MetricFilter
         {
             change.why = "it is the stack's, and the document does not want it".into();
@@ -672,6 +694,9 @@ pub(crate) fn link(
         Goal::Destroy(_) => dangling(desired, snapshot),
         Goal::Unsign | Goal::Rotate | Goal::AbortRotation | Goal::Adopt => None,
     });
+    if matches!(plan.goal, Goal::Converge | Goal::Destroy(_)) {
+        plan.report.extend(strays::report(desired, snapshot));
+    }
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan
 }

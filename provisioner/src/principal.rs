@@ -284,6 +284,10 @@ fn values(desired: &Desired, zone_id: Option<&str>) -> Vec<(&'static str, Value)
         ("role_arn", json!(role)),
         ("role_arns", json!([role, api_role])),
         ("api_logs_role_arn", json!(api_role)),
+        (
+            "boundary_arns",
+            boundary.map_or_else(|| json!([]), |arn| json!(arn.as_str())),
+        ),
         ("unbounded_role_arn", only(boundary.is_none(), json!(role))),
         (
             "bounded",
@@ -341,7 +345,10 @@ fn why(sid: &str) -> &'static str {
         }
         "ReadJournal" => "read what the TTLs of an adopted zone were, while they are lowered",
         "ReadRole" => {
-            "find rights that somebody gave the updater, or the shared role by which API Gateway logs"
+            "find rights that somebody gave the updater, or the shared role by which API Gateway logs, and whose that is"
+        }
+        "ReadBoundary" => {
+            "see that the document's permissions boundary exists, before anything is made"
         }
         "ReadFunction" => {
             "compare the updater's code and configuration, and find who may invoke it"

@@ -2,7 +2,7 @@
 //!
 //! It says what was seen and what could not be seen. Unreadable is never absent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -138,6 +138,8 @@ pub struct Snapshot {
     pub query_logging: Observation<query_logging::Live>,
     /// An IAM role with its policies, by address.
     pub roles: BTreeMap<Addr, Observation<role::Live>>,
+    /// Whether the permissions boundary that a role is to get exists; the error says why it cannot be used.
+    pub boundary: Result<(), String>,
     /// The updater's Lambda function.
     pub function: Observation<function::Live>,
     /// The account's API Gateway settings: who may write its logs; shared.
@@ -160,6 +162,8 @@ pub struct Snapshot {
     /// keys, signed by it; the error says which does not. Only asked while there are two, or while the
     /// parent zone, which this tool can write, lacks a record.
     pub served: Result<(), String>,
+    /// ARNs of what carries the stack's tag and is nothing that the document names.
+    pub strays: BTreeSet<String>,
     /// A lock that somebody holds or left behind.
     pub lock: Option<LockSeen>,
 }

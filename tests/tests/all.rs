@@ -12,6 +12,7 @@ mod kill;
 mod lifecycle;
 mod names;
 mod never_bogus;
+mod others;
 mod parent;
 mod policies;
 mod properties;

@@ -45,7 +45,7 @@ allow-from = ["192.0.2.0/24"]
 /// Granted, and asked for only when somebody changed something by hand: statement, and how the action or
 /// resource begins. The judge `drift.py` runs under
 /// these very policies, makes such changes and wants each taken back: without the action it fails.
-const IN_DRIFT: [(&str, &str); 35] = [
+const IN_DRIFT: [(&str, &str); 36] = [
     ("ReadReleases", "lambda:GetPolicy"),
     ("ReadReleases", "arn:aws:lambda:"),
     ("ChangeLogs", "logs:DeleteDataProtectionPolicy"),
@@ -80,6 +80,8 @@ const IN_DRIFT: [(&str, &str); 35] = [
     ("RemoveFunction", "lambda:DeleteAlias"),
     ("RemoveFunction", "lambda:DeleteFunctionUrlConfig"),
     ("RemoveFunction", "arn:aws:lambda:"),
+    // Where the account has none to reserve: the test `others`.
+    ("ChangeFunction", "lambda:DeleteFunctionConcurrency"),
     ("ChangeFunction", "lambda:RemovePermission"),
     ("ChangeFunction", "lambda:TagResource"),
     ("ChangeFunction", "lambda:UpdateFunctionCode"),

@@ -261,7 +261,11 @@ fn a_right_ds_record_that_came_too_early_is_told_until_it_is_not() {
     stage.write("stack.toml", signed);
     stage.apply().arg("--wait=30m").end().unwrap();
     let early = stage.on_world("ds", &[]).exits(3, "ds").unwrap();
-    assert!(early.stderr.contains("unsigned answers"), "{}", early.tell());
+    assert!(
+        early.stderr.contains("unsigned answers"),
+        "{}",
+        early.tell()
+    );
     let list = stage
         .run(["ksk", "list"])
         .arg(stage.document())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The pure core: what it reads, waits for or prints would make plans depend on more than document,
 /// snapshot and time.
-const PURE: [&str; 22] = [
+const PURE: [&str; 23] = [
     "addr",
     "adoption",
     "arg",
@@ -32,6 +32,7 @@ const PURE: [&str; 22] = [
     "snapshot",
     "stack",
     "status",
+    "strays",
 ];
 
 /// What has no place in it.

@@ -73,13 +73,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     match &snapshot.api_account {
         Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Present(Live { role_arn: None, .. }) | Observation::Absent => {
-            create(addr, desired)
+            create(addr, desired, snapshot)
         }
         Observation::Present(live) => match &live.role {
             None => super::up_to_date(addr, Outputs::new()),
             Some(Err(why)) => super::blocked(addr, why),
             // API Gateway names a role that somebody deleted: no API of the account logs.
-            Some(Ok(None)) => create(addr, desired),
+            Some(Ok(None)) => create(addr, desired, snapshot),
             Some(Ok(Some(role))) => update(addr, desired, role),
         },
     }
@@ -177,7 +177,10 @@ fn strange(addr: &Addr, desired: &Desired, live: &role::Live) -> Vec<Report> {
     told.collect()
 }
 
-fn create(addr: &Addr, desired: &Desired) -> Lowered {
+fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    if let Err(why) = &snapshot.boundary {
+        return super::blocked(addr, why);
+    }
     let account = &desired.account;
     let boundary = desired.stack.iam.permissions_boundary.as_ref();
     let role = Op::CreateRole {
@@ -224,7 +227,7 @@ fn create(addr: &Addr, desired: &Desired) -> Lowered {
 /// It stays: other APIs may log by it, and without it their logs would end silently.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     match &snapshot.api_account {
-        Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
+        Observation::Unreadable(why) => super::blocked(addr, why),
         Observation::Present(live) if live.role_arn == Some(role_arn(desired)) => Lowered {
             report: vec![Report::Left {
                 what: format!("{addr} and role {ROLE}"),
@@ -232,7 +235,9 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             }],
             ..Lowered::default()
         },
-        Observation::Present(_) | Observation::Absent => Lowered::default(),
+        Observation::Present(_) | Observation::Absent | Observation::Foreign(_, _) => {
+            Lowered::default()
+        }
     }
 }
 
@@ -313,6 +318,11 @@ pub async fn observe(read: &Clients, desired: &Desired, is_whole: bool) -> Obser
         Ok(account) => account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()),
         Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
+    match taken(read, role_arn.as_deref()).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return Observation::Foreign(why, None),
+        Err(failure) => return Observation::Unreadable(failure.to_string()),
+    }
     let role = match is_whole && role_arn == Some(self::role_arn(desired)) {
         true => {
             let live = role::read_live(read, ROLE, POLICY_NAME).await;
@@ -321,6 +331,16 @@ pub async fn observe(read: &Clients, desired: &Desired, is_whole: bool) -> Obser
         false => None,
     };
     Observation::Present(Live { role_arn, role })
+}
+
+/// Why the role that is to be made cannot be, where one of its name is there: asked before anything is made.
+async fn taken(read: &Clients, role_arn: Option<&str>) -> Result<Option<String>, Failure> {
+    if role_arn.is_some() {
+        return Ok(None);
+    }
+    let answer = read.iam.get_role().role_name(ROLE).send().await;
+    let answer = answer.unless_gone("iam:GetRole")?;
+    Ok(answer.and_then(|answer| answer.role).and_then(not_ours))
 }
 
 /// Carries an operation out.
@@ -371,21 +391,25 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
 /// A role of our name is used only if this tool made it.
 async fn ours(write: &Clients, there: Failure) -> Result<(), Failure> {
     let answer = write.iam.get_role().role_name(ROLE).send().await;
-    let role = answer.or_fail("iam:GetRole")?.role;
-    let is_ours = role.is_some_and(|role| {
-        let mut tags = role.tags().iter();
-        tags.any(|tag| tag.key() == TAG_MANAGED_BY && tag.value() == MANAGED_BY)
-    });
-    if is_ours {
-        return Ok(());
+    match answer.or_fail("iam:GetRole")?.role.and_then(not_ours) {
+        None => Ok(()),
+        Some(message) => Err(Failure {
+            class: Class::Refused,
+            message,
+            ..there
+        }),
     }
-    Err(Failure {
-        class: Class::Refused,
-        message: format!(
-            "role {ROLE} exists and does not carry the tag {TAG_MANAGED_BY}={MANAGED_BY}; rename or \
-             tag it"
-        ),
-        ..there
+}
+
+/// What is said of a role of our name that this tool did not make.
+fn not_ours(role: aws_sdk_iam::types::Role) -> Option<String> {
+    let mut tags = role.tags().iter();
+    let is_ours = tags.any(|tag| tag.key() == TAG_MANAGED_BY && tag.value() == MANAGED_BY);
+    (!is_ours).then(|| {
+        format!(
+            "role {ROLE} exists and does not carry the tag {TAG_MANAGED_BY}={MANAGED_BY}: delete it; or tag it, \
+             if API Gateway is to write the logs of every API of this account by it"
+        )
     })
 }
 

@@ -8,6 +8,7 @@
 //! PutFunctionConcurrency, DeleteFunction.
 
 mod audience;
+mod concurrency;
 mod observe;
 mod published;
 
@@ -27,7 +28,7 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::kind::log_group::{self, UPDATER};
 use crate::kind::{Limit, Look, Seen, tag_fields};
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, numbered, of,
 };
 use crate::policy::{Policy, Statement};
 use crate::retry::{Class, Failure};
@@ -35,19 +36,13 @@ use crate::snapshot::{Code, Observation, Snapshot};
 use crate::stack::{AcceptedKind, Architecture};
 use crate::tags::Tags;
 use crate::updater;
+use concurrency::{CONCURRENCY, reserve};
 
 pub use observe::observe;
 pub use published::{Published, Release};
 
 /// Sid of the statement that lets the API invoke the function.
 const PERMISSION: &str = "spore-api";
-/// Copies that may run at once: what one caller can ask for at most is the document's rate times this,
-/// and no flood takes the account's whole concurrency.
-const CONCURRENCY: i32 = 10;
-/// Concurrency that Lambda keeps unreserved for an account's other functions
-/// (PutFunctionConcurrency).
-const UNRESERVED_MIN: i32 = 100;
-
 /// The function as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
@@ -257,55 +252,6 @@ fn tags(desired: &Desired) -> Tags {
     tags
 }
 
-/// Reserved concurrency, where the account has enough of it.
-fn reserve(
-    addr: &Addr,
-    desired: &Desired,
-    snapshot: &Snapshot,
-    live: Option<i32>,
-    fields: &mut Vec<Field>,
-    lowered: &mut Lowered,
-) {
-    let free = match &snapshot.unreserved_concurrency {
-        Ok(Some(free)) => *free + live.unwrap_or(0) - UNRESERVED_MIN,
-        Ok(None) => i32::MAX,
-        Err(failure) => {
-            lowered.report.push(Report::Warning {
-                addr: addr.clone(),
-                what: format!("its concurrency is left as it is: {failure}"),
-            });
-            return;
-        }
-    };
-    if free < CONCURRENCY {
-        lowered.report.push(Report::Warning {
-            addr: addr.clone(),
-            what: format!(
-                "reserves no concurrency: the account has {} left and Lambda keeps {UNRESERVED_MIN} for \
-                 others; ask AWS for more (quota \"Concurrent executions\"). Until then a flood of requests \
-                 can take what other functions need, up to [api] throttle",
-                free.saturating_add(UNRESERVED_MIN)
-            ),
-        });
-        return;
-    }
-    fields.push(Field {
-        name: "concurrency".into(),
-        before: live.map(|live| live.to_string()),
-        after: Some(CONCURRENCY.to_string()),
-    });
-    lowered.drafts.push(
-        Draft::new(
-            "concurrency",
-            super::Op::Function(Op::SetConcurrency {
-                name: desired.function_name(),
-                copies: CONCURRENCY,
-            }),
-        )
-        .after(After::Settled(StepId::new(addr, "create"))),
-    );
-}
-
 /// The API, and nothing else, may invoke it.
 fn permit(addr: &Addr, desired: &Desired, fields: &mut Vec<Field>, lowered: &mut Lowered) {
     let source = Source::of(desired);
@@ -452,7 +398,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         );
     }
     permissions(addr, desired, snapshot, live, &mut fields, &mut lowered);
-    for ((qualifier, url), step) in live.urls.iter().zip(REMOVE_URL) {
+    for (index, (qualifier, url)) in live.urls.iter().enumerate() {
         fields.push(Field::gone(format!("url.{qualifier}"), url));
         lowered.rights.push(RightChange {
             addr: addr.clone(),
@@ -463,6 +409,7 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             name: name.clone(),
             qualifier: qualifier.clone(),
         };
+        let step = numbered("remove-url", index);
         lowered
             .drafts
             .push(Draft::new(step, super::Op::Function(op)));
@@ -537,7 +484,8 @@ fn permissions(
         .permissions
         .iter()
         .filter(|(sid, _)| *sid != PERMISSION);
-    for ((sid, statement), step) in foreign.zip(REVOKE) {
+    let mut revoked = 0;
+    for (sid, statement) in foreign {
         if let Some(reason) = desired.accepted(AcceptedKind::FunctionPermission, sid) {
             lowered.report.push(Report::Accepted {
                 addr: addr.clone(),
@@ -552,7 +500,9 @@ fn permissions(
             gained: false,
             sentence: shown(statement),
         });
+        let step = numbered("revoke", revoked);
         lowered.drafts.push(Draft::new(step, revoke(sid)));
+        revoked += 1;
     }
 }
 
@@ -571,12 +521,6 @@ fn statement(desired: &Desired, api: &str) -> String {
     })
     .to_string()
 }
-
-/// Step names of removals; what is beyond them goes with the next plan.
-const REVOKE: [&str; 6] = [
-    "revoke", "revoke-2", "revoke-3", "revoke-4", "revoke-5", "revoke-6",
-];
-const REMOVE_URL: [&str; 4] = ["remove-url", "remove-url-2", "remove-url-3", "remove-url-4"];
 
 /// What it needs to be gone.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
@@ -677,6 +621,11 @@ pub enum Op {
         /// Copies that may run at once.
         copies: i32,
     },
+    /// DeleteFunctionConcurrency.
+    DropConcurrency {
+        /// Function name.
+        name: String,
+    },
     /// AddPermission for the API.
     Permit {
         /// Function name.
@@ -764,6 +713,7 @@ impl Op {
             },
             Op::Configure { .. }
             | Op::SetConcurrency { .. }
+            | Op::DropConcurrency { .. }
             | Op::Revoke { .. }
             | Op::DeleteUrl { .. }
             | Op::DeleteAlias { .. }
@@ -783,6 +733,7 @@ impl Op {
             Op::PutCode { .. } => "lambda:UpdateFunctionCode",
             Op::Configure { .. } => "lambda:UpdateFunctionConfiguration",
             Op::SetConcurrency { .. } => "lambda:PutFunctionConcurrency",
+            Op::DropConcurrency { .. } => "lambda:DeleteFunctionConcurrency",
             Op::Permit { .. } => "lambda:AddPermission",
             Op::Revoke { .. } => "lambda:RemovePermission",
             Op::DeleteUrl { .. } => "lambda:DeleteFunctionUrlConfig",
@@ -798,6 +749,7 @@ impl Op {
             Op::PutCode { .. } => "uploading its code",
             Op::Configure { .. } => "configuring",
             Op::SetConcurrency { .. } => "reserving concurrency",
+            Op::DropConcurrency { .. } => "lifting the limit on its concurrency",
             Op::Permit { .. } => "letting the API invoke it",
             Op::Revoke { .. } => "revoking a permission",
             Op::DeleteUrl { .. } => "deleting a URL",
@@ -815,7 +767,8 @@ impl Op {
     pub(super) fn is_removal(&self) -> bool {
         matches!(
             self,
-            Op::Revoke { .. }
+            Op::DropConcurrency { .. }
+                | Op::Revoke { .. }
                 | Op::DeleteUrl { .. }
                 | Op::DeleteAlias { .. }
                 | Op::DeleteVersion { .. }
@@ -954,6 +907,10 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
             let call = lambda.put_function_concurrency().function_name(name);
             let call = call.reserved_concurrent_executions(*copies);
             call.send().await.or_fail(action)?;
+        }
+        Op::DropConcurrency { name } => {
+            let call = lambda.delete_function_concurrency();
+            call.function_name(name).send().await.or_fail(action)?;
         }
         Op::Permit { name, source } => {
             let call = lambda

@@ -31,6 +31,8 @@ pub const RETENTION_DAYS: i32 = 3653;
 pub const EVIDENCE_ZONE: &str = "spore:zone";
 /// Evidence: id of the REST API, so that it is found although lists lag.
 pub const EVIDENCE_API: &str = "spore:api";
+/// Evidence: id of the deployment that the API's stage serves, which nobody who can only edit the API can change.
+pub const EVIDENCE_DEPLOYMENT: &str = "spore:deployment";
 /// Evidence: the name servers that Route 53 gave the zone, separated by blanks.
 pub const EVIDENCE_SERVERS: &str = "spore:name-servers";
 /// Evidence: since when a zone that was delegated unsigned has been signed.

@@ -26,17 +26,17 @@ use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::keys::{Whose, whose};
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, numbered, of,
     rights_between,
 };
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot, Stranger};
 
-pub use observe::{ByAlias, by_alias, detail, look, of_ksks, public_key};
+pub use observe::{ByAlias, by_alias, detail, look, of_ksks, public_key, stays};
 pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
 pub use op::Op;
-pub(super) use perform::kms_tags;
 pub use perform::perform;
+pub(super) use perform::{kms_tags, naming_admins};
 use policy::policy_arg;
 pub use policy::{POLICY, PolicyArg, policy_for};
 
@@ -392,7 +392,8 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             .drafts
             .push(Draft::new("policy", super::Op::KmsKey(op)));
     }
-    for ((id, grant), step) in live.grants.iter().zip(REVOKE_STEPS) {
+    for (index, (id, grant)) in live.grants.iter().enumerate() {
+        let step = numbered("revoke", index);
         fields.push(Field::gone(format!("grants.{id}"), grant));
         lowered.rights.push(RightChange {
             addr: addr.clone(),
@@ -507,9 +508,6 @@ pub const TWIN_STEPS: [&str; 12] = [
     "retire-twin-11",
     "retire-twin-12",
 ];
-
-/// Step names of revocations; more than this many grants go with the next plan.
-const REVOKE_STEPS: [&str; 4] = ["revoke", "revoke-2", "revoke-3", "revoke-4"];
 
 fn readable(dnssec: &Observation<super::ksk::Live>) -> Option<&[super::ksk::Key]> {
     match dnssec {

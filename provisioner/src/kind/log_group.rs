@@ -4,7 +4,8 @@
 //! one that never expires (CreateLogGroup: the default is no expiry). The first two stand under
 //! `/spore-infra/DOMAIN/`, so that one list shows them and the journal; Route 53 writes to
 //! `/aws/route53/...` in us-east-1, the place its guide names. `destroy` keeps them unless it is told
-//! `--delete-logs`. AWS: CreateLogGroup, PutRetentionPolicy, AssociateKmsKey, TagResource.
+//! `--delete-logs`. So does a document that no longer has questions logged: the group of those logged
+//! before is kept as it should be until then. AWS: CreateLogGroup, PutRetentionPolicy, AssociateKmsKey, TagResource.
 
 mod lines;
 
@@ -34,6 +35,8 @@ pub const UPDATER: &str = "updater";
 pub const API: &str = "api";
 /// Route 53's query log.
 pub const QUERIES: &str = "queries";
+/// All that a stack can have.
+pub const ALL: [&str; 3] = [UPDATER, API, QUERIES];
 
 /// A group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,6 +233,8 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
     }
     let wanted = key(desired, addr.name());
     let known_key = snapshot.logs_key.present().map(|key| key.arn.as_str());
+    // One that is about to be made has none yet.
+    let known_key = known_key.filter(|arn| !arn.is_empty());
     match (&wanted, &live.key_arn) {
         _ if live.retention_days.is_err() => {}
         (None, None) => {}
@@ -300,6 +305,24 @@ pub fn tag(addr: &Addr, desired: &Desired, tags: Tags) -> Op {
         arn: arn(desired, addr.name()),
         tags,
     }
+}
+
+/// What a document that no longer wants a group does with it: what it holds stays until it expires, or until
+/// `destroy --delete-logs`, and is kept as carefully as before.
+pub fn retain(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    let Some(Observation::Present(live)) = snapshot.log_groups.get(addr) else {
+        return Lowered::default();
+    };
+    let mut lowered = update(addr, desired, snapshot, live);
+    lowered.report.push(Report::Left {
+        what: format!("log group {}", group_name(desired, addr.name())),
+        why: format!(
+            "the document wants it no longer; what it holds expires by itself ({} days), and `destroy \
+             --delete-logs` deletes it",
+            desired.stack.logs.retention_days
+        ),
+    });
+    lowered
 }
 
 /// Removal: only when it was asked for; otherwise the group stays, with what it holds and its expiry.
@@ -538,6 +561,20 @@ pub async fn list_queries(read: &Clients, desired: &Desired) -> Listed {
     }
 }
 
+/// One that the document wants no longer is looked for where the tagging API shows it, or shows nothing at
+/// all: a plan of a stack that never had one needs no call for that.
+async fn list_left(
+    read: &Clients,
+    desired: &Desired,
+    indexed: Option<&BTreeMap<String, Tags>>,
+) -> Listed {
+    if indexed.is_none_or(|indexed| indexed.contains_key(&arn(desired, QUERIES))) {
+        list_prefix(&read.logs_global, &group_name(desired, QUERIES)).await
+    } else {
+        Ok(BTreeMap::new())
+    }
+}
+
 /// Judges what lists and the tagging API show; what they do not show yet is read directly.
 pub async fn observe(
     read: &Clients,
@@ -545,19 +582,31 @@ pub async fn observe(
     listed: &Listed,
     queries: &Listed,
     tagged: &BTreeMap<String, Tags>,
+    indexed: Option<&BTreeMap<String, Tags>>,
     is_whole: bool,
 ) -> BTreeMap<Addr, Observation<Live>> {
     let one = |addr: Addr| async move {
-        let listed = if addr.name() == QUERIES {
-            queries
-        } else {
-            listed
+        let is_wanted = addr.name() != QUERIES || desired.stack.logs.queries;
+        let observed = async {
+            match addr.name() {
+                QUERIES if is_wanted => observe_one(read, desired, &addr, queries, tagged).await,
+                QUERIES => {
+                    let listed = list_left(read, desired, indexed).await;
+                    let name = group_name(desired, QUERIES);
+                    match listed
+                        .as_ref()
+                        .is_ok_and(|listed| !listed.contains_key(&name))
+                    {
+                        true => Observation::Absent,
+                        false => observe_one(read, desired, &addr, &listed, tagged).await,
+                    }
+                }
+                _ => observe_one(read, desired, &addr, listed, tagged).await,
+            }
         };
         let place = Place::of(desired, &addr);
-        let (seen, subscriptions) = tokio::join!(
-            observe_one(read, desired, &addr, listed, tagged),
-            subscriptions(read, &place, is_whole),
-        );
+        let (seen, subscriptions) =
+            tokio::join!(observed, subscriptions(read, &place, is_whole && is_wanted),);
         let seen = match seen {
             Observation::Present(mut live) => {
                 live.lines.subscriptions = subscriptions;
@@ -567,10 +616,7 @@ pub async fn observe(
         };
         (addr, seen)
     };
-    let all = [UPDATER, API, QUERIES]
-        .into_iter()
-        .filter(|name| *name != QUERIES || desired.stack.logs.queries)
-        .map(|name| one(addr(name)));
+    let all = ALL.into_iter().map(|name| one(addr(name)));
     futures_util::future::join_all(all)
         .await
         .into_iter()

@@ -1,14 +1,14 @@
 //! The KMS key that encrypts the stack's log groups: symmetric, in the stack's region, rotated by KMS
 //! every year.
 //!
-//! Natural key: the alias; failing that, a key without an alias that carries the stack's tags and
-//! `spore:purpose=logs`. CloudWatch Logs may use it for groups of this stack only (encryption context;
+//! Natural key: the alias; failing that, the stack's key that the log groups have; failing that, a key
+//! without an alias that carries the stack's tags and `spore:purpose=logs`. CloudWatch Logs may use it for groups of this stack only (encryption context;
 //! CloudWatch Logs User Guide, "Encrypt log data"). A disabled key stops the logs and with them every
 //! alarm that counts their lines, so its state is compared too. Grants on it are not: what it
 //! encrypts never leaves CloudWatch Logs, so that a grant opens nothing. AWS: CreateKey,
 //! EnableKeyRotation, GetKeyRotationStatus, CreateAlias, PutKeyPolicy, ScheduleKeyDeletion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types as kms;
 
@@ -56,6 +56,8 @@ pub struct Live {
     pub policy: String,
     /// Its tags.
     pub tags: Tags,
+    /// Keys of the log groups that no longer exist; then nobody can read what those encrypted.
+    pub lost: BTreeSet<String>,
 }
 
 impl Live {
@@ -106,8 +108,23 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     match &snapshot.logs_key {
         Observation::Unreadable(why) | Observation::Foreign(why, _) => super::blocked(addr, why),
         Observation::Absent => create(addr, desired, snapshot, false),
-        Observation::Present(live) if live.arn.is_empty() => create(addr, desired, snapshot, true),
-        Observation::Present(live) => update(addr, desired, live),
+        Observation::Present(live) => {
+            let mut lowered = if live.arn.is_empty() {
+                create(addr, desired, snapshot, live.stale_alias)
+            } else {
+                update(addr, desired, live)
+            };
+            lowered.report.extend(live.lost.iter().map(|arn| {
+                Report::Warning {
+                    addr: addr.clone(),
+                    what: format!(
+                        "{arn}, which the log groups have, is gone for ever: what they hold so far cannot be \
+                         read any more"
+                    ),
+                }
+            }));
+            lowered
+        }
     }
 }
 
@@ -231,7 +248,7 @@ fn update(addr: &Addr, desired: &Desired, live: &Live) -> Lowered {
         };
         lowered
             .drafts
-            .push(Draft::new("alias", super::Op::LogsKey(op)));
+            .push(Draft::new("alias", super::Op::LogsKey(op)).after(enabled()));
     }
     if live.rotation_days != Some(ROTATION_DAYS) {
         let (before, after) = (rotation(live.rotation_days), rotation(Some(ROTATION_DAYS)));
@@ -302,8 +319,8 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot, delete_logs:
     let mut lowered = Lowered::default();
     let mut fields = Vec::new();
     let after_groups = |mut draft: Draft| {
-        for name in log_group::addrs(desired) {
-            draft = draft.after(After::AllOf(name));
+        for name in log_group::ALL {
+            draft = draft.after(After::AllOf(log_group::addr(name)));
         }
         draft
     };
@@ -490,9 +507,10 @@ pub async fn observe(
     read: &Clients,
     desired: &Desired,
     by_alias: kms_key::ByAlias,
+    groups: &log_group::Listed,
     tagged: &BTreeMap<String, Tags>,
 ) -> Observation<Live> {
-    match read_live(read, desired, by_alias, tagged).await {
+    match read_live(read, desired, by_alias, groups, tagged).await {
         Ok(Some(live)) => judge(desired, live),
         Ok(None) => Observation::Absent,
         Err(failure) => Observation::Unreadable(failure.to_string()),
@@ -526,6 +544,7 @@ async fn read_live(
     read: &Clients,
     desired: &Desired,
     by_alias: kms_key::ByAlias,
+    groups: &log_group::Listed,
     tagged: &BTreeMap<String, Tags>,
 ) -> Result<Option<Live>, Failure> {
     let aliased = by_alias?;
@@ -536,6 +555,9 @@ async fn read_live(
         !live.stale_alias
     });
     live.has_alias = chosen.is_some();
+    if chosen.is_none() && desired.stack.logs.encrypt {
+        (chosen, live.lost) = of_groups(read, desired, groups, tagged).await?;
+    }
     if chosen.is_none() && desired.stack.logs.encrypt {
         let spare = kms_key::search(
             &read.kms_regional,
@@ -553,7 +575,8 @@ async fn read_live(
         }
     }
     let Some(key) = chosen else {
-        return Ok(live.stale_alias.then_some(live));
+        let says = live.stale_alias || !live.lost.is_empty();
+        return Ok(says.then_some(live));
     };
     live.arn = kms_key::arn(&key);
     live.state = kms_key::state(&key);
@@ -580,6 +603,45 @@ async fn read_live(
         }
     )?;
     Ok(Some(live))
+}
+
+/// The stack's key that the log groups have, whatever became of its alias and purpose, even when it is about
+/// to go: only with it can be read what they hold. And which of their keys are gone. A key of others on one
+/// of our groups is none of ours because of that.
+async fn of_groups(
+    read: &Clients,
+    desired: &Desired,
+    groups: &log_group::Listed,
+    tagged: &BTreeMap<String, Tags>,
+) -> Result<(Option<kms::KeyMetadata>, BTreeSet<String>), Failure> {
+    let account = format!(":{}:key/", desired.account);
+    let groups = groups.as_ref().map_err(Failure::clone)?;
+    // A list by prefix may show groups of a stack whose name goes on where ours ends.
+    let ours = log_group::ALL.map(|name| log_group::group_name(desired, name));
+    let arns: BTreeSet<&str> = ours
+        .iter()
+        .filter_map(|name| groups.get(name)?.kms_key_id())
+        .filter(|arn| arn.contains(&account))
+        .collect();
+    let (mut chosen, mut lost) = (None, BTreeSet::new());
+    for arn in arns {
+        let Some(key) = kms_key::describe(&read.kms_regional, arn).await? else {
+            lost.insert(arn.to_owned());
+            continue;
+        };
+        let tags = match tagged.get(arn) {
+            Some(tags) => tags.clone(),
+            None => crate::tags::of_key(&read.kms_regional, arn).await?,
+        };
+        let is_going = |key: &kms::KeyMetadata| kms_key::state(key) == PENDING_DELETION;
+        let is_better = chosen
+            .as_ref()
+            .is_none_or(|so_far| is_going(so_far) && !is_going(&key));
+        if desired.owns(&tags) && is_better {
+            chosen = Some(key);
+        }
+    }
+    Ok((chosen, lost))
 }
 
 async fn rotation_days(read: &Clients, arn: &str) -> Result<Option<i32>, Failure> {
@@ -623,7 +685,8 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .description(description)
                 .policy(policy)
                 .set_tags(Some(kms_key::kms_tags(action, tags)?));
-            let answer = call.send().await.or_fail(action)?;
+            let answer = call.send().await.or_fail(action);
+            let answer = answer.map_err(|failure| kms_key::naming_admins(failure, policy))?;
             let arn = answer
                 .key_metadata
                 .as_ref()
@@ -639,7 +702,8 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         Op::PutPolicy { key, policy } => {
             let call = client.put_key_policy().key_id(key.value());
             let call = call.policy_name("default").policy(policy);
-            call.send().await.or_fail(action)?;
+            let answer = call.send().await.or_fail(action);
+            answer.map_err(|failure| kms_key::naming_admins(failure, policy))?;
         }
         Op::CancelDeletion { key } => {
             let call = client.cancel_key_deletion().key_id(key.value());
@@ -760,6 +824,38 @@ mod tests {
             edit(&mut key);
             assert_eq!(steps(&lowered(&with(key))), expected);
         }
+    }
+
+    #[test]
+    fn a_key_about_to_go_gets_its_alias_back_after_it_is_kept() {
+        let going = Live {
+            state: PENDING_DELETION.into(),
+            has_alias: false,
+            ..live()
+        };
+        let lowered = lowered(&with(going));
+        assert_eq!(steps(&lowered), ["cancel-deletion", "enable", "alias"]);
+        let addr = fixture::desired().addr(Kind::LogsKey);
+        let enabled = After::Answered(StepId::new(&addr, "enable"));
+        assert!(lowered.drafts[2].after.contains(&enabled));
+    }
+
+    #[test]
+    fn a_key_that_is_gone_for_ever_is_named() {
+        let lost = Live {
+            lost: BTreeSet::from([KEY.to_owned()]),
+            ..Live::default()
+        };
+        let lowered = lowered(&with(lost));
+        assert_eq!(steps(&lowered), ["create", "alias", "rotate"]);
+        let op = &lowered.drafts[1].op;
+        let super::super::Op::LogsKey(Op::Alias { moves, .. }) = op else {
+            panic!("an alias: {op:?}");
+        };
+        assert!(!moves, "there is none to move");
+        let is_said =
+            |report: &Report| matches!(report, Report::Warning { what, .. } if what.contains(KEY));
+        assert!(lowered.report.iter().any(is_said));
     }
 
     #[test]

@@ -31,8 +31,9 @@ use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::condition::Condition;
 use crate::desired::Desired;
+use crate::kind::journal_group;
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, numbered, of,
 };
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
@@ -41,30 +42,13 @@ use definition::{METHOD, MODEL, REFUSALS, VALIDATOR};
 use op::{Foreign, Patch, Served};
 
 pub use definition::{Definition, PATH, access_log_filter};
-pub use live::{Live, Method, Part, Resource, Stage};
+pub use live::{Live, Method, Part, Remembered, Resource, Stage};
 pub use observe::{list, look, observe};
 pub use op::Op;
 pub use perform::perform;
 
-/// Steps that remove what is foreign. More than these are left to the next plan.
-const REMOVALS: [&str; 16] = [
-    "remove-1",
-    "remove-2",
-    "remove-3",
-    "remove-4",
-    "remove-5",
-    "remove-6",
-    "remove-7",
-    "remove-8",
-    "remove-9",
-    "remove-10",
-    "remove-11",
-    "remove-12",
-    "remove-13",
-    "remove-14",
-    "remove-15",
-    "remove-16",
-];
+/// The step that writes down which deployment is ours.
+const REMEMBER: &str = "remember-deployment";
 
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
@@ -87,7 +71,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
 }
 
 fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, want: &Definition) -> Lowered {
-    let none = Live::default();
+    let none = Live {
+        remembered: match &snapshot.journal_group {
+            Observation::Absent | Observation::Present(_) => Remembered::Nothing,
+            Observation::Foreign(_, _) | Observation::Unreadable(_) => Remembered::Unknown,
+        },
+        ..Live::default()
+    };
     let mut fields = compare(desired, want, &none);
     fields.extend(super::tag_fields(&want.tags, &BTreeMap::new()));
     let op = Op::Create {
@@ -118,6 +108,10 @@ fn create(addr: &Addr, desired: &Desired, snapshot: &Snapshot, want: &Definition
 }
 
 fn update(addr: &Addr, desired: &Desired, want: &Definition, live: &Live) -> Lowered {
+    if let Some(why) = accepted::needs_authorizer(desired, live) {
+        return super::blocked(addr, why);
+    }
+    let incomplete = accepted::lacks_integration(desired, live);
     let (live, mut report) = without_accepted(addr, desired, live);
     let live = &live;
     if let Some(failure) = &live.failure {
@@ -139,16 +133,20 @@ fn update(addr: &Addr, desired: &Desired, want: &Definition, live: &Live) -> Low
     let mut steps = Steps::new(addr, desired, want, live, &fields);
     steps.settings();
     steps.parts();
-    let left = steps.remove_foreign();
+    steps.remove_foreign();
     steps.serve();
     let tag_fields = steps.tags();
     let drafts = steps.drafts;
     fields.extend(tag_fields);
-    if left > 0 {
-        report.push(Report::Warning {
+    match incomplete {
+        Some(why) if drafts.iter().any(|draft| draft.name == "deploy") => {
+            return super::blocked(addr, why);
+        }
+        Some(what) => report.push(Report::Warning {
             addr: addr.clone(),
-            what: format!("{left} more foreign parts are left to the next apply"),
-        });
+            what,
+        }),
+        None => {}
     }
     if fields.is_empty() && drafts.is_empty() {
         report.push(Report::UpToDate(addr.clone()));
@@ -438,9 +436,9 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Removes what is not ours; answers how much is left for another plan. Stages go first, since
-    /// they serve; models, validators and authorizers last, since methods refer to them.
-    fn remove_foreign(&mut self) -> usize {
+    /// Removes what is not ours. Stages go first, since they serve; models, validators and authorizers
+    /// last, since methods refer to them.
+    fn remove_foreign(&mut self) {
         let live = self.live;
         let mut parts = Vec::new();
         let stages = live.stages.keys().filter(|name| **name != self.want.stage);
@@ -461,14 +459,12 @@ impl<'a> Steps<'a> {
         parts.extend(validators.map(|(_, part)| Foreign::Validator {
             id: part.id.clone(),
         }));
-        let left = parts.len().saturating_sub(REMOVALS.len());
         let mut before = vec!["method"];
-        for (part, name) in parts.into_iter().zip(REMOVALS) {
-            let api = self.api();
+        for (index, part) in parts.into_iter().enumerate() {
+            let (api, name) = (self.api(), numbered("remove", index));
             self.push(name, Op::Remove { api, part }, &before);
             before.push(name);
         }
-        left
     }
 
     /// A new deployment, if any part changes, and the stage.
@@ -498,6 +494,14 @@ impl<'a> Steps<'a> {
             .filter_map(|field| Some((field.name.strip_prefix(&prefix)?, field)))
             .filter_map(|(attribute, field)| stage_patch(attribute, field, self.want))
             .collect();
+        if deploys && self.live.remembered != Remembered::Unknown {
+            // Before the stage serves it: a run that dies between the two deploys once more. A journal that
+            // may be somebody else's is not written.
+            let deployment = of(self.addr, Output::DeploymentId);
+            let key = journal_group::EVIDENCE_DEPLOYMENT;
+            let op = journal_group::Op::remember(self.desired, key, deployment);
+            self.drafts.push(Draft::new(REMEMBER, op));
+        }
         match (live, served) {
             (None, Some(served)) => {
                 let op = Op::CreateStage {
@@ -506,7 +510,7 @@ impl<'a> Steps<'a> {
                     served,
                     tags: self.want.tags.clone(),
                 };
-                self.push("stage", op, &[]);
+                self.push("stage", op, &[REMEMBER]);
                 self.stage_settings(name, None, patches);
             }
             (_, None) if patches.is_empty() => {}
@@ -524,7 +528,7 @@ impl<'a> Steps<'a> {
             served,
             patches,
         };
-        self.push("stage-settings", op, &["stage"]);
+        self.push("stage-settings", op, &["stage", REMEMBER]);
         let account = self.desired.addr(Kind::ApiAccount);
         let group = super::log_group::addr(super::log_group::API);
         if let Some(draft) = self.drafts.last_mut() {

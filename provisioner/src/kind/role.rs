@@ -19,7 +19,7 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::kind::log_group::{self, UPDATER};
 use crate::kind::{Limit, Look, tag_fields};
 use crate::plan::{
-    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, of,
+    After, Change, Draft, Field, Lowered, Report, RightChange, Risk, StepId, Symbol, numbered, of,
     rights_between,
 };
 use crate::policy::{Policy, fill};
@@ -34,6 +34,10 @@ pub const TRUST: &str = include_str!("../../../policies/updater-trust.json");
 pub const POLICY: &str = include_str!("../../../policies/updater.json");
 /// Name of its only inline policy.
 const POLICY_NAME: &str = "updater";
+/// The step that removes an inline policy.
+const REMOVE_INLINE: &str = "remove-policy";
+/// The step that detaches a policy.
+const DETACH: &str = "detach";
 /// Names under which others prove things: certificates, mail, and names that answer for all others.
 /// A wildcard is `\052` in Route 53's condition values (Developer Guide, "Using IAM policy conditions
 /// for fine-grained access control").
@@ -189,6 +193,9 @@ pub fn policy_for(desired: &Desired, zone_id: &str) -> String {
 
 /// What it needs.
 pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    if let Err(why) = &snapshot.boundary {
+        return super::blocked(addr, why);
+    }
     match snapshot.roles.get(addr) {
         Some(Observation::Unreadable(why) | Observation::Foreign(why, _)) => {
             super::blocked(addr, why)
@@ -353,14 +360,12 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
         push(&mut lowered, "policy", op);
     }
     let foreign = live.inline.iter().filter(|(name, _)| *name != POLICY_NAME);
-    for (index, (inline, text)) in foreign.enumerate() {
+    let mut removed = 0;
+    for (inline, text) in foreign {
         if let Some(reason) = desired.accepted(AcceptedKind::InlinePolicy, inline) {
             lowered.report.push(accepted(addr, inline, reason));
             continue;
         }
-        let Some(step) = REMOVE_INLINE.get(index) else {
-            continue;
-        };
         fields.push(Field::gone(format!("inline.{inline}"), Policy::shown(text)));
         if let Ok(theirs) = Policy::parse(text) {
             let none = Policy {
@@ -374,16 +379,15 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             name: name.clone(),
             policy: inline.clone(),
         };
-        push(&mut lowered, step, op);
+        push(&mut lowered, numbered(REMOVE_INLINE, removed), op);
+        removed += 1;
     }
-    for (index, arn) in live.attached.iter().enumerate() {
+    let mut detached = 0;
+    for arn in &live.attached {
         if let Some(reason) = desired.accepted(AcceptedKind::AttachedPolicy, arn) {
             lowered.report.push(accepted(addr, arn, reason));
             continue;
         }
-        let Some(step) = DETACH.get(index) else {
-            continue;
-        };
         fields.push(Field::gone(format!("attached.{arn}"), "attached"));
         lowered.rights.push(RightChange {
             addr: addr.clone(),
@@ -394,7 +398,8 @@ fn update(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> L
             name: name.clone(),
             arn: arn.clone(),
         };
-        push(&mut lowered, step, op);
+        push(&mut lowered, numbered(DETACH, detached), op);
+        detached += 1;
     }
     let tags = desired.tags_to_set(&live.tags);
     if !tags.is_empty() {
@@ -424,42 +429,6 @@ fn accepted(addr: &Addr, what: &str, reason: &str) -> Report {
     }
 }
 
-/// Step names; a role has at most 20 attached policies (IAM quotas), and few people write more inline
-/// ones than this: the next plan removes the rest.
-const DETACH: [&str; 20] = [
-    "detach",
-    "detach-2",
-    "detach-3",
-    "detach-4",
-    "detach-5",
-    "detach-6",
-    "detach-7",
-    "detach-8",
-    "detach-9",
-    "detach-10",
-    "detach-11",
-    "detach-12",
-    "detach-13",
-    "detach-14",
-    "detach-15",
-    "detach-16",
-    "detach-17",
-    "detach-18",
-    "detach-19",
-    "detach-20",
-];
-/// Step names of removals of inline policies.
-const REMOVE_INLINE: [&str; 8] = [
-    "remove-policy",
-    "remove-policy-2",
-    "remove-policy-3",
-    "remove-policy-4",
-    "remove-policy-5",
-    "remove-policy-6",
-    "remove-policy-7",
-    "remove-policy-8",
-];
-
 /// What it needs to be gone.
 pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let live = match snapshot.roles.get(addr) {
@@ -480,15 +449,18 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     let mut lowered = Lowered::default();
     let mut delete = Draft::new("delete", super::Op::Role(Op::Delete { name: name.clone() }));
     // DeleteRole refuses a role that still has policies (DeleteConflict).
-    let inline = live.inline.keys().zip(REMOVE_INLINE).map(|(policy, step)| {
+    let inline = live.inline.keys().enumerate().map(|(index, policy)| {
         let name = name.clone();
         let policy = policy.clone();
-        (step, Op::DeletePolicy { name, policy })
+        (
+            numbered(REMOVE_INLINE, index),
+            Op::DeletePolicy { name, policy },
+        )
     });
-    let attached = live.attached.iter().zip(DETACH).map(|(arn, step)| {
+    let attached = live.attached.iter().enumerate().map(|(index, arn)| {
         let name = name.clone();
         let arn = arn.clone();
-        (step, Op::Detach { name, arn })
+        (numbered(DETACH, index), Op::Detach { name, arn })
     });
     for (step, op) in inline.chain(attached) {
         lowered.drafts.push(Draft::new(step, super::Op::Role(op)));
@@ -660,6 +632,30 @@ pub async fn observe(read: &Clients, desired: &Desired) -> BTreeMap<Addr, Observ
         Err(failure) => Observation::Unreadable(failure.to_string()),
     };
     BTreeMap::from([(addr, seen)])
+}
+
+/// Whether the boundary that a role is to get exists, asked before anything is made; the error says why not.
+/// One that a role has already does.
+pub async fn boundary_there(
+    read: &Clients,
+    desired: &Desired,
+    roles: &BTreeMap<Addr, Observation<Live>>,
+) -> Result<(), String> {
+    let Some(wanted) = boundary(desired) else {
+        return Ok(());
+    };
+    let mut has = roles.values().filter_map(Observation::present);
+    if has.any(|live| live.boundary.as_ref() == Some(&wanted)) {
+        return Ok(());
+    }
+    let answer = read.iam.get_policy().policy_arn(&wanted).send().await;
+    match answer.unless_gone("iam:GetPolicy") {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(format!(
+            "[iam] permissions-boundary {wanted} does not exist: make that policy first, or correct its ARN"
+        )),
+        Err(failure) => Err(format!("[iam] permissions-boundary {wanted}: {failure}")),
+    }
 }
 
 /// A role of our name without our tag. Its path is for ever: one that is not the document's cannot be taken
@@ -1006,6 +1002,57 @@ mod tests {
         assert!(lowered.change.is_none());
         let is_shown = |report: &Report| matches!(report, Report::Accepted { reason, .. } if reason == "audit");
         assert!(lowered.report.iter().any(is_shown));
+    }
+
+    #[test]
+    fn however_many_others_there_are_each_is_removed() {
+        let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+        let names: Vec<String> = (0..30).map(|number| format!("x{number:02}")).collect();
+        let mut changed = live(&fixture::desired());
+        for name in &names {
+            changed.inline.insert(name.clone(), everything.into());
+            let arn = format!("arn:aws:iam::123456789012:policy/{name}");
+            changed.attached.insert(arn);
+        }
+        // What the document accepts sorts first.
+        let accepted: String = names[..20]
+            .iter()
+            .flat_map(|name| {
+                [
+                    ("inline-policy", name.clone()),
+                    (
+                        "attached-policy",
+                        format!("arn:aws:iam::123456789012:policy/{name}"),
+                    ),
+                ]
+            })
+            .map(|(kind, name)| {
+                format!("[[accepted]]\nkind = \"{kind}\"\nname = \"{name}\"\nreason = \"audit\"\n")
+            })
+            .collect();
+        let desired = fixture::of(&accepted);
+        let lowered = plan(&desired, changed.clone());
+        let fields = lowered.change.expect("a change").fields;
+        for name in &names[20..] {
+            let is_named = fields
+                .iter()
+                .any(|field| field.name == format!("inline.{name}"));
+            assert!(is_named, "{name}");
+        }
+        assert_eq!((lowered.drafts.len(), fields.len()), (20, 20));
+        let steps: BTreeSet<&str> = lowered.drafts.iter().map(|draft| draft.name).collect();
+        assert_eq!(steps.len(), 20, "each under a name of its own");
+
+        // DeleteRole refuses while any of them is left.
+        let mut snapshot = fixture::applied();
+        let addr = desired.addr(Kind::Role);
+        snapshot
+            .roles
+            .insert(addr.clone(), Observation::Present(changed));
+        let lowered = destroy(&addr, &desired, &snapshot);
+        assert_eq!(lowered.drafts.len(), 31 + 30 + 1);
+        let last = lowered.drafts.last().expect("the role's own");
+        assert_eq!((last.name, last.after.len()), ("delete", 31 + 30));
     }
 
     #[test]

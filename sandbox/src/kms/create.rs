@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::key::{Key, KeyState, Material, Spec, Usage};
 use super::tags::{Tag, checked_tags};
 use super::{needs, read, validation};
+use crate::iam;
 use crate::policy::{Policy, Verdict};
 use crate::tagging::TagSet;
 use crate::world::{AwsError, Caller, Need, Operation, World};
@@ -130,7 +131,7 @@ fn create_key(world: &mut World, caller: &Caller, input: Value) -> Result<Value,
         grants: std::collections::BTreeMap::new(),
     };
     let bypass = input.bypass_policy_lockout_safety_check.unwrap_or(false);
-    check_policy(&key, caller, bypass)?;
+    check_policy(&key, &world.iam, caller, bypass)?;
     let metadata = key.metadata();
     world
         .kms
@@ -200,7 +201,12 @@ pub(super) fn default_policy(account: &str) -> String {
 
 /// Checks the policy that a key is about to get: size, form, principals, and that its caller could
 /// change it again.
-pub(super) fn check_policy(key: &Key, caller: &Caller, bypass: bool) -> Result<(), AwsError> {
+pub(super) fn check_policy(
+    key: &Key,
+    iam: &iam::State,
+    caller: &Caller,
+    bypass: bool,
+) -> Result<(), AwsError> {
     let malformed = |message: &str| AwsError::new("MalformedPolicyDocumentException", message);
     if key.policy.len() > POLICY_BYTES_MAX {
         return Err(AwsError::new(
@@ -211,7 +217,7 @@ pub(super) fn check_policy(key: &Key, caller: &Caller, bypass: bool) -> Result<(
             ),
         ));
     }
-    check_policy_form(&key.policy)?;
+    check_principals(&key.policy, iam, caller)?;
     if bypass {
         return Ok(());
     }
@@ -224,12 +230,21 @@ pub(super) fn check_policy(key: &Key, caller: &Caller, bypass: bool) -> Result<(
     }
 }
 
-/// Checks that a text is a policy document whose principals can exist. Whether roles and users do
-/// exist is not checked before IAM is modelled.
-fn check_policy_form(text: &str) -> Result<(), AwsError> {
+/// Checks that a text is a policy document whose principals exist: "Each principal must exist and be visible to
+/// AWS KMS"
+/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html>). Who calls exists, although
+/// callers of the sandbox need not be made first.
+fn check_principals(text: &str, iam: &iam::State, caller: &Caller) -> Result<(), AwsError> {
     let malformed = |message: String| AwsError::new("MalformedPolicyDocumentException", message);
     let policy = Policy::parse(text).map_err(|error| malformed(error.to_string()))?;
-    if policy.identities().all(is_identity) {
+    let exists = |arn: &str| {
+        let is_federated = arn.contains(":federated-user/");
+        is_federated || arn == caller.arn || iam.principal_exists(arn)
+    };
+    if policy
+        .identities()
+        .all(|one| is_identity(one) && exists(one))
+    {
         Ok(())
     } else {
         Err(malformed(

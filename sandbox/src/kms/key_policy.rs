@@ -61,7 +61,7 @@ fn put_key_policy(world: &mut World, caller: &Caller, input: Value) -> Result<Va
     let mut changed = world.kms.key(&place).clone();
     changed.policy = input.policy;
     let bypass = input.bypass_policy_lockout_safety_check.unwrap_or(false);
-    check_policy(&changed, caller, bypass)?;
+    check_policy(&changed, &world.iam, caller, bypass)?;
     world.kms.key_mut(&place).policy = changed.policy;
     Ok(json!({}))
 }

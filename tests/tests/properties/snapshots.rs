@@ -3,7 +3,7 @@
 //!
 //! Combinations that no reading gives are left out: keys of a zone are read only when there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
@@ -79,6 +79,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     logs_policy: Observation::Absent,
                     query_logging: Observation::Absent,
                     roles: BTreeMap::new(),
+                    boundary: Ok(()),
                     function: Observation::Absent,
                     unreserved_concurrency: Ok(Some(1_000)),
                     code: Code::BuiltAtApply,
@@ -89,6 +90,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     parent,
                     parent_zone,
                     served: Ok(()),
+                    strays: BTreeSet::new(),
                     lock,
                 }
             },

@@ -12,7 +12,7 @@ use super::{Op, shown};
 use crate::addr::Addr;
 use crate::aws::{Answer as _, Clients};
 use crate::desired::Desired;
-use crate::plan::{After, Draft, Field, Lowered, Report, RightChange, StepId};
+use crate::plan::{After, Draft, Field, Lowered, Report, RightChange, StepId, numbered};
 use crate::retry::Failure;
 use crate::stack::AcceptedKind;
 
@@ -39,19 +39,9 @@ pub struct Release {
 /// The version that is no published one.
 const LATEST: &str = "$LATEST";
 
-/// Step names of removals; what is beyond them goes with the next plan.
-const DELETE_ALIAS: [&str; 4] = [
-    "delete-alias",
-    "delete-alias-2",
-    "delete-alias-3",
-    "delete-alias-4",
-];
-const DELETE_VERSION: [&str; 4] = [
-    "delete-version",
-    "delete-version-2",
-    "delete-version-3",
-    "delete-version-4",
-];
+/// Steps of removals.
+const DELETE_ALIAS: &str = "delete-alias";
+const DELETE_VERSION: &str = "delete-version";
 
 impl Release {
     fn shown(&self) -> String {
@@ -82,22 +72,20 @@ impl Published {
         attributes
     }
 
-    /// Aliases that nobody accepted, as many as one plan takes back.
+    /// Aliases that nobody accepted.
     fn foreign_aliases<'a>(
         &'a self,
         desired: &'a Desired,
     ) -> impl Iterator<Item = (&'a String, &'a Release)> {
         let aliases = self.aliases.iter();
-        aliases
-            .filter(|(name, _)| {
-                desired
-                    .accepted(AcceptedKind::FunctionAlias, name)
-                    .is_none()
-            })
-            .take(DELETE_ALIAS.len())
+        aliases.filter(|(name, _)| {
+            desired
+                .accepted(AcceptedKind::FunctionAlias, name)
+                .is_none()
+        })
     }
 
-    /// Versions that nobody accepted and no accepted alias leads to, as many as one plan takes back.
+    /// Versions that nobody accepted and no accepted alias leads to.
     fn foreign_versions<'a>(
         &'a self,
         desired: &'a Desired,
@@ -116,7 +104,6 @@ impl Published {
                 let number = number.to_string();
                 !kept.contains(&number) && !accepted(AcceptedKind::FunctionVersion, &number)
             })
-            .take(DELETE_VERSION.len())
     }
 }
 
@@ -159,27 +146,39 @@ pub fn take_back(
         }
         fields.push(Field::gone(name, release.shown()));
     };
-    for ((name, alias), step) in published.foreign_aliases(desired).zip(DELETE_ALIAS) {
+    let is_url =
+        |draft: &&Draft| matches!(draft.op, crate::kind::Op::Function(Op::DeleteUrl { .. }));
+    let urls: Vec<&str> = lowered
+        .drafts
+        .iter()
+        .filter(is_url)
+        .map(|draft| draft.name)
+        .collect();
+    let mut aliases = Vec::new();
+    for (index, (name, alias)) in published.foreign_aliases(desired).enumerate() {
         gone(format!("alias.{name}"), alias, lowered);
         let op = Op::DeleteAlias {
             name: function.clone(),
             alias: name.clone(),
         };
+        let step = numbered(DELETE_ALIAS, index);
+        aliases.push(step);
         let mut draft = Draft::new(step, crate::kind::Op::Function(op));
         // Its URL is a step of its own.
-        for step in super::REMOVE_URL {
+        for step in &urls {
             draft = draft.after(After::Answered(StepId::new(addr, step)));
         }
         lowered.drafts.push(draft);
     }
-    for ((number, version), step) in published.foreign_versions(desired).zip(DELETE_VERSION) {
+    for (index, (number, version)) in published.foreign_versions(desired).enumerate() {
         gone(format!("version.{number}"), version, lowered);
         let op = Op::DeleteVersion {
             name: function.clone(),
             version: number.to_string(),
         };
+        let step = numbered(DELETE_VERSION, index);
         let mut draft = Draft::new(step, crate::kind::Op::Function(op));
-        for step in DELETE_ALIAS {
+        for step in &aliases {
             draft = draft.after(After::Answered(StepId::new(addr, step)));
         }
         lowered.drafts.push(draft);

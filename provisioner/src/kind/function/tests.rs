@@ -86,3 +86,80 @@ fn unreadable_and_foreign_functions_are_left_alone() {
         assert!(lowered.drafts.is_empty() && lowered.change.is_none());
     }
 }
+
+#[test]
+fn accepted_permissions_hide_none_of_the_others() {
+    let sid = |number: usize| format!("x{number:02}");
+    let accepted: String = (0..10)
+        .map(|number| {
+            let sid = sid(number);
+            format!(
+                "[[accepted]]\nkind = \"function-permission\"\nname = \"{sid}\"\nreason = \"audit\"\n"
+            )
+        })
+        .collect();
+    let desired = fixture::of(&accepted);
+    let mut snapshot = applied(&desired);
+    let Observation::Present(live) = &mut snapshot.function else {
+        panic!("it is there");
+    };
+    let theirs =
+        (0..30).map(|number| (sid(number), r#"{"Effect":"Allow","Principal":"*"}"#.into()));
+    live.permissions.extend(theirs);
+    live.urls
+        .extend((0..10).map(|number| (format!("alias{number}"), "https://x".into())));
+    let lowered = lowered(&desired, &snapshot);
+    let count = |base: &str| {
+        let steps = lowered.drafts.iter().map(|draft| draft.name);
+        let steps: std::collections::BTreeSet<_> = steps
+            .filter(|name| name.starts_with(base) && *name != "revoke-own")
+            .collect();
+        steps.len()
+    };
+    assert_eq!((count("revoke"), count("remove-url")), (20, 10));
+    let fields = lowered.change.expect("a change").fields;
+    let is_named = |number| {
+        let name = format!("permission.{}", sid(number));
+        fields.iter().any(|field| field.name == name)
+    };
+    assert_eq!((0..30).filter(|number| is_named(*number)).count(), 20);
+    assert!(is_named(29) && !is_named(0));
+}
+
+#[test]
+fn a_function_that_may_not_run_is_let_run_again() {
+    let desired = fixture::desired();
+    let addr = desired.addr(Kind::Function);
+    let denied = || {
+        Err(Failure {
+            operation: "lambda:GetAccountSettings".into(),
+            class: Class::Refused,
+            code: "AccessDeniedException".into(),
+            message: "not authorized".into(),
+        })
+    };
+    let cases: [(Option<i32>, Unreserved, &[&str]); 9] = [
+        (Some(0), Ok(Some(900)), &["concurrency"]),
+        // Lambda keeps 100 for the others.
+        (Some(0), Ok(Some(110)), &["concurrency"]),
+        (Some(0), Ok(Some(109)), &["no-concurrency"]),
+        (Some(3), Ok(Some(100)), &["no-concurrency"]),
+        (None, Ok(Some(100)), &[]),
+        (Some(0), denied(), &["no-concurrency"]),
+        (None, denied(), &[]),
+        // Giving some back needs none.
+        (Some(400), denied(), &["concurrency"]),
+        (Some(400), Ok(Some(100)), &["concurrency"]),
+    ];
+    for (live, unreserved, expected) in cases {
+        let said = format!("{live:?} of {unreserved:?}");
+        let (mut fields, mut lowered) = (Vec::new(), Lowered::default());
+        let mut snapshot = applied(&desired);
+        snapshot.unreserved_concurrency = unreserved;
+        reserve(&addr, &desired, &snapshot, live, &mut fields, &mut lowered);
+        let steps: Vec<_> = lowered.drafts.iter().map(|draft| draft.name).collect();
+        assert_eq!(steps, expected, "{said}");
+        let is_named = fields.iter().any(|field| field.name == "concurrency");
+        assert_eq!(is_named, !expected.is_empty(), "{said}");
+    }
+}

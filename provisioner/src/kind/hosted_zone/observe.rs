@@ -423,6 +423,18 @@ pub(super) fn bare_id(id: &str) -> String {
     id.rsplit('/').next().unwrap_or(id).to_owned()
 }
 
+/// Whether a zone is there that has another name than the stack's, as far as can be read.
+pub async fn is_another(read: &Clients, desired: &Desired, arn: &str) -> bool {
+    let id = arn.rsplit('/').next().unwrap_or_default();
+    let answer = read.route53.get_hosted_zone().id(id).send().await;
+    let name = match answer.unless_gone("route53:GetHostedZone") {
+        Ok(Some(answer)) => answer.hosted_zone.map(|zone| zone.name),
+        Ok(None) => return false,
+        Err(_) => None,
+    };
+    name.is_none_or(|name| name.trim_end_matches('.') != desired.domain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

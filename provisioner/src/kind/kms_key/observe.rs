@@ -30,6 +30,19 @@ pub(in crate::kind) async fn describe(kms: &aws_sdk_kms::Client, id: &str) -> By
     Ok(answer.and_then(|answer| answer.key_metadata))
 }
 
+/// Whether a key is there to stay, as far as can be read.
+pub async fn stays(read: &Clients, arn: &str) -> bool {
+    let client = if arn.contains(&format!(":{GLOBAL_REGION}:")) {
+        &read.kms
+    } else {
+        &read.kms_regional
+    };
+    match describe(client, arn).await {
+        Ok(found) => found.is_some_and(|key| state(&key) != "PendingDeletion"),
+        Err(_) => true,
+    }
+}
+
 /// Completes what the alias showed: policy, public key, tags; and without a usable alias, the search
 /// among the keys that have none. `tagged` is the tagging API's view, used when it agrees.
 pub async fn detail(

@@ -1,11 +1,14 @@
 //! Carrying mutations of the key out. Each may be repeated: what is so already is a success.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_kms::types as kms;
 
 use super::observe::{arn, describe};
 use super::op::Op;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients, unusable};
+use crate::policy::Policy;
 use crate::retry::{Class, Failure};
 use crate::tags::Tags;
 
@@ -26,7 +29,8 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .description(description)
                 .policy(policy.text())
                 .set_tags(Some(kms_tags(action, tags)?));
-            let answer = call.send().await.or_fail(action)?;
+            let answer = call.send().await.or_fail(action);
+            let answer = answer.map_err(|failure| naming_admins(failure, policy.text()))?;
             let arn = answer.key_metadata.as_ref().map(arn).unwrap_or_default();
             return Ok(Outputs::from([(Output::KeyArn, arn)]));
         }
@@ -36,7 +40,8 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
                 .put_key_policy()
                 .key_id(key.value())
                 .policy_name("default");
-            call.policy(policy.text()).send().await.or_fail(action)?;
+            let answer = call.policy(policy.text()).send().await.or_fail(action);
+            answer.map_err(|failure| naming_admins(failure, policy.text()))?;
         }
         Op::CancelDeletion { key } => {
             let call = write.kms.cancel_key_deletion().key_id(key.value());
@@ -92,6 +97,35 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
         }
     }
     Ok(Outputs::new())
+}
+
+/// KMS refuses a policy in which somebody is named who does not exist, and does not say who. Of those that
+/// ours name, only the document's administrators may not.
+pub(in crate::kind) fn naming_admins(failure: Failure, policy: impl AsRef<str>) -> Failure {
+    if failure.code != "MalformedPolicyDocumentException" {
+        return failure;
+    }
+    let statements = Policy::parse(policy.as_ref()).map(|policy| policy.statements);
+    let named: BTreeSet<String> = statements
+        .iter()
+        .flatten()
+        .flat_map(|statement| &statement.principals)
+        .filter_map(|principal| principal.strip_prefix("AWS:"))
+        .filter(|arn| arn.contains(":role/") || arn.contains(":user/"))
+        .map(str::to_owned)
+        .collect();
+    if named.is_empty() {
+        return failure;
+    }
+    let named: Vec<String> = named.into_iter().collect();
+    Failure {
+        message: format!(
+            "{}; [dnssec] key-admins names {}: make that principal first, or take it out",
+            failure.message,
+            named.join(" and ")
+        ),
+        ..failure
+    }
 }
 
 /// Tags in KMS's form.

@@ -39,7 +39,8 @@ pub fn without_accepted(addr: &Addr, desired: &Desired, live: &Live) -> (Live, V
                 } else {
                     rest.resources.remove(name);
                 }
-                for (path, above) in &mut rest.resources {
+                let above = rest.resources.iter_mut().filter(|(path, _)| *path != PATH);
+                for (path, above) in above {
                     above.leads_on |= name.starts_with(&format!("{path}/"));
                 }
                 note(format!("path {name}"), reason);
@@ -66,6 +67,51 @@ pub fn without_accepted(addr: &Addr, desired: &Desired, live: &Live) -> (Live, V
     rest.validators
         .retain(|name, _| ours(name) || !used.contains(name));
     (rest, report)
+}
+
+/// What keeps an accepted path from being deployed with ours, as API Gateway takes all paths of an API or none:
+/// a method whose authorizer the document does not accept, so that it has to go and cannot.
+pub fn needs_authorizer(desired: &Desired, live: &Live) -> Option<String> {
+    let methods = accepted_methods(desired, live);
+    let mut wanting = methods.filter_map(|(path, verb, method)| {
+        let name = method.attributes.get("authorizer")?;
+        let is_accepted = desired.accepted(AcceptedKind::ApiAuthorizer, name).is_some();
+        (!is_accepted).then(|| {
+            format!(
+                "path {path} is accepted, and its method {verb} uses authorizer {name}, which is not and cannot \
+                 be removed while it is used: accept the authorizer (kind \"api-authorizer\") as well, or have \
+                 the method let go of it"
+            )
+        })
+    });
+    wanting.next()
+}
+
+/// The same of a method that has no integration: without one nothing is deployed (API Gateway API,
+/// CreateDeployment: "No integration defined for method").
+pub fn lacks_integration(desired: &Desired, live: &Live) -> Option<String> {
+    let methods = accepted_methods(desired, live);
+    let mut wanting = methods.filter(|(_, _, method)| method.integration.is_empty());
+    wanting.next().map(|(path, verb, _)| {
+        format!(
+            "path {path} is accepted, and its method {verb} has no integration, so that API Gateway deploys \
+             nothing of this API: have the method completed or removed"
+        )
+    })
+}
+
+/// Methods of accepted paths, with path and verb.
+fn accepted_methods<'a>(
+    desired: &'a Desired,
+    live: &'a Live,
+) -> impl Iterator<Item = (&'a String, &'a String, &'a Method)> {
+    let paths = live.resources.iter().filter(|(path, _)| {
+        *path != PATH && desired.accepted(AcceptedKind::ApiResource, path).is_some()
+    });
+    paths.flat_map(|(path, resource)| {
+        let methods = resource.methods.iter();
+        methods.map(move |(verb, method)| (path, verb, method))
+    })
 }
 
 /// Models and validators that a method names.

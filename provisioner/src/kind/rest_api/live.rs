@@ -33,6 +33,32 @@ pub struct Live {
     pub responses: BTreeMap<String, Attributes>,
     /// Stages by name.
     pub stages: BTreeMap<String, Stage>,
+    /// The deployment that is ours.
+    pub remembered: Remembered,
+}
+
+/// What the journal remembers of our deployment. Whoever can edit the API can write into the stage's
+/// description what he likes, and nothing into the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Remembered {
+    /// Its id.
+    Id(String),
+    /// Nothing: none was finished, or there is no journal any more.
+    #[default]
+    Nothing,
+    /// The journal cannot be read.
+    Unknown,
+}
+
+impl Remembered {
+    /// Whether a deployment may be ours.
+    pub fn allows(&self, deployment: &str) -> bool {
+        match self {
+            Remembered::Id(id) => id == deployment,
+            Remembered::Nothing => false,
+            Remembered::Unknown => true,
+        }
+    }
 }
 
 /// A resource: one path.
@@ -78,7 +104,8 @@ pub struct Stage {
 }
 
 /// What the description of our stage says: the deployment we gave it, the hash of the definition
-/// behind it, and the deployment before that. This saves reading deployments.
+/// behind it, and the deployment before that. This saves reading deployments. That the deployment is ours has
+/// to be in the journal as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note<'a> {
     /// Id of the deployment.
@@ -174,7 +201,8 @@ impl Live {
             all.extend(under(&format!("gateway-response.{kind}"), attributes));
         }
         for (name, stage) in &self.stages {
-            let definition = stage.hash().map_or_else(
+            let ours = self.remembered.allows(&stage.deployment);
+            let definition = stage.hash().filter(|_| ours).map_or_else(
                 || format!("deployment {}, which is not ours", stage.deployment),
                 str::to_owned,
             );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_apigateway::types as api;
 
 use super::definition::{ALL_METHODS, Attributes, OWN_STATUS, canonical};
-use super::live::{Live, Method, Part, Resource, Stage};
+use super::live::{Live, Method, Part, Remembered, Resource, Stage};
 use crate::adoption;
 use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients};
@@ -269,6 +269,8 @@ async fn detail(read: &Clients, found: api::RestApi) -> Result<Live, Failure> {
         authorizers,
         responses,
         stages: stages.into_iter().map(stage).collect(),
+        // Which deployment is ours does not show in the API.
+        remembered: Remembered::Unknown,
     })
 }
 

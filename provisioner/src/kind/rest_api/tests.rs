@@ -90,6 +90,7 @@ pub(crate) fn applied(desired: &Desired) -> Live {
                 tags: want.tags.clone(),
             },
         )]),
+        remembered: Remembered::Id(DEPLOYMENT.into()),
     }
 }
 
@@ -220,7 +221,14 @@ fn a_foreign_path_goes_with_all_below_it_and_the_rest_is_deployed_again() {
             "resource./admin/users",
             "resource./administer",
         ],
-        &["remove-1", "remove-2", "deploy", "stage-settings", "prune"],
+        &[
+            "remove",
+            "remove-2",
+            "deploy",
+            "remember-deployment",
+            "stage-settings",
+            "prune",
+        ],
     );
     let removed = |step| {
         let Op::Remove {
@@ -232,7 +240,7 @@ fn a_foreign_path_goes_with_all_below_it_and_the_rest_is_deployed_again() {
         };
         id
     };
-    assert_eq!(removed("remove-1"), "/admin");
+    assert_eq!(removed("remove"), "/admin");
     assert_eq!(removed("remove-2"), "/administer");
     assert_eq!(lowered.change.unwrap().risk, Risk::Brief);
 }
@@ -306,25 +314,22 @@ fn an_authorizer_on_our_method_is_taken_off_before_it_is_removed() {
             "delete-method",
             "method",
             "integration",
-            "remove-1",
+            "remove",
             "deploy",
+            "remember-deployment",
             "stage-settings",
             "prune",
         ],
     );
     let desired = desired();
-    let removal = lowered
-        .drafts
-        .iter()
-        .find(|d| d.name == "remove-1")
-        .unwrap();
+    let removal = lowered.drafts.iter().find(|d| d.name == "remove").unwrap();
     let method = StepId::new(&addr(&desired), "method");
     assert!(removal.after.contains(&After::Answered(method)));
 }
 
 #[test]
 fn each_edit_of_a_part_is_undone_by_its_own_call() {
-    let deployed = ["deploy", "stage-settings", "prune"];
+    let deployed = ["deploy", "remember-deployment", "stage-settings", "prune"];
     let with = |step: &'static str| [&[step][..], &deployed[..]].concat();
     check(
         |live| {
@@ -426,7 +431,7 @@ fn a_stage_that_serves_a_foreign_deployment_gets_a_new_one_of_ours() {
     let lowered = check(
         |live| live.stages.get_mut("prod").unwrap().deployment = "theirs".into(),
         &["stage.prod.definition"],
-        &["deploy", "stage-settings", "prune"],
+        &["deploy", "remember-deployment", "stage-settings", "prune"],
     );
     let Op::UpdateStage {
         served: Some(served),
@@ -452,7 +457,10 @@ fn a_deployment_that_another_stage_serves_is_not_pruned() {
     };
     live.stages.insert("dev".into(), stage);
     let lowered = lowered(&desired, live);
-    assert_eq!(steps(&lowered), ["remove-1", "deploy", "stage-settings"]);
+    assert_eq!(
+        steps(&lowered),
+        ["remove", "deploy", "remember-deployment", "stage-settings"]
+    );
 }
 
 #[test]
@@ -462,7 +470,13 @@ fn the_policy_is_compared_by_meaning_and_undone() {
     let lowered = check(
         |live| live.policy = Some(live_policy.into()),
         &["policy"],
-        &["settings", "deploy", "stage-settings", "prune"],
+        &[
+            "settings",
+            "deploy",
+            "remember-deployment",
+            "stage-settings",
+            "prune",
+        ],
     );
     let Op::Update { patches, .. } = op(&lowered, "settings") else {
         panic!("an update");
@@ -484,7 +498,7 @@ fn what_the_document_accepts_stays_and_is_shown() {
             ("model.application/json".into(), "Probe".into()),
             ("validator".into(), "all".into()),
         ]),
-        ..Method::default()
+        integration: Attributes::from([("type".into(), "MOCK".into())]),
     };
     let resource = |methods| Resource {
         id: "h".into(),
@@ -515,9 +529,100 @@ fn what_the_document_accepts_stays_and_is_shown() {
     above.methods.insert("GET".into(), open);
     let with = lowered(&desired, live);
     assert!(matches!(
-        op(&with, "remove-1"),
+        op(&with, "remove"),
         Op::Remove { part: Foreign::Method { verb, .. }, .. } if verb == "GET"
     ));
+}
+
+#[test]
+fn a_path_below_ours_that_is_accepted_changes_nothing_of_ours() {
+    let below = format!("{PATH}/{{proxy+}}");
+    let desired = fixture::of(&format!(
+        "[[accepted]]\nkind = \"api-resource\"\nname = \"{below}\"\nreason = \"probe\"\n"
+    ));
+    let mut live = applied(&desired);
+    live.resources.insert(below, Resource::default());
+    let lowered = lowered(&desired, live);
+    assert!(lowered.change.is_none() && lowered.drafts.is_empty());
+}
+
+#[test]
+fn an_accepted_path_that_keeps_ours_from_being_deployed_is_named() {
+    let desired =
+        fixture::of("[[accepted]]\nkind = \"api-resource\"\nname = \"/lab\"\nreason = \"probe\"\n");
+    let with = |method: Method, drifted: bool| {
+        let mut live = applied(&desired);
+        let methods = BTreeMap::from([("GET".to_owned(), method)]);
+        let lab = Resource {
+            methods,
+            ..Resource::default()
+        };
+        live.resources.insert("/lab".into(), lab);
+        live.authorizers.insert("gate".into(), Part::default());
+        if !drifted {
+            live.authorizers.clear();
+        }
+        lowered(&desired, live)
+    };
+    let whole = Method {
+        integration: Attributes::from([("type".into(), "MOCK".into())]),
+        ..Method::default()
+    };
+    let guarded = Method {
+        attributes: Attributes::from([("authorizer".into(), "gate".into())]),
+        ..whole.clone()
+    };
+    let blocked = |lowered: &Lowered| {
+        let why = lowered.report.iter().find_map(|report| {
+            let Report::Blocked { why, .. } = report else {
+                return None;
+            };
+            Some(why.clone())
+        });
+        assert_eq!(
+            why.is_some(),
+            lowered.drafts.is_empty() && lowered.change.is_none()
+        );
+        why
+    };
+    assert_eq!(blocked(&with(whole, true)), None);
+    let why = blocked(&with(guarded, true)).unwrap();
+    assert!(why.contains("/lab") && why.contains("gate"), "{why}");
+    let why = blocked(&with(Method::default(), true)).unwrap();
+    assert!(why.contains("/lab") && why.contains("integration"), "{why}");
+    // With nothing to deploy it hinders nothing, and is said.
+    let idle = with(Method::default(), false);
+    let is_said =
+        |report: &Report| matches!(report, Report::Warning { what, .. } if what.contains("/lab"));
+    assert!(idle.report.iter().any(is_said) && idle.drafts.is_empty());
+}
+
+#[test]
+fn a_deployment_is_ours_only_if_the_journal_says_so() {
+    let deployed = ["deploy", "remember-deployment", "stage-settings"];
+    // The stage's description says it is, as whoever edits the API can have it say.
+    let serve = |live: &mut Live, deployment: &str| {
+        let stage = live.stages.get_mut("prod").unwrap();
+        let note = Note {
+            deployment,
+            ..Note::read(&stage.description).unwrap()
+        };
+        stage.description = note.text();
+        stage.deployment = deployment.into();
+    };
+    let field = ["stage.prod.definition"];
+    let pruned = [&deployed[..], &["prune"]].concat();
+    check(|live| serve(live, "theirs"), &field, &pruned);
+    check(
+        |live| live.remembered = Remembered::Nothing,
+        &field,
+        &pruned,
+    );
+    // While the journal cannot be read nothing is deployed because of that.
+    let desired = desired();
+    let mut live = applied(&desired);
+    live.remembered = Remembered::Unknown;
+    assert!(lowered(&desired, live).drafts.is_empty());
 }
 
 #[test]

@@ -62,6 +62,29 @@ fn a_policy_that_locks_its_caller_out_is_refused() {
 }
 
 #[test]
+fn whoever_a_policy_names_has_to_exist() {
+    let mut bench = Bench::new(Profile::Instant);
+    let naming = |arn: &str| {
+        let both = format!(r#"{{"AWS": ["arn:aws:iam::123456789012:root", "{arn}"]}}"#);
+        statement(&both, r#""kms:*""#)
+    };
+    for (arn, expected) in [
+        (
+            "arn:aws:iam::123456789012:role/nobody",
+            "MalformedPolicyDocumentException",
+        ),
+        (
+            "arn:aws:iam::123456789012:user/nobody",
+            "MalformedPolicyDocumentException",
+        ),
+        ("arn:aws:iam::999999999999:root", "success"),
+    ] {
+        let policy = json!({ "Policy": naming(arn) });
+        assert_eq!(bench.code("CreateKey", policy), expected, "{arn}");
+    }
+}
+
+#[test]
 fn a_refused_policy_changes_nothing_and_a_good_one_reads_back_as_it_was_written() {
     let mut bench = Bench::new(Profile::Instant);
     let key = bench.signing_key();
