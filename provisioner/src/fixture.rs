@@ -61,6 +61,7 @@ pub fn empty() -> Snapshot {
         parent: parent(Delegated::default()),
         parent_zone: delegation::Parent::External,
         served: Ok(()),
+        low: Ok(()),
         lock: None,
     }
 }
@@ -112,6 +113,7 @@ pub fn applied() -> Snapshot {
     Snapshot {
         journal_group: Observation::Present(journal_group::Live {
             retention_days: Ok(Some(journal_group::RETENTION_DAYS)),
+            created: Some(now()),
             tags,
         }),
         hosted_zone: Observation::Present(zone),

@@ -208,6 +208,7 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
             put(TAG_VERSION, version);
             journal_group::Live {
                 retention_days,
+                created: None,
                 tags,
             }
         },
