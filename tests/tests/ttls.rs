@@ -22,7 +22,7 @@ use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
-use spore_sandbox::dns::{DnsName, Fault, RegistrarAction};
+use spore_sandbox::dns::{self, DnsName, RegistrarAction};
 use spore_sandbox::record::Recorded;
 use spore_tests::bench::{Bench, run};
 use spore_tests::by_hand::{
@@ -388,7 +388,7 @@ fn a_server_that_lags_with_the_low_ttls_is_waited_for() {
         let snapshot = bench.snapshot(Records::FirstPage, None).await;
         let servers = snapshot.hosted_zone.present().unwrap().name_servers(DOMAIN);
         let server = DnsName::parse(&servers[1]).unwrap();
-        let lag = Some(Fault::Lag(36 * HOUR));
+        let lag = Some(dns::Fault::Lag(36 * HOUR));
         let set = bench
             .sandbox
             .with_world(|world, _| world.named_server_fault(&server, lag));
