@@ -31,7 +31,7 @@ use crate::kind::delegation::{self, Parent};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, KSKS_MAX, Key};
-use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, Unsigned};
+use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX, Unsigned};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
 use crate::safety::{PARENT_LAGS, Refusal};
@@ -753,9 +753,17 @@ impl<'a> Drafts<'a> {
             };
         }
         let next_since = evidence(self.snapshot, EVIDENCE_NEXT);
-        // The run that made the key may have died before its change was in sync.
-        if next_since.is_none() && self.snapshot.served.is_ok() {
+        if next_since.is_none() {
             self.remember("remember-next", EVIDENCE_NEXT, None);
+            // The run that made the key died before its change was in sync.
+            if let (Err(why), Some(draft)) = (&self.snapshot.served, self.journal.drafts.last_mut())
+            {
+                draft.ready_when.push(Condition::HoldDown {
+                    since: Since::At(self.snapshot.taken_at),
+                    lasts: SYNC_MAX,
+                    source: format!("{why}; Route 53's changes are on every name server by then"),
+                });
+            }
         }
         // Who goes on has not given up.
         self.forget(&EVIDENCE[3..4]);

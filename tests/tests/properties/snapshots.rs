@@ -89,6 +89,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     parent,
                     parent_zone,
                     served: Ok(()),
+                    low: Ok(()),
                     lock,
                 }
             },

@@ -66,10 +66,10 @@ mod tests {
     }
 
     fn journal(snapshot: &mut Snapshot) -> &mut journal_group::Live {
-        match &mut snapshot.journal_group {
-            Observation::Present(journal) => journal,
-            other => panic!("the fixture has a journal: {other:?}"),
-        }
+        let Observation::Present(journal) = &mut snapshot.journal_group else {
+            panic!("the fixture has a journal")
+        };
+        journal
     }
 
     fn of_key(snapshot: &mut Snapshot, created: &str) {
