@@ -276,10 +276,10 @@ fn a_withdrawal_a_moment_ago_is_waited_out() {
             for _ in 0..3 {
                 let wait = Some(Duration::ZERO);
                 let (_, outcome, _) = life.bench.carry_out_within(&goal, wait).await;
-                match outcome {
-                    Outcome::Waiting { until, .. } => ends.push(until),
-                    other => panic!("{goal:?}: {other:?}"),
-                }
+                let Outcome::Waiting { until, .. } = outcome else {
+                    panic!("{goal:?}: {outcome:?}")
+                };
+                ends.push(until);
                 life.wait(HOUR / 4);
             }
             let spread = ends
