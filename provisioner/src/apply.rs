@@ -12,6 +12,7 @@ use crate::arg::Outputs;
 use crate::aws::Clients;
 use crate::clock::{Clock, Stopped};
 use crate::desired::Desired;
+use crate::dns::Dns;
 use crate::journal::{self, Lock};
 use crate::kind::{Look, Op, Seen, function, hosted_zone, kms_key, logs_key, rest_api};
 use crate::plan::{Goal, Plan, StepId};
@@ -61,6 +62,8 @@ pub struct Driver<'a> {
     pub write: &'a Clients,
     /// The time.
     pub clock: &'a Clock,
+    /// The zone's name servers, asked whether they show what was done.
+    pub dns: &'a Dns,
     /// The stack.
     pub desired: &'a Desired,
     /// The longest single wait; `None` where time is free.
@@ -113,8 +116,9 @@ impl Driver<'_> {
                 }
                 Decision::Look(id, look) => {
                     let (read, desired) = (self.write.clone(), self.desired.clone());
+                    let dns = self.dns.clone();
                     under_way.push(Box::pin(async move {
-                        let result = perform_look(&look, &read, &desired).await;
+                        let result = perform_look(&look, (&read, &dns), &desired, now).await;
                         Done::Looked(id, result)
                     }));
                 }
@@ -261,8 +265,17 @@ impl Driver<'_> {
     }
 }
 
-async fn perform_look(look: &Look, read: &Clients, desired: &Desired) -> Result<Seen, Failure> {
+async fn perform_look(
+    look: &Look,
+    (read, dns): (&Clients, &Dns),
+    desired: &Desired,
+    now: Timestamp,
+) -> Result<Seen, Failure> {
     match look {
+        Look::Served(served) => Ok(match dns.shows(served, now).await {
+            Ok(()) => Seen::InSync,
+            Err(why) => Seen::Unserved(why),
+        }),
         Look::Change(id) => hosted_zone::look_change(read, id).await,
         Look::ParentChange(id) => hosted_zone::look_change(&read.of_parent(), id).await,
         Look::Zone { domain } => hosted_zone::look(read, domain).await,

@@ -26,6 +26,9 @@ pub enum Condition {
         /// Function name.
         name: String,
     },
+    /// Every name server shows what the step changed. They are asked themselves once its change is in sync:
+    /// what counts from then must not count from before the last of them.
+    Served(Served),
     /// No resolver can hold the old answer any more.
     HoldDown {
         /// From when it counts.
@@ -39,6 +42,34 @@ pub enum Condition {
     ListsSettled {
         /// When that attempt was made.
         since: Timestamp,
+    },
+}
+
+/// What every name server of the zone has to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// Names of the servers.
+    pub name_servers: Vec<String>,
+    /// What.
+    pub shows: Shown,
+}
+
+/// What a name server shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A DNSKEY set of the zone that one of its keys has signed.
+    Signed {
+        /// The zone.
+        domain: String,
+    },
+    /// A record set with this TTL or a smaller one.
+    Ttl {
+        /// Owner name.
+        name: String,
+        /// Type.
+        rtype: String,
+        /// In seconds.
+        secs_max: u32,
     },
 }
 
@@ -78,7 +109,9 @@ pub trait Facts {
 /// Evaluates a condition.
 pub fn met(condition: &Condition, facts: &impl Facts, now: Timestamp) -> Met {
     match condition {
-        Condition::ChangeInSync | Condition::FunctionReady { .. } => Met::Look,
+        Condition::ChangeInSync | Condition::FunctionReady { .. } | Condition::Served(_) => {
+            Met::Look
+        }
         Condition::HoldDown {
             since,
             lasts,

@@ -63,6 +63,7 @@ pub fn empty() -> Snapshot {
         parent_zone: delegation::Parent::External,
         served: Ok(()),
         strays: BTreeSet::new(),
+        low: Ok(()),
         lock: None,
     }
 }
@@ -115,6 +116,7 @@ pub fn applied() -> Snapshot {
     Snapshot {
         journal_group: Observation::Present(journal_group::Live {
             retention_days: Ok(Some(journal_group::RETENTION_DAYS)),
+            created: Some(now()),
             tags,
             lines: Default::default(),
         }),

@@ -20,7 +20,9 @@ use crate::aws::{Answer as _, Clients};
 use crate::clock::Clock;
 use crate::condition::{LIST_LAG, STALE, later};
 use crate::desired::Desired;
-use crate::kind::journal_group::{DsSeen, EVIDENCE_DS_GONE, EVIDENCE_DS_TTL};
+use crate::kind::journal_group::{
+    EVIDENCE_DELEGATED, EVIDENCE_DS_GONE, EVIDENCE_DS_TTL, ParentSeen,
+};
 use crate::retry::{self, Class, Failure};
 use crate::snapshot::{LockSeen, holder_words};
 use crate::tags;
@@ -435,18 +437,26 @@ fn batches(lines: Vec<(Timestamp, String)>) -> Vec<Vec<(Timestamp, String)>> {
     batches
 }
 
-/// Writes down what was seen of DS records at the parent, for a later hold-down. The caller holds the
-/// lock. A TTL comes before the outdated evidence goes: a run that dies in between waits too long.
-pub async fn remember_ds(
+/// Writes down what was seen of the parent's records, for a later hold-down. The caller holds the lock. A
+/// TTL comes before the outdated evidence goes: a run that dies in between waits too long.
+pub async fn remember_parent(
     write: &Clients,
     clock: &Clock,
     desired: &Desired,
-    seen: DsSeen,
+    seen: ParentSeen,
 ) -> Result<(), Failure> {
     let arn = desired.log_group_arn(&desired.journal_group());
-    if let Some(ttl) = seen.ttl_secs {
-        let call = write.logs.tag_resource().resource_arn(&arn);
-        let call = call.tags(EVIDENCE_DS_TTL, ttl.to_string());
+    let ttls = [
+        (EVIDENCE_DS_TTL, seen.ds_ttl_secs),
+        (EVIDENCE_DELEGATED, seen.ns_ttl_secs),
+    ];
+    if ttls.iter().any(|(_, ttl)| ttl.is_some()) {
+        let mut call = write.logs.tag_resource().resource_arn(&arn);
+        for (key, ttl) in ttls {
+            if let Some(ttl) = ttl {
+                call = call.tags(key, ttl.to_string());
+            }
+        }
         unthrottled(clock, async || {
             call.clone().send().await.or_fail("logs:TagResource")
         })

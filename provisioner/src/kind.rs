@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::Clients;
+use crate::condition::Served;
 use crate::desired::Desired;
 use crate::plan::{DestroyOptions, Field, Goal, Lowered, Others, Report};
 use crate::retry::Failure;
@@ -144,6 +145,8 @@ pub enum Look {
         /// Function name.
         name: String,
     },
+    /// What the zone's name servers themselves show.
+    Served(Served),
     /// A REST API that this stack made.
     RestApi {
         /// API name.
@@ -156,6 +159,8 @@ impl Look {
     pub fn limit(&self) -> Limit {
         match self {
             Look::Change(_) | Look::ParentChange(_) | Look::Zone { .. } => Limit::Route53,
+            // Name servers take any number of questions; a pause is polite.
+            Look::Served(_) => Limit::Route53,
             Look::Key | Look::LogsKey => Limit::Kms,
             Look::Function { .. } => Limit::Lambda,
             Look::RestApi { .. } => Limit::ApiGateway,
@@ -168,6 +173,7 @@ impl Look {
             Look::Change(_) | Look::ParentChange(_) => {
                 "Route 53's name servers (in sync, usually within 60 s: GetChange)"
             }
+            Look::Served(_) => "every name server of the zone (asked directly)",
             Look::Function { .. } => {
                 "Lambda, to make the function ready (usually within seconds: GetFunctionConfiguration)"
             }
@@ -183,6 +189,8 @@ pub enum Seen {
     InSync,
     /// It is not yet.
     Pending,
+    /// A name server does not show it yet, or does not answer; which.
+    Unserved(String),
     /// The object exists and brings these values.
     Found(Outputs),
     /// It is not listed (which is not proof while lists may lag).

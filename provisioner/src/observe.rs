@@ -12,7 +12,7 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::dns::Dns;
 use crate::ds::DnsKey;
 use crate::journal;
-use crate::kind::hosted_zone::Records;
+use crate::kind::hosted_zone::{Records, ttls};
 use crate::kind::rest_api::Remembered;
 use crate::kind::{
     alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
@@ -256,8 +256,8 @@ pub async fn snapshot(
         Observation::Present(_) | Observation::Foreign(_, _) | Observation::Unreadable(_) => dnssec,
     };
     // How long unsigned answers are remembered is told by all records, and an unsigned zone may have any TTL.
+    // Whether it was delegated until a moment ago is not known here.
     let is_to_be_signed = desired.dnssec
-        && zone_signing::may_be_remembered(&hosted_zone, &parent)
         && dnssec
             .present()
             .is_none_or(|live| live.signing == "NOT_SIGNING");
@@ -293,7 +293,19 @@ pub async fn snapshot(
             &parent,
         );
     let parent_zone = delegation::observe(read, desired, &parent, shows_all).await;
-    let served = served(dns, desired, &hosted_zone, &dnssec, &parent_zone, taken_at).await;
+    let is_to_be_noted = zone_signing::is_to_be_noted(&journal_group);
+    let of_parent = (&parent_zone, is_to_be_noted);
+    let served = served(dns, desired, &hosted_zone, &dnssec, of_parent, taken_at).await;
+    let shown = match (&ttls, hosted_zone.present()) {
+        (Ok(Some(kept)), Some(zone)) if ttls::is_to_be_noted(&journal_group) => {
+            ttls::to_show(desired, zone, kept)
+        }
+        _ => None,
+    };
+    let low = match shown {
+        Some(shown) => dns.shows(&shown, taken_at).await,
+        None => Ok(()),
+    };
     let strays = strays(
         read,
         desired,
@@ -330,6 +342,7 @@ pub async fn snapshot(
         parent_zone,
         served,
         strays,
+        low,
         lock,
     })
 }
@@ -408,13 +421,13 @@ async fn with_deployment(
 }
 
 /// Asks the zone's own name servers, but only in a rotation, or when their answer decides whether the
-/// parent zone may get a record: an unchanged plan needs none.
+/// parent zone may get a record, or since when the zone is signed: an unchanged plan needs none.
 async fn served(
     dns: &Dns,
     desired: &Desired,
     zone: &Observation<hosted_zone::Live>,
     dnssec: &Observation<ksk::Live>,
-    parent: &delegation::Parent,
+    (parent, is_to_be_noted): (&delegation::Parent, bool),
     now: Timestamp,
 ) -> Result<(), String> {
     let Some(zone) = zone.present() else {
@@ -430,7 +443,7 @@ async fn served(
             .is_none_or(|set| !delegation::names(set, &servers))
             || desired.dnssec && parent.ds().is_none()
     });
-    if keys.len() < 2 && !lacks {
+    if keys.len() < 2 && !lacks && !is_to_be_noted {
         return Ok(());
     }
     let is_signed = dnssec

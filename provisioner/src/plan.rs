@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::addr::{Addr, Kind};
 use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
-use crate::condition::{Condition, STALE, later};
+use crate::condition::{Condition, STALE, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
 use crate::ds::keys::to_sign;
@@ -1037,6 +1037,41 @@ impl Plan {
         .collect()
     }
 
+    /// When the first of its steps may start, which, and for what it waits; none where one may start at once.
+    pub fn waits_until(&self, now: Timestamp) -> Option<(Timestamp, String)> {
+        let mut waiting = BTreeSet::new();
+        let mut first: Option<(Timestamp, String)> = None;
+        for step in &self.steps {
+            let hold_downs = step
+                .ready_when
+                .iter()
+                .filter_map(|condition| match condition {
+                    Condition::HoldDown {
+                        since: Since::At(since),
+                        lasts,
+                        source,
+                    } => Some((later(*since, *lasts), source)),
+                    Condition::HoldDown { .. }
+                    | Condition::ChangeInSync
+                    | Condition::FunctionReady { .. }
+                    | Condition::Served(_)
+                    | Condition::ListsSettled { .. } => None,
+                });
+            let last = hold_downs.max().filter(|(until, _)| *until > now);
+            let mut before = step.needs.iter().chain(&step.settled);
+            if last.is_none() && !before.any(|id| waiting.contains(id)) {
+                return None;
+            }
+            waiting.insert(&step.id);
+            if let Some((until, why)) = last
+                && first.as_ref().is_none_or(|(first, _)| until < *first)
+            {
+                first = Some((until, format!("{}: {why}", step.id)));
+            }
+        }
+        first
+    }
+
     /// The lock an interrupted run left, if any.
     pub fn leftover_lock(&self) -> Option<&str> {
         self.pick(|report| {
@@ -1131,6 +1166,7 @@ fn rule(condition: &Condition) -> Option<String> {
     match condition {
         Condition::ChangeInSync => Some("in-sync".to_owned()),
         Condition::FunctionReady { name } => Some(format!("ready {name}")),
+        Condition::Served(served) => Some(format!("served {:?}", served.shows)),
         Condition::HoldDown { lasts, .. } => Some(format!("hold-down {}", lasts.as_secs())),
         Condition::ListsSettled { .. } => None,
     }

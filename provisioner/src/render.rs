@@ -195,7 +195,9 @@ fn waits(plan: &Plan) -> Vec<String> {
                     "{} waits until AWS's lists are complete: an earlier attempt got no answer",
                     step.id
                 )),
-                Condition::ChangeInSync | Condition::FunctionReady { .. } => {}
+                Condition::ChangeInSync
+                | Condition::FunctionReady { .. }
+                | Condition::Served(_) => {}
             }
         }
         if step.done_when.contains(&Condition::ChangeInSync) {

@@ -184,7 +184,10 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
     };
     // Nobody asks for a zone that no server of the parent shows, if all have answered.
     let is_shown = |answer: &&Delegated| !answer.name_servers.is_empty() || !answer.ds.is_empty();
-    if snapshot.parent.all().is_ok() && !answers.iter().any(is_shown) {
+    if snapshot.parent.all().is_ok()
+        && !answers.iter().any(is_shown)
+        && !zone_signing::known::is_noted(snapshot)
+    {
         let at_once = || {
             (
                 snapshot.taken_at,

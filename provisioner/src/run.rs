@@ -6,6 +6,7 @@
 //! ```text
 //! Pending --start--> Running --answer--> Looking(done_when) --met--> Settled
 //!    ^                  | no answer        ^
+//!    |                  |                  +--in sync, but not on every name server--> Unserved
 //!    |                  +--> Looking(was it carried out?) --found--+
 //!    +---- Backoff <----+ throttled, busy                not there: Pending again
 //!                       +--> Failed; whatever needs it is never started
@@ -18,7 +19,8 @@ use jiff::Timestamp;
 
 use crate::addr::Addr;
 use crate::arg::{Arg, Output, Outputs};
-use crate::condition::{Condition, Facts, LIST_LAG, Met, later, met};
+use crate::condition::{Condition, Facts, LIST_LAG, Met, Served, later, met};
+use crate::kind::zone_signing::SYNC_MAX;
 use crate::kind::{Limit, Look, Op, Seen};
 use crate::plan::{Plan, Step, StepId};
 use crate::retry::{self, Class, Failure};
@@ -69,10 +71,17 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Pending,
-    Backoff { until: Timestamp },
+    Backoff {
+        until: Timestamp,
+    },
     Running,
     Looking(Looking),
     Settled,
+    /// Carried out, but not seen on every name server; why, and when to ask again. The next run goes on.
+    Unserved {
+        until: Timestamp,
+        why: String,
+    },
     Failed(Failure),
     Blocked(StepId),
 }
@@ -86,6 +95,20 @@ struct Looking {
     at: Timestamp,
     number: u32,
     asked: bool,
+}
+
+impl Looking {
+    /// The first look, right away.
+    fn now(look: Look, purpose: Purpose, now: Timestamp) -> State {
+        State::Looking(Looking {
+            look,
+            purpose,
+            since: now,
+            at: now,
+            number: 0,
+            asked: false,
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +229,7 @@ impl Run {
             State::Pending
             | State::Backoff { .. }
             | State::Settled
+            | State::Unserved { .. }
             | State::Failed(_)
             | State::Blocked(_) => false,
         });
@@ -262,6 +286,7 @@ impl Run {
     fn status(&self, entry: &Entry, now: Timestamp) -> StatusText {
         match &entry.state {
             State::Settled => StatusText::Done,
+            State::Unserved { why, .. } => StatusText::Waiting(why.clone()),
             State::Failed(failure) => StatusText::Failed(failure.clone()),
             State::Blocked(by) => StatusText::Blocked(by.clone()),
             State::Running => StatusText::Waiting("AWS's answer".into()),
@@ -301,6 +326,7 @@ impl Run {
                 | State::Running
                 | State::Looking(_)
                 | State::Settled
+                | State::Unserved { .. }
                 | State::Blocked(_) => None,
             })
             .collect()
@@ -312,14 +338,20 @@ impl Run {
     }
 
     fn outcome(&self) -> Outcome {
-        let all = self
-            .entries
-            .values()
-            .all(|entry| entry.state == State::Settled);
-        if all {
-            Outcome::Converged
-        } else {
-            Outcome::Failed
+        let (mut settled, mut failed, mut unserved) = (true, false, None);
+        for (id, entry) in &self.entries {
+            match &entry.state {
+                State::Settled => continue,
+                State::Unserved { until, why } => unserved = Some((*until, format!("{id}: {why}"))),
+                State::Failed(_) | State::Blocked(_) => failed = true,
+                State::Pending | State::Backoff { .. } | State::Running | State::Looking(_) => {}
+            }
+            settled = false;
+        }
+        match unserved {
+            _ if settled => Outcome::Converged,
+            Some((until, why)) if !failed => Outcome::Waiting { until, why },
+            Some(_) | None => Outcome::Failed,
         }
     }
 
@@ -327,7 +359,11 @@ impl Run {
     fn advance(&mut self, id: &StepId, now: Timestamp, wake: &mut Wake) -> Option<Decision> {
         let entry = self.entries.get(id)?;
         match &entry.state {
-            State::Running | State::Settled | State::Failed(_) | State::Blocked(_) => None,
+            State::Running
+            | State::Settled
+            | State::Unserved { .. }
+            | State::Failed(_)
+            | State::Blocked(_) => None,
             State::Backoff { until } if *until > now => {
                 wake.no_later(*until);
                 None
@@ -466,9 +502,11 @@ impl Run {
             .find_map(|condition| match condition {
                 Condition::ChangeInSync => change.clone(),
                 Condition::FunctionReady { name } => Some(Look::Function { name: name.clone() }),
+                Condition::Served(served) => Some(Look::Served(served.clone())),
                 Condition::HoldDown { .. } | Condition::ListsSettled { .. } => None,
             });
         entry.state = match awaited {
+            Some(look @ Look::Served(_)) => Looking::now(look, Purpose::Done, now),
             Some(look) => State::Looking(Looking {
                 look,
                 purpose: Purpose::Done,
@@ -551,6 +589,8 @@ impl Run {
     }
 
     fn looked(&mut self, id: &StepId, result: Result<Seen, Failure>, now: Timestamp) {
+        // Route 53 has said that they all have it: more time than that is a server's that lags.
+        let patience = self.wait_max.map_or(SYNC_MAX, |max| max.min(SYNC_MAX));
         let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
@@ -565,7 +605,19 @@ impl Run {
             entry.first_failure = None;
         }
         match (result, looking.purpose.clone()) {
+            // Route 53 says so; what is noted of it is what its servers say.
+            (Ok(Seen::InSync), Purpose::Done)
+                if !matches!(looking.look, Look::Served(_))
+                    && let Some(served) = to_be_served(&entry.step) =>
+            {
+                entry.state = Looking::now(Look::Served(served), Purpose::Done, now);
+            }
             (Ok(Seen::InSync), _) => entry.state = State::Settled,
+            (Ok(Seen::Unserved(why)), _) if now >= later(looking.since, patience) => {
+                let until = later(now, SYNC_MAX);
+                entry.state = State::Unserved { until, why };
+            }
+            (Ok(Seen::Unserved(_)), _) => {}
             (Ok(Seen::Found(outputs)), _) => {
                 entry.answered_at = Some(now);
                 entry.state = State::Settled;
@@ -626,6 +678,7 @@ impl Run {
                         | State::Backoff { .. }
                         | State::Running
                         | State::Looking(_)
+                        | State::Unserved { .. }
                         | State::Settled => None,
                     }
                 })?;
@@ -656,6 +709,18 @@ impl Run {
         let missing = Duration::from_millis(interval - bucket.filled_millis);
         Err(later(now, missing))
     }
+}
+
+/// What its name servers have to show before a step is done.
+fn to_be_served(step: &Step) -> Option<Served> {
+    let mut conditions = step.done_when.iter();
+    conditions.find_map(|condition| match condition {
+        Condition::Served(served) => Some(served.clone()),
+        Condition::ChangeInSync
+        | Condition::FunctionReady { .. }
+        | Condition::HoldDown { .. }
+        | Condition::ListsSettled { .. } => None,
+    })
 }
 
 fn next_name(entry: &mut Entry, failure: Failure) -> State {
@@ -878,6 +943,7 @@ mod tests {
             Look::Change(_)
             | Look::ParentChange(_)
             | Look::Zone { .. }
+            | Look::Served(_)
             | Look::Function { .. }
             | Look::RestApi { .. } => Ok(Seen::InSync),
         };
@@ -909,6 +975,7 @@ mod tests {
             Look::Change(_)
             | Look::ParentChange(_)
             | Look::Zone { .. }
+            | Look::Served(_)
             | Look::Function { .. }
             | Look::RestApi { .. } => Ok(Seen::InSync),
         };
@@ -964,6 +1031,7 @@ mod tests {
             | Look::ParentChange(_)
             | Look::Key
             | Look::LogsKey
+            | Look::Served(_)
             | Look::Function { .. }
             | Look::RestApi { .. } => Ok(Seen::InSync),
         };
@@ -1001,6 +1069,41 @@ mod tests {
         let (_, outcome, _, took) = play(Run::new(&plan, None), |_, op, _| Ok(brings(op)), in_sync);
         assert_eq!(outcome, Outcome::Converged);
         assert!(took >= Duration::from_secs(172_800));
+    }
+
+    #[test]
+    fn what_counts_from_a_change_waits_until_every_server_shows_it() {
+        let mut snapshot = fixture::applied();
+        snapshot.parent = fixture::in_use_by(&[]);
+        if let crate::snapshot::Observation::Present(dnssec) = &mut snapshot.dnssec {
+            dnssec.signing = "NOT_SIGNING".into();
+        }
+        let run = || Run::new(&plan::converge(&fixture::desired(), &snapshot), None);
+        let noted = |started: &[String]| {
+            let mut started = started.iter();
+            started.any(|step| step.ends_with(":remember-signed"))
+        };
+        let lags_for = |secs| {
+            move |_: &StepId, look: &Look, now: Timestamp| {
+                let is_late = now < later(fixture::now(), Duration::from_secs(secs));
+                Ok(if matches!(look, Look::Served(_)) && is_late {
+                    Seen::Unserved("ns-1 does not serve a DNSKEY yet".into())
+                } else {
+                    Seen::InSync
+                })
+            }
+        };
+        let answer = |_: &StepId, op: &Op, _: Timestamp| Ok(brings(op));
+        let (started, outcome, ..) = play(run(), answer, lags_for(120));
+        assert_eq!(outcome, Outcome::Converged);
+        assert!(noted(&started), "{started:?}");
+        // Longer than that nobody waits in one run: nothing is noted, and the next one asks again.
+        let (started, outcome, ..) = play(run(), answer, lags_for(7_200));
+        assert!(!noted(&started), "{started:?}");
+        assert!(
+            matches!(&outcome, Outcome::Waiting { why, .. } if why.contains("ns-1 does not serve")),
+            "{outcome:?}"
+        );
     }
 
     #[test]

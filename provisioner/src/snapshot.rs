@@ -160,10 +160,14 @@ pub struct Snapshot {
     pub parent_zone: delegation::Parent,
     /// Whether every name server of the zone answers for it and serves each of its active key-signing
     /// keys, signed by it; the error says which does not. Only asked while there are two, or while the
-    /// parent zone, which this tool can write, lacks a record.
+    /// parent zone, which this tool can write, lacks a record, or while since when the zone is signed is still
+    /// to be noted.
     pub served: Result<(), String>,
     /// ARNs of what carries the stack's tag and is nothing that the document names.
     pub strays: BTreeSet<String>,
+    /// Whether every name server of the zone answers with the low TTLs; the error says which does not. Only
+    /// asked while since when they are low is still to be noted.
+    pub low: Result<(), String>,
     /// A lock that somebody holds or left behind.
     pub lock: Option<LockSeen>,
 }

@@ -177,6 +177,7 @@ impl Bench {
         let mut driver = Driver {
             write: &self.write,
             clock: &self.clock,
+            dns: &self.dns,
             desired: &self.desired,
             wait_max,
             tell: &mut |progress| troubles.push(format!("{progress:?}")),

@@ -16,6 +16,7 @@ use spore_infra::ds::{DigestType, DnsKey};
 use spore_infra::kind::hosted_zone::Records;
 use spore_infra::kind::ksk;
 use spore_infra::plan::{DestroyOptions, Goal, Report};
+use spore_infra::run::Outcome;
 use spore_infra::snapshot::ParentView;
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
@@ -250,6 +251,127 @@ fn from_the_first_apply_to_the_last_destroy() {
     });
 }
 
+fn withdraw() -> RegistrarAction {
+    RegistrarAction::Withdraw {
+        zone: DOMAIN.into(),
+        ds_only: false,
+    }
+}
+
+/// The people of the parent zone take the delegation out with its DS record, and whoever runs the tool does not
+/// wait a minute: resolvers hold both for a while yet, and go on asking.
+#[test]
+fn a_withdrawal_a_moment_ago_is_waited_out() {
+    run(async {
+        let destroy = Goal::Destroy(DestroyOptions::default());
+        for goal in [Goal::Unsign, destroy, Goal::Rotate] {
+            let mut life = secure().await;
+            if goal == Goal::Rotate {
+                life.carry_out(&goal).await;
+            }
+            life.registrar(withdraw());
+            if goal == Goal::Unsign {
+                life.bench.desired = desired("[dnssec]\nenabled = false\n");
+            }
+            // Another machine, and another: each run finds what the first has noted.
+            let mut ends = Vec::new();
+            for _ in 0..3 {
+                let wait = Some(Duration::ZERO);
+                let (_, outcome, _) = life.bench.carry_out_within(&goal, wait).await;
+                let Outcome::Waiting { until, .. } = outcome else {
+                    panic!("{goal:?}: {outcome:?}")
+                };
+                ends.push(until);
+                life.wait(HOUR / 4);
+            }
+            let spread = ends
+                .iter()
+                .max()
+                .unwrap()
+                .duration_since(*ends.iter().min().unwrap());
+            assert!(spread.as_secs() < 2, "{goal:?}: {ends:?}");
+            life.bench.carry_out(&goal).await;
+            life.wait(IN_SYNC);
+            life.fine();
+        }
+    });
+}
+
+/// In use unsigned, withdrawn, signed, and delegated again: nothing at the parent shows that it was in use.
+#[test]
+fn unsigned_answers_outlive_the_delegation_that_led_to_them() {
+    run(async {
+        let mut life = Life::open().await;
+        life.bench.desired = desired("[dnssec]\nenabled = false\n");
+        life.carry_out(&Goal::Converge).await;
+        life.delegate();
+        life.wait(72 * HOUR);
+        life.registrar(withdraw());
+        life.bench.desired = desired("");
+        life.carry_out(&Goal::Converge).await;
+        life.delegate();
+        life.wait(HOUR / 6);
+        let notices = async |life: &Life| {
+            let plan = life.bench.plan(&Goal::Converge, None).await;
+            plan.notices.join(" ")
+        };
+        let told = notices(&life).await;
+        assert!(told.contains("not before 202"), "{told}");
+        life.wait(48 * HOUR);
+        let told = notices(&life).await;
+        assert!(!told.contains("not before"), "{told}");
+        life.publish(&[FIRST]).await;
+        life.wait(HOUR);
+        assert_eq!(life.look("vouched for"), Verdict::Secure);
+        life.fine();
+    });
+}
+
+/// One name server hears of the signing half a day late. What resolvers took from it until then they hold for
+/// another two days.
+#[test]
+fn what_a_server_that_lags_gave_out_is_waited_out_as_well() {
+    run(async {
+        let mut life = Life::open().await;
+        life.bench.desired = desired("[dnssec]\nenabled = false\n");
+        life.carry_out(&Goal::Converge).await;
+        life.delegate();
+        life.wait(72 * HOUR);
+        life.bench.desired = desired("");
+        life.lag(12 * HOUR).await;
+        let wait = Some(Duration::ZERO);
+        for hours in [1, 4, 7] {
+            let (_, outcome, _) = life.bench.carry_out_within(&Goal::Converge, wait).await;
+            if hours == 1 {
+                assert!(matches!(outcome, Outcome::Waiting { .. }), "{outcome:?}");
+            }
+            let told = life.bench.plan(&Goal::Converge, None).await;
+            let told = format!("{:?} {:?}", told.notices, told.report);
+            assert!(told.contains("does not serve"), "{told}");
+            life.wait(hours * HOUR);
+        }
+        life.carry_out(&Goal::Converge).await;
+        life.wait(40 * HOUR);
+        let plan = life.bench.plan(&Goal::Converge, None).await;
+        assert!(
+            plan.notices.join(" ").contains("not before"),
+            "{:?}",
+            plan.notices
+        );
+        life.wait(9 * HOUR);
+        let plan = life.bench.plan(&Goal::Converge, None).await;
+        assert!(
+            !plan.notices.join(" ").contains("not before"),
+            "{:?}",
+            plan.notices
+        );
+        life.publish(&[FIRST]).await;
+        life.wait(HOUR);
+        assert_eq!(life.look("vouched for"), Verdict::Secure);
+        life.fine();
+    });
+}
+
 /// Somebody deletes the zone, its DS record comes back, and it is made anew: the order that `apply`, `status`
 /// and `handover` name, kept by people who take their time.
 #[test]
@@ -441,12 +563,17 @@ impl Life {
 
     /// One name server hears of nothing for a month.
     async fn leave_a_server_behind(&self) {
+        self.lag(30 * 24 * HOUR).await;
+    }
+
+    /// One name server hears of everything that much later.
+    async fn lag(&self, by: Duration) {
         let snapshot = self.bench.snapshot(Records::FirstPage, None).await;
         let zone = snapshot.hosted_zone.present().unwrap();
         let server = DnsName::parse(&zone.name_servers(DOMAIN)[1]).unwrap();
-        let month = Some(Fault::Lag(30 * 24 * HOUR));
+        let lag = Some(Fault::Lag(by));
         let sandbox = &self.bench.sandbox;
-        let done = sandbox.with_world(|world, _| world.named_server_fault(&server, month));
+        let done = sandbox.with_world(|world, _| world.named_server_fault(&server, lag));
         done.unwrap().unwrap();
     }
 

@@ -22,7 +22,7 @@ use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
 use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
-use spore_sandbox::dns::{DnsName, RegistrarAction};
+use spore_sandbox::dns::{self, DnsName, RegistrarAction};
 use spore_sandbox::record::Recorded;
 use spore_tests::bench::{Bench, run};
 use spore_tests::by_hand::{
@@ -378,6 +378,53 @@ fn a_zone_in_use_is_signed_with_low_ttls_that_go_back_exactly() {
 }
 
 /// A document that changes its mind: what was lowered goes back, before the zone is signed and after it was.
+/// What one name server goes on giving out with the old TTLs is waited out as well: the wait counts from when the
+/// last of them was seen to have the low ones.
+#[test]
+fn a_server_that_lags_with_the_low_ttls_is_waited_for() {
+    run(async {
+        let life = Life::open(33).await;
+        let bench = &life.bench;
+        let snapshot = bench.snapshot(Records::FirstPage, None).await;
+        let servers = snapshot.hosted_zone.present().unwrap().name_servers(DOMAIN);
+        let server = DnsName::parse(&servers[1]).unwrap();
+        let lag = Some(dns::Fault::Lag(36 * HOUR));
+        let set = bench
+            .sandbox
+            .with_world(|world, _| world.named_server_fault(&server, lag));
+        set.unwrap().unwrap();
+        // The run that lowers them, and one on another machine while the server still lags.
+        for _ in 0..2 {
+            let (_, outcome, told) = bench
+                .carry_out_within(&Goal::Converge, Some(Duration::ZERO))
+                .await;
+            let told = format!("{outcome:?} {told:?}");
+            assert_eq!(
+                life.evidence(journal_group::EVIDENCE_LOWERED).await,
+                None,
+                "{told}"
+            );
+            life.advance(12 * HOUR);
+        }
+        let (shown, _) = apply(bench).await;
+        assert!(
+            shown.contains("still answers") && shown.contains(&servers[1]),
+            "{shown}"
+        );
+        life.advance(13 * HOUR);
+        let (_, until) = apply(bench).await;
+        assert!(
+            until.unwrap() > after(life.now(), LARGEST - HOUR),
+            "{until:?}"
+        );
+        life.advance(LARGEST + HOUR);
+        assert!(!life.is_signed().await);
+        apply(bench).await;
+        assert!(life.is_signed().await);
+        life.fine();
+    });
+}
+
 #[test]
 fn a_document_that_gives_signing_up_gets_the_ttls_back() {
     run(async {

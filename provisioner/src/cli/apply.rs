@@ -21,8 +21,8 @@ use crate::condition::later;
 use crate::ds::form;
 use crate::journal::{self, Lock, Taken};
 use crate::kind::delegation;
-use crate::kind::hosted_zone::Records;
-use crate::kind::journal_group;
+use crate::kind::hosted_zone::{Records, ttls};
+use crate::kind::journal_group::{self, ParentSeen};
 use crate::master_file;
 use crate::observe::Purpose;
 use crate::plan::{self, DestroyOptions, Goal, Plan};
@@ -371,6 +371,7 @@ impl Job<'_> {
             return Ok(Ended::With(exit));
         }
         if plan.is_empty() {
+            self.note_parent(&snapshot, &plan).await;
             return self.finish(&plan).await.map(Ended::With);
         }
         if !self.approved(&plan)? {
@@ -428,7 +429,7 @@ impl Job<'_> {
     /// next one has to wait for, and what the journal says of an earlier absence is out of date. Nothing
     /// else is written, and that it could not be is no error: the next destroy then waits longer.
     async fn keep_evidence(&self, snapshot: &Snapshot, plan: &Plan) {
-        let Some(seen) = journal_group::ds_seen(snapshot) else {
+        let Some(seen) = journal_group::parent_seen(snapshot) else {
             return;
         };
         if self.goal == Goal::Converge
@@ -439,18 +440,7 @@ impl Job<'_> {
         {
             return;
         }
-        let (clock, desired) = (&self.session.clock, &self.session.desired);
-        let write = self.session.writers(&plan.digest()).await;
-        let written = match journal::take(&write, clock, desired, &plan.digest()).await {
-            Ok(Taken::Ours(lock)) => {
-                let written = journal::remember_ds(&write, clock, desired, seen).await;
-                release(*lock, &write, clock.now()).await;
-                written.map_err(|failure| failure.to_string())
-            }
-            Ok(Taken::Held { holder, .. }) => Err(format!("{holder} holds the lock of this stack")),
-            Err(failure) => Err(failure.to_string()),
-        };
-        output::note(&match written {
+        output::note(&match self.write_down(seen, plan).await {
             Ok(()) => {
                 "noted in the journal that the parent has a DS record, and for how long resolvers \
                        may remember it"
@@ -461,6 +451,40 @@ impl Job<'_> {
                  withdrawal may be longer than needed"
             ),
         });
+    }
+
+    /// An apply that finds nothing to do may be the last that sees the zone delegated: once, it notes for how
+    /// long resolvers may remember that, so that a withdrawal right before the next run is no news to it.
+    async fn note_parent(&self, snapshot: &Snapshot, plan: &Plan) {
+        if self.goal != Goal::Converge {
+            return;
+        }
+        let Some(seen) = journal_group::parent_seen(snapshot) else {
+            return;
+        };
+        output::note(&match self.write_down(seen, plan).await {
+            Ok(()) => {
+                "noted in the journal for how long resolvers may remember what the parent zone has"
+                    .to_owned()
+            }
+            Err(why) => format!(
+                "what the parent zone has was not noted in the journal ({why}); the next apply does"
+            ),
+        });
+    }
+
+    async fn write_down(&self, seen: ParentSeen, plan: &Plan) -> Result<(), String> {
+        let (clock, desired) = (&self.session.clock, &self.session.desired);
+        let write = self.session.writers(&plan.digest()).await;
+        match journal::take(&write, clock, desired, &plan.digest()).await {
+            Ok(Taken::Ours(lock)) => {
+                let written = journal::remember_parent(&write, clock, desired, seen).await;
+                release(*lock, &write, clock.now()).await;
+                written.map_err(|failure| failure.to_string())
+            }
+            Ok(Taken::Held { holder, .. }) => Err(format!("{holder} holds the lock of this stack")),
+            Err(failure) => Err(failure.to_string()),
+        }
     }
 
     /// What becomes of a plan when the one made under the lock is another, because another run was under
@@ -622,6 +646,7 @@ impl Job<'_> {
         let mut driver = Driver {
             write,
             clock: &session.clock,
+            dns: &session.dns,
             desired: &session.desired,
             wait_max: self.wait_max(),
             tell: &mut tell,
@@ -640,9 +665,9 @@ impl Job<'_> {
         // What was seen of the parent is written when something is written anyway: a no-change apply
         // writes nothing.
         if self.goal.keeps_stack()
-            && let Some(seen) = journal_group::ds_seen(before)
+            && let Some(seen) = journal_group::parent_seen(before)
             && let Err(failure) =
-                journal::remember_ds(write, &session.clock, &session.desired, seen).await
+                journal::remember_parent(write, &session.clock, &session.desired, seen).await
         {
             output::note(&format!(
                 "the TTL of the parent's DS record was not noted: {failure}"
@@ -685,7 +710,14 @@ impl Job<'_> {
             Goal::Unsign | Goal::Destroy(_) => Ok(delegation::only_unvouches(plan)),
             Goal::Converge => {
                 let is_ours = before.parent_zone.zone().is_some();
-                Ok(is_ours && delegation::is_written_by(&self.plan(Purpose::Apply).await?.1))
+                let is_low = !matches!(before.ttls, Ok(None)) || ttls::are_lowered_by(plan);
+                if !is_ours && !is_low {
+                    return Ok(false);
+                }
+                let next = self.plan(Purpose::Apply).await?.1;
+                // What a wait counts from is noted by the run that finds it so.
+                let is_noted = ttls::is_begun_by(&next) && judge(&next).is_none();
+                Ok(is_ours && delegation::is_written_by(&next) || is_noted)
             }
             Goal::Rotate | Goal::AbortRotation => {
                 let (after, next) = self.plan(Purpose::Apply).await?;
@@ -766,21 +798,30 @@ impl Job<'_> {
         if !plan.is_empty() {
             output::note(if plan.waits_for_others() {
                 "applied as far as it depends on us; the rest waits for people outside (Notes)"
-            } else if !after.waits().is_empty() {
+            } else if !after.waits().is_empty() || !after.is_empty() {
                 "applied as far as it can be by now"
             } else {
                 "applied; live AWS matches the document"
             });
         }
-        let exit = waiting(&after);
+        let exit = match (waiting(&after), judge(&after)) {
+            (Exit::Done, None) if !after.is_empty() => {
+                output::note(&format!(
+                    "note: a new plan is not empty: {}",
+                    render::summary(&after)
+                ));
+                output::note(&match after.waits_until(self.session.clock.now()) {
+                    Some((until, why)) => {
+                        format!("waiting: {why}; run the same command again after {until:.0}")
+                    }
+                    None => "more is left to do; run the same command again".to_owned(),
+                });
+                Exit::Waiting
+            }
+            (exit, _) => exit,
+        };
         if !desired.dnssec || self.go.json {
             return Ok(exit);
-        }
-        if !after.is_empty() {
-            output::note(&format!(
-                "note: a new plan is not empty: {}",
-                render::summary(&after)
-            ));
         }
         // What the plan has just shown, and nothing came after, is not said again.
         let shown: &[String] = if plan.is_empty() { &plan.notices } else { &[] };

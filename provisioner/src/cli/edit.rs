@@ -127,6 +127,7 @@ pub(super) async fn carry_out(
     let mut driver = Driver {
         write: &write,
         clock,
+        dns: &session.dns,
         desired: &session.desired,
         wait_max,
         tell: &mut tell,

@@ -221,6 +221,10 @@ fn known(desired: &Desired, live: &Live) -> Outputs {
 
 /// The zone for plans that do not change it: what it brings, or why it cannot be told.
 pub fn as_it_is(desired: &Desired, snapshot: &Snapshot) -> Lowered {
+    // What a step of another resource needs of it is not known then.
+    if let Observation::Unreadable(why) = &snapshot.hosted_zone {
+        return super::blocked(&desired.addr(Kind::HostedZone), why);
+    }
     let known = snapshot
         .hosted_zone
         .present()

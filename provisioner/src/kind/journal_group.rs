@@ -9,6 +9,9 @@ mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_cloudwatchlogs::types::LogGroup;
+use jiff::Timestamp;
+
 use crate::addr::{Addr, Kind};
 use crate::adoption;
 use crate::arg::{Arg, Output, Outputs};
@@ -44,6 +47,9 @@ pub const EVIDENCE_DS_GONE: &str = "spore:ds-gone-since";
 /// Evidence: the largest TTL in seconds with which a parent server showed a DS record of the zone.
 pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 
+/// Evidence: the largest TTL in seconds with which a parent server showed a delegation of the zone.
+pub const EVIDENCE_DELEGATED: &str = "spore:delegated-ttl";
+
 /// Evidence: how many seconds resolvers remember the delegation that this tool takes out of the parent zone.
 pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
 /// Evidence: since when it is out.
@@ -61,6 +67,8 @@ pub const EVIDENCE_DS_SEEN: &str = "spore:ds-since";
 pub struct Live {
     /// Days events are kept; `None` for ever; `Err` when the list does not show the group yet.
     pub retention_days: Result<Option<i32>, ()>,
+    /// When it was made; none while the list does not show it, as right after that.
+    pub created: Option<Timestamp>,
     /// All tags, evidence included.
     pub tags: BTreeMap<String, String>,
     /// What becomes of its lines besides.
@@ -91,35 +99,46 @@ impl Live {
     pub fn ds_ttl_secs(&self) -> Option<u32> {
         self.evidence(EVIDENCE_DS_TTL)?.parse().ok()
     }
+
+    /// The largest TTL seen of a delegation of the zone, in seconds.
+    pub fn delegated_ttl_secs(&self) -> Option<u32> {
+        self.evidence(EVIDENCE_DELEGATED)?.parse().ok()
+    }
 }
 
 /// What a look at the parent has to leave in the journal for a later hold-down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DsSeen {
-    /// The TTL to remember, if none as large was remembered.
-    pub ttl_secs: Option<u32>,
+pub struct ParentSeen {
+    /// The TTL of DS records to remember, if none as large was remembered.
+    pub ds_ttl_secs: Option<u32>,
+    /// The same of the delegation.
+    pub ns_ttl_secs: Option<u32>,
     /// Whether the evidence that no server had a DS record is out of date: one has.
     pub is_back: bool,
 }
 
-/// What this snapshot adds to the evidence about DS records; none when nothing, or nowhere to keep it.
-pub fn ds_seen(snapshot: &Snapshot) -> Option<DsSeen> {
+/// What this snapshot adds to the evidence about the parent; none when nothing, or nowhere to keep it.
+pub fn parent_seen(snapshot: &Snapshot) -> Option<ParentSeen> {
     let live = snapshot.journal_group.present()?;
     let ParentView::Seen { servers, .. } = &snapshot.parent else {
         return None;
     };
     // One server that answers is enough to know that there is one.
-    let ttl_secs = servers
-        .iter()
-        .filter_map(|server| server.answer.as_ref().ok())
-        .filter(|answer| !answer.ds.is_empty())
-        .map(|answer| answer.ds_ttl_secs)
-        .max()?;
-    let seen = DsSeen {
-        ttl_secs: Some(ttl_secs).filter(|ttl| live.ds_ttl_secs().is_none_or(|known| known < *ttl)),
-        is_back: live.evidence(EVIDENCE_DS_GONE).is_some(),
+    let answers = || {
+        let answers = servers.iter();
+        answers.filter_map(|server| server.answer.as_ref().ok())
     };
-    (seen.ttl_secs.is_some() || seen.is_back).then_some(seen)
+    let vouching = answers().filter(|answer| !answer.ds.is_empty());
+    let ds_ttl = vouching.map(|answer| answer.ds_ttl_secs).max();
+    let delegating = answers().filter(|answer| !answer.name_servers.is_empty());
+    let ns_ttl = delegating.map(|answer| answer.ns_ttl_secs).max();
+    let is_larger = |known: Option<u32>| move |ttl: &u32| known.is_none_or(|known| known < *ttl);
+    let seen = ParentSeen {
+        ds_ttl_secs: ds_ttl.filter(is_larger(live.ds_ttl_secs())),
+        ns_ttl_secs: ns_ttl.filter(is_larger(live.delegated_ttl_secs())),
+        is_back: ds_ttl.is_some() && live.evidence(EVIDENCE_DS_GONE).is_some(),
+    };
+    (seen.ds_ttl_secs.is_some() || seen.ns_ttl_secs.is_some() || seen.is_back).then_some(seen)
 }
 
 fn days_text(days: Option<i32>) -> String {
@@ -589,12 +608,13 @@ pub fn judge(
             .ok_or(()),
         Err(failure) => return Observation::Unreadable(failure.to_string()),
     };
-    let lines = match listed {
-        Ok(listed) => listed.get(&name).map(Lines::of).unwrap_or_default(),
-        Err(_) => Lines::default(),
-    };
+    let group = listed.as_ref().ok().and_then(|listed| listed.get(&name));
+    let lines = group.map(Lines::of).unwrap_or_default();
     let live = Live {
         retention_days,
+        created: group
+            .and_then(LogGroup::creation_time)
+            .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
         tags,
         lines,
     };
@@ -719,16 +739,16 @@ mod tests {
                     .map(|(key, value)| ((*key).into(), (*value).into()));
                 journal.tags.extend(tags);
             }
-            ds_seen(&snapshot).map(|seen| (seen.ttl_secs, seen.is_back))
+            parent_seen(&snapshot).map(|seen| (seen.ds_ttl_secs, seen.ns_ttl_secs, seen.is_back))
         };
         let gone = (EVIDENCE_DS_GONE, "2026-11-21T11:30:00Z");
         assert_eq!(seen(Delegated::default(), &[gone]), None);
-        assert_eq!(seen(with_ds(3_600), &[]), Some((Some(3_600), false)));
+        assert_eq!(seen(with_ds(3_600), &[]), Some((Some(3_600), None, false)));
         for (known, expected) in [
             ("3600", None),
             ("86400", None),
-            ("300", Some((Some(3_600), false))),
-            ("an hour", Some((Some(3_600), false))),
+            ("300", Some((Some(3_600), None, false))),
+            ("an hour", Some((Some(3_600), None, false))),
         ] {
             assert_eq!(
                 seen(with_ds(3_600), &[(EVIDENCE_DS_TTL, known)]),
@@ -736,7 +756,21 @@ mod tests {
                 "{known}"
             );
         }
+        let delegated = Delegated {
+            name_servers: vec!["ns-1.awsdns-00.com".into()],
+            ns_ttl_secs: 86_400,
+            ..Delegated::default()
+        };
+        for (known, expected) in [
+            ("86400", None),
+            ("172800", None),
+            ("3600", Some((None, Some(86_400), false))),
+        ] {
+            let noted = (EVIDENCE_DELEGATED, known);
+            assert_eq!(seen(delegated.clone(), &[noted, gone]), expected, "{known}");
+        }
+        assert_eq!(seen(delegated, &[]), Some((None, Some(86_400), false)));
         let both = [gone, (EVIDENCE_DS_TTL, "86400")];
-        assert_eq!(seen(with_ds(3_600), &both), Some((None, true)));
+        assert_eq!(seen(with_ds(3_600), &both), Some((None, None, true)));
     }
 }

@@ -11,6 +11,8 @@
 //!                 +------(AWS's fault)------ INTERNAL_FAILURE   cured by Enable again
 //! ```
 
+pub mod known;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -19,11 +21,13 @@ use jiff::Timestamp;
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
-use crate::condition::{Condition, Since, later};
+use crate::condition::{Condition, Served, Shown, Since, later};
 use crate::desired::Desired;
+use crate::ds::Ds;
+use crate::ds::keys::to_sign;
 use crate::kind::hosted_zone::ttls;
 use crate::kind::{hosted_zone, journal_group};
-use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
+use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, ParentView, Snapshot};
 
@@ -111,8 +115,18 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             ..Lowered::default()
         };
     }
+    let early = vouched_early(desired, snapshot);
+    if early.is_none()
+        && let Some(why) = ttls::unseen(desired, snapshot)
+    {
+        let what = format!(
+            "the old TTLs are waited out first, and that counts from when every name server has the low ones: {why}"
+        );
+        return super::waiting(addr, what);
+    }
     let low_first = match status {
-        "NOT_SIGNING" => ttls::before_signing(desired, snapshot),
+        // Validating resolvers refuse the zone as it is: nothing that a wait protects is left.
+        "NOT_SIGNING" if early.is_none() => ttls::before_signing(desired, snapshot),
         _ => Ok(None),
     };
     let low_first = match low_first {
@@ -122,14 +136,14 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
     let op = super::Op::ZoneSigning(Op::Enable {
         zone: of(&zone, Output::ZoneId),
     });
-    let draft = Draft::new("enable", op)
+    let mut draft = Draft::new("enable", op)
         .after(After::AllOf(ksk))
         .after(After::Settled(StepId::new(&zone, "create")))
         .done(Condition::ChangeInSync);
     let mut drafts = Vec::new();
     // AWS's failure on a zone that was signed before changes nothing about what resolvers remember.
     let is_again = status != "NOT_SIGNING" && noted(snapshot).is_some_and(|since| since.is_ok());
-    if may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) && !is_again {
+    if known::may_be_known(snapshot) && !is_again {
         // A run that dies right after it turned signing on must not leave this unsaid.
         let not_yet = Arg::Known(NOT_NOTED.to_owned());
         let key = journal_group::EVIDENCE_SIGNED;
@@ -146,6 +160,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
         let announced = After::Answered(StepId::new(addr, "announce-signing"));
         drafts.push(Draft::new("announce-ttl", ttl).after(announced));
         drafts.push(remember_signed(desired).after(After::Settled(StepId::new(addr, "enable"))));
+        // What is noted is the end of unsigned answers, so it is seen and not believed.
+        if let Some(zone) = snapshot.hosted_zone.present() {
+            draft = draft.done(Condition::Served(Served {
+                name_servers: zone.name_servers(&desired.domain),
+                shows: Shown::Signed {
+                    domain: desired.domain.clone(),
+                },
+            }));
+        }
     }
     drafts.push(
         draft
@@ -161,9 +184,15 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             addr: addr.clone(),
             symbol: Symbol::Create,
             fields: vec![Field::change("status", status, "SIGNING")],
-            why: format!(
-                "{why}; a signed zone stays insecure until its parent publishes the DS record"
-            ),
+            why: match early {
+                Some(ds) => format!(
+                    "{why}, and its parent publishes DS {ds} already: validating resolvers refuse every name in \
+                     it until it is signed"
+                ),
+                None => format!(
+                    "{why}; a signed zone stays insecure until its parent publishes the DS record"
+                ),
+            },
             risk: Risk::Safe,
         }),
         drafts,
@@ -183,11 +212,19 @@ fn signing(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     if is_noted {
         return super::up_to_date(addr, Outputs::new());
     }
-    let wait = Condition::HoldDown {
-        since: Since::At(snapshot.taken_at),
-        lasts: SYNC_MAX,
-        source: "the run that turned signing on did not see its change on every name server".into(),
-    };
+    if let Err(why) = &snapshot.served {
+        return Lowered {
+            report: vec![Report::Waiting {
+                addr: addr.clone(),
+                others: Others::GoOn,
+                what: format!(
+                    "{why}; since when the zone is signed is noted, by `spore-infra apply`, when every name \
+                     server of it serves that"
+                ),
+            }],
+            ..Lowered::default()
+        };
+    }
     Lowered {
         change: Some(Change {
             addr: addr.clone(),
@@ -203,11 +240,30 @@ fn signing(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
             risk: Risk::Safe,
         }),
         drafts: vec![
-            remember_signed(desired)
-                .after(After::Answered(StepId::new(&journal, "create")))
-                .ready(wait),
+            remember_signed(desired).after(After::Answered(StepId::new(&journal, "create"))),
         ],
         ..Lowered::default()
+    }
+}
+
+/// The DS record of a key of ours that the parent has although the zone is not signed with it yet.
+fn vouched_early(desired: &Desired, snapshot: &Snapshot) -> Option<Ds> {
+    let coming = to_sign(desired, snapshot);
+    let answers = snapshot.parent.all().unwrap_or_default();
+    let mut records = answers.iter().flat_map(|answer| answer.records());
+    records.find(|ds| coming.iter().any(|key| ds.matches(&desired.domain, key)))
+}
+
+/// Whether since when a signed zone is signed may still have to be noted: that was begun, or there is no
+/// journal that would say.
+pub fn is_to_be_noted(journal: &Observation<journal_group::Live>) -> bool {
+    match journal {
+        Observation::Absent => true,
+        Observation::Present(journal) => {
+            let since = journal.evidence(journal_group::EVIDENCE_SIGNED);
+            since.is_some_and(|since| since.parse::<Timestamp>().is_err())
+        }
+        Observation::Foreign(_, _) | Observation::Unreadable(_) => false,
     }
 }
 
@@ -228,7 +284,7 @@ pub fn lost_note(snapshot: &Snapshot) -> Vec<(String, String)> {
     let answers = snapshot.parent.all();
     let is_vouched_for =
         answers.is_ok_and(|answers| answers.iter().any(|answer| !answer.ds.is_empty()));
-    if !is_signed || !may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) || is_vouched_for {
+    if !is_signed || !known::may_be_known(snapshot) || is_vouched_for {
         return Vec::new();
     }
     let ttl = largest_ttl_secs(snapshot).to_string();
@@ -317,7 +373,7 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
         Observation::Unreadable(why) | Observation::Foreign(why, _) => {
             return Unsigned::Unknown(why.clone());
         }
-        Observation::Absent if may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) => {
+        Observation::Absent if known::may_be_known(snapshot) => {
             let why = "there is no journal that says; `spore-infra apply` makes one";
             return Unsigned::Unknown(why.into());
         }
@@ -335,11 +391,24 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
         None => None,
         Some(Ok(since)) => Some(later(since, remembered_for(snapshot))),
         Some(Err(_)) => {
-            let why = "the run that turned signing on did not come to note when; `spore-infra apply` \
-                       does";
+            let why = "nothing in the journal shows yet since when every name server has signed answers; \
+                       `spore-infra apply` notes that";
             return Unsigned::Unknown(why.into());
         }
     };
+    // Signing is still to come then, and what is asked for until it comes is remembered from there on.
+    let is_off = snapshot
+        .dnssec
+        .present()
+        .is_some_and(|live| live.signing == "NOT_SIGNING");
+    let by_lowering = by_lowering.map(|until| {
+        let largest = Duration::from_secs(largest_ttl_secs(snapshot));
+        if is_off {
+            later(until.max(snapshot.taken_at), largest)
+        } else {
+            until
+        }
+    });
     let until = by_signing.max(by_lowering);
     until
         .filter(|until| snapshot.taken_at < *until)
@@ -513,8 +582,8 @@ pub fn destroy(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     }
 }
 
-/// The hold-down before signing may go off: none for a zone that no parent server delegates;
-/// otherwise from the evidence, or from now and then with evidence written first. It lasts as long as
+/// The hold-down before signing may go off: none for a zone that no parent server delegates and that shows no
+/// sign of having been delegated ([`known`]); otherwise from the evidence, or from now and then with evidence written first. It lasts as long as
 /// the largest TTL seen of a DS record.
 pub fn hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<(Option<Draft>, Condition)> {
     let kept = match snapshot.journal_group.present() {
@@ -557,23 +626,39 @@ fn hold_down_of(
     let seen = journal
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE))
         .and_then(|time| time.parse::<Timestamp>().ok());
-    if !delegated && seen.is_none() {
+    if !delegated && seen.is_none() && !known::may_have_been_delegated(snapshot) {
         return None;
     }
+    let ns_ttl = ns_ttl.max(
+        journal
+            .and_then(journal_group::Live::delegated_ttl_secs)
+            .unwrap_or(0),
+    );
+    let gone = if delegated {
+        ""
+    } else if known::is_noted(snapshot) {
+        ", although no parent server delegates the zone any more"
+    } else {
+        ", as nothing shows that the zone was not delegated until a moment ago"
+    };
     let secs = |ttl: u32| Duration::from_secs(u64::from(ttl));
     let (lasts, source) = match journal.and_then(journal_group::Live::ds_ttl_secs) {
         Some(ttl) => (
             secs(ttl).max(HOLD_DOWN_MIN),
             format!(
                 "resolvers may remember a DS record for its TTL, of which {ttl} s was the largest \
-                 seen; at least one hour"
+                 seen{gone}; at least one hour"
             ),
+        ),
+        None if ns_ttl == 0 => (
+            HOLD_DOWN_UNSEEN,
+            format!("resolvers may remember a DS record, whose TTL was not seen{gone}: for a day"),
         ),
         None => (
             secs(ns_ttl).max(HOLD_DOWN_UNSEEN),
             format!(
-                "resolvers may remember a DS record, whose TTL was not seen: for the parent's NS TTL \
-                 of {ns_ttl} s, at least one day"
+                "resolvers may remember a DS record, whose TTL was not seen{gone}: for the parent's \
+                 NS TTL of {ns_ttl} s, at least one day"
             ),
         ),
     };
@@ -693,302 +778,4 @@ pub async fn perform(op: &Op, write: &Clients) -> Result<Outputs, Failure> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use crate::fixture;
-    use crate::snapshot::Delegated;
-
-    fn delegated(ds: &[&str]) -> Delegated {
-        Delegated {
-            name_servers: vec!["ns-1.awsdns-00.com".into()],
-            ns_ttl_secs: 172_800,
-            ds: ds.iter().map(|ds| (*ds).to_owned()).collect(),
-            ds_ttl_secs: 0,
-        }
-    }
-
-    fn note(snapshot: &mut Snapshot, since: &str) {
-        if let Observation::Present(journal) = &mut snapshot.journal_group {
-            let key = journal_group::EVIDENCE_SIGNED;
-            journal.tags.insert(key.into(), since.into());
-            let key = journal_group::EVIDENCE_SIGNED_TTL;
-            journal.tags.insert(key.into(), "172800".into());
-        }
-    }
-
-    #[test]
-    fn a_ds_waits_for_unsigned_answers_and_for_who_cannot_tell() {
-        let mut snapshot = fixture::applied();
-        snapshot.parent = fixture::parent(delegated(&[]));
-        assert_eq!(unsigned(&snapshot), Unsigned::No);
-        // The NS set of the zone has the largest TTL: two days.
-        note(&mut snapshot, "2026-11-20T12:00:00Z");
-        let until = "2026-11-22T12:00:00Z".parse().unwrap();
-        assert_eq!(unsigned(&snapshot), Unsigned::Until(until));
-        note(&mut snapshot, "2026-11-18T12:00:00Z");
-        assert_eq!(unsigned(&snapshot), Unsigned::No);
-        for strange in [NOT_NOTED, "", "yesterday"] {
-            note(&mut snapshot, strange);
-            assert!(
-                matches!(unsigned(&snapshot), Unsigned::Unknown(_)),
-                "{strange}"
-            );
-        }
-        snapshot.journal_group = Observation::Unreadable("logs: AccessDenied".into());
-        assert!(matches!(unsigned(&snapshot), Unsigned::Unknown(_)));
-        let desired = fixture::desired();
-        let lowered = destroy(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
-        assert!(lowered.drafts.is_empty() && !lowered.report.is_empty());
-        snapshot.journal_group = Observation::Absent;
-        assert!(matches!(unsigned(&snapshot), Unsigned::Unknown(_)));
-        snapshot.parent = fixture::parent(Delegated::default());
-        assert_eq!(unsigned(&snapshot), Unsigned::No);
-    }
-
-    #[test]
-    fn what_a_dead_run_did_not_note_is_noted_by_the_next() {
-        let desired = fixture::desired();
-        let addr = desired.addr(Kind::ZoneSigning);
-        let steps = |snapshot: &Snapshot| -> Vec<_> {
-            let lowered = converge(&addr, &desired, snapshot);
-            lowered.drafts.iter().map(|draft| draft.name).collect()
-        };
-        let mut snapshot = fixture::applied();
-        snapshot.parent = fixture::parent(delegated(&[]));
-        assert!(steps(&snapshot).is_empty());
-        note(&mut snapshot, NOT_NOTED);
-        assert_eq!(steps(&snapshot), ["remember-signed"]);
-        if let Observation::Present(live) = &mut snapshot.dnssec {
-            live.signing = "NOT_SIGNING".into();
-        }
-        let mut whole = delegated(&[]);
-        whole.name_servers.push("ns-2.awsdns-00.net".into());
-        snapshot.parent = fixture::parent(whole);
-        assert_eq!(
-            steps(&snapshot),
-            [
-                "announce-signing",
-                "announce-ttl",
-                "remember-signed",
-                "enable"
-            ]
-        );
-        // A zone that was signed before loses nothing by AWS's failure.
-        note(&mut snapshot, "2026-01-01T00:00:00Z");
-        if let Observation::Present(live) = &mut snapshot.dnssec {
-            live.signing = "INTERNAL_FAILURE".into();
-        }
-        assert_eq!(steps(&snapshot), ["enable"]);
-        // A journal that is made anew says at once that it does not know.
-        if let Observation::Present(live) = &mut snapshot.dnssec {
-            live.signing = "SIGNING".into();
-        }
-        snapshot.journal_group = Observation::Absent;
-        let made = journal_group::converge(&desired.addr(Kind::JournalGroup), &desired, &snapshot);
-        let shown = format!("{:?}", made.drafts);
-        assert!(
-            shown.contains(NOT_NOTED) && shown.contains("172800"),
-            "{shown}"
-        );
-    }
-
-    fn disable(snapshot: &Snapshot) -> Vec<(&'static str, usize)> {
-        let desired = fixture::desired();
-        destroy(&desired.addr(Kind::ZoneSigning), &desired, snapshot)
-            .drafts
-            .iter()
-            .map(|draft| (draft.name, draft.ready_when.len()))
-            .collect()
-    }
-
-    #[test]
-    fn a_zone_that_nobody_delegates_needs_no_hold_down() {
-        assert_eq!(disable(&fixture::applied()), [("disable", 0)]);
-    }
-
-    #[test]
-    fn a_delegated_zone_without_evidence_waits_from_now_for_the_parents_ttl() {
-        let mut snapshot = fixture::applied();
-        snapshot.parent = fixture::parent(delegated(&[]));
-        assert_eq!(
-            disable(&snapshot),
-            [("remember-ds-gone", 0), ("disable", 1)]
-        );
-        let desired = fixture::desired();
-        let Some((_, Condition::HoldDown { lasts, .. })) = hold_down(&desired, &snapshot) else {
-            panic!("a hold-down is expected")
-        };
-        assert_eq!(lasts, Duration::from_secs(172_800));
-    }
-
-    #[test]
-    fn evidence_counts_from_when_it_was_seen() {
-        let mut snapshot = fixture::applied();
-        snapshot.parent = fixture::parent(Delegated {
-            ns_ttl_secs: 60,
-            ..delegated(&[])
-        });
-        if let Observation::Present(journal) = &mut snapshot.journal_group {
-            let time = "2026-11-21T11:30:00Z".to_owned();
-            journal
-                .tags
-                .insert(journal_group::EVIDENCE_DS_GONE.into(), time);
-        }
-        assert_eq!(disable(&snapshot), [("disable", 1)]);
-        let Some((None, Condition::HoldDown { since, lasts, .. })) =
-            hold_down(&fixture::desired(), &snapshot)
-        else {
-            panic!("a hold-down from evidence is expected")
-        };
-        assert_eq!(lasts, HOLD_DOWN_UNSEEN);
-        let expected = "2026-11-21T11:30:00Z".parse();
-        assert_eq!(
-            Ok(since),
-            expected.map(Since::At).map_err(|_: jiff::Error| ())
-        );
-    }
-
-    #[test]
-    fn the_hold_down_is_the_largest_ttl_seen_of_a_ds_record() {
-        for (ttl, secs) in [
-            ("60", 3_600),
-            ("7200", 7_200),
-            ("604800", 604_800),
-            ("?", 86_400),
-        ] {
-            let mut snapshot = fixture::applied();
-            snapshot.parent = fixture::parent(Delegated {
-                ns_ttl_secs: 60,
-                ..delegated(&[])
-            });
-            if let Observation::Present(journal) = &mut snapshot.journal_group {
-                let key = journal_group::EVIDENCE_DS_TTL.to_owned();
-                journal.tags.insert(key, ttl.to_owned());
-            }
-            let Some((Some(_), Condition::HoldDown { lasts, .. })) =
-                hold_down(&fixture::desired(), &snapshot)
-            else {
-                panic!("a hold-down from now is expected")
-            };
-            assert_eq!(lasts, Duration::from_secs(secs), "{ttl}");
-        }
-    }
-
-    #[test]
-    fn old_evidence_is_not_believed() {
-        // A DS may have come and gone since: the wait starts again, and so does the evidence.
-        for (time, steps) in [
-            ("2026-11-19T12:01:00Z", &["disable"][..]),
-            ("2026-11-19T11:59:00Z", &["remember-ds-gone", "disable"]),
-            ("2027-01-01T00:00:00Z", &["remember-ds-gone", "disable"]),
-        ] {
-            let mut snapshot = fixture::applied();
-            snapshot.parent = fixture::parent(Delegated {
-                ns_ttl_secs: 60,
-                ..delegated(&[])
-            });
-            if let Observation::Present(journal) = &mut snapshot.journal_group {
-                let key = journal_group::EVIDENCE_DS_GONE.to_owned();
-                journal.tags.insert(key, time.to_owned());
-            }
-            let names: Vec<_> = disable(&snapshot).iter().map(|(name, _)| *name).collect();
-            assert_eq!(names, steps, "{time}");
-        }
-    }
-
-    #[test]
-    fn a_zone_delegated_elsewhere_waits_for_the_parents_people() {
-        let desired = fixture::desired();
-        for mut snapshot in [fixture::empty(), fixture::applied()] {
-            if let Observation::Present(live) = &mut snapshot.dnssec {
-                live.signing = "NOT_SIGNING".into();
-            }
-            snapshot.parent = fixture::parent(Delegated {
-                name_servers: vec!["ns.elsewhere.example".into()],
-                ..Delegated::default()
-            });
-            let lowered = converge(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
-            assert!(lowered.drafts.is_empty());
-            assert!(
-                matches!(&lowered.report[..], [Report::External { who, what, .. }]
-                    if who == "example.edu" && what.contains("ns.elsewhere.example")),
-                "{:?}",
-                lowered.report
-            );
-        }
-    }
-
-    #[test]
-    fn a_ds_record_of_another_zone_goes_before_the_delegation_is_corrected() {
-        let desired = fixture::desired();
-        let ds = format!("12735 13 2 {}", "AB".repeat(32));
-        for (published, order) in [
-            (
-                vec![ds.clone()],
-                &["ds-remove", "1 h later", "--step delegate", "apply again"][..],
-            ),
-            (Vec::new(), &["--step delegate", "apply again"]),
-        ] {
-            let mut snapshot = fixture::applied();
-            if let Observation::Present(live) = &mut snapshot.dnssec {
-                live.signing = "NOT_SIGNING".into();
-            }
-            snapshot.parent = fixture::parent(Delegated {
-                name_servers: vec!["ns.elsewhere.example".into()],
-                ds: published.clone(),
-                ds_ttl_secs: 3_600,
-                ..Delegated::default()
-            });
-            let way = awaits_delegation(&desired, &snapshot)
-                .map(|elsewhere| elsewhere.way(&desired))
-                .unwrap_or_default();
-            let found: Vec<_> = order.iter().map(|word| way.find(word)).collect();
-            assert!(
-                found.iter().all(Option::is_some) && found.is_sorted(),
-                "{way}"
-            );
-            assert_eq!(way.contains("ds-remove"), !published.is_empty(), "{way}");
-        }
-    }
-
-    #[test]
-    fn the_reason_is_what_the_parent_shows() {
-        let desired = fixture::desired();
-        let why = |parent| {
-            let mut snapshot = fixture::applied();
-            snapshot.parent = parent;
-            let lowered = destroy(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
-            lowered.change.map(|change| change.why).unwrap_or_default()
-        };
-        let none = fixture::parent(delegated(&[]));
-        assert!(why(none).starts_with("no parent server has"));
-        let ds = fixture::parent(Delegated {
-            ds: vec![format!("12735 13 2 {}", "AB".repeat(32))],
-            ..delegated(&[])
-        });
-        for parent in [ds, ParentView::Unknown("no answer".into())] {
-            let told = why(parent);
-            assert!(told.contains("once no parent server has"), "{told}");
-        }
-    }
-
-    #[test]
-    fn states_of_signing_have_an_answer() {
-        let desired = fixture::desired();
-        for (status, steps) in [
-            ("SIGNING", 0),
-            ("NOT_SIGNING", 1),
-            ("INTERNAL_FAILURE", 1),
-            ("ACTION_NEEDED", 0),
-            ("DELETING", 0),
-        ] {
-            let mut snapshot = fixture::applied();
-            if let Observation::Present(live) = &mut snapshot.dnssec {
-                live.signing = status.into();
-            }
-            let lowered = converge(&desired.addr(Kind::ZoneSigning), &desired, &snapshot);
-            assert_eq!(lowered.drafts.len(), steps, "{status}");
-        }
-    }
-}
+mod tests;

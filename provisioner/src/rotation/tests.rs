@@ -373,11 +373,19 @@ fn giving_up_waits_for_what_resolvers_may_remember_of_the_new_key() {
         "{}",
         refusal.message
     );
-    let insecure = snapshot(State {
+    let mut insecure = snapshot(State {
         parent: [Has::Nothing; 2],
         ..WHOLE
     });
     assert_eq!(may_abort(&desired, &insecure), None);
+    // Its keys are old enough to have been vouched for until a moment ago; young ones are not.
+    assert!(matches!(&wait(&insecure)[..], [Condition::HoldDown { .. }]));
+    let now = insecure.taken_at;
+    if let Observation::Present(dnssec) = &mut insecure.dnssec {
+        for key in &mut dnssec.keys {
+            key.created = Some(now);
+        }
+    }
     assert_eq!(wait(&insecure), []);
 }
 
@@ -504,6 +512,13 @@ fn where_nobody_can_ask_for_the_zone_nothing_is_waited_for() {
         turn(snapshot, &answers).unwrap().add_from.0
     };
     assert_eq!(from(&snapshot), now);
+    // Who saw it delegated knows of resolvers that go on asking.
+    let mut withdrawn = snapshot.clone();
+    if let Observation::Present(journal) = &mut withdrawn.journal_group {
+        let key = journal_group::EVIDENCE_DELEGATED.to_owned();
+        journal.tags.insert(key, "86400".to_owned());
+    }
+    assert_eq!(from(&withdrawn), later(now, DNSKEY_TTL));
     // A server that does not answer may delegate it.
     snapshot.parent = ParentView::Unknown("no answer".into());
     assert_eq!(from(&snapshot), later(now, DNSKEY_TTL));

@@ -327,6 +327,8 @@ pub struct Planned {
     pub blocked: Vec<String>,
     /// What waits for others, or for a run that is at work.
     pub waits: Vec<String>,
+    /// When the first of its changes may be made, and what that waits for; none where one may be made now.
+    pub until: Option<(Timestamp, String)>,
     /// What is not as it should be, and is not changed by it, by resource.
     pub warnings: Vec<(Addr, String)>,
 }

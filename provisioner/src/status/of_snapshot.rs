@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::facts::{Aws, Heard, Ksk, Mover, Planned, Turning};
 use crate::addr::Kind;
 use crate::condition::{Condition, Since, later};
@@ -27,7 +29,7 @@ const ALARMS: [&str; 3] = [
 /// What a snapshot says of the zone and its keys.
 pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     let mut aws = Aws {
-        plan: planned(plan),
+        plan: planned(plan, snapshot.taken_at),
         ..Aws::default()
     };
     let mut unread = Vec::new();
@@ -134,6 +136,7 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
             Condition::HoldDown { .. }
             | Condition::ChangeInSync
             | Condition::FunctionReady { .. }
+            | Condition::Served(_)
             | Condition::ListsSettled { .. } => None,
         })
         .max()
@@ -210,9 +213,10 @@ fn evidence(snapshot: &Snapshot) -> Vec<String> {
     lines
 }
 
-fn planned(plan: &Plan) -> Planned {
+fn planned(plan: &Plan, now: Timestamp) -> Planned {
     let mut planned = Planned {
         summary: crate::render::summary(plan),
+        until: plan.waits_until(now),
         changes: plan
             .changes
             .iter()
@@ -254,7 +258,13 @@ fn planned(plan: &Plan) -> Planned {
     }
     for step in &plan.steps {
         for condition in &step.ready_when {
-            if let crate::condition::Condition::HoldDown { lasts, source, .. } = condition {
+            if let Condition::HoldDown {
+                since,
+                lasts,
+                source,
+            } = condition
+                && !matches!(since, Since::At(since) if later(*since, *lasts) <= now)
+            {
                 planned.waits.push(format!(
                     "{} waits {} before it starts: {source}",
                     step.id,

@@ -257,7 +257,7 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     } else if state.ds.is_empty() {
         if facts.wants_dnssec {
             match &state.not_ready {
-                Some(Unserved::Lacking(why)) => steps.apply(facts, &format!(": {why}")),
+                Some(Unserved::Lacking(why)) => ready(facts, why, steps),
                 Some(Unserved::Unknown(why)) => steps.look_again(why, ""),
                 None => {}
             }
@@ -334,6 +334,31 @@ fn silent_parents(state: &State<'_>, steps: &mut Steps<'_>) {
             state.parent,
             silent.join("; ")
         ));
+    }
+}
+
+/// What makes the zone's servers ready for a DS record: an apply, or only time.
+fn ready(facts: &Facts, why: &str, steps: &mut Steps<'_>) {
+    let aws = facts.aws.as_ref().ok();
+    let plan = aws.map(|aws| &aws.plan);
+    let is_signing = aws
+        .and_then(|aws| aws.signing.as_ref())
+        .is_some_and(|(status, _)| status == "SIGNING");
+    if let Some((until, what)) = plan.and_then(|plan| plan.until.as_ref()) {
+        steps.wait(format!("until {until:.0}: {what}"));
+        steps.apply(facts, &format!(" then: {why}"));
+    } else if is_signing
+        && plan.is_some_and(|plan| plan.changes.is_empty() && plan.blocked.is_empty())
+    {
+        steps.wait(format!(
+            "until every name server of the zone serves what Route 53 signs ({why}); if that takes more than an \
+             hour, ask AWS support"
+        ));
+        if aws.is_some_and(|aws| aws.unsigned.is_some()) {
+            steps.apply(facts, " then, which notes since when that is so");
+        }
+    } else {
+        steps.apply(facts, &format!(": {why}"));
     }
 }
 
@@ -716,6 +741,11 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
         .collect();
     if !is_said && !blocked.is_empty() {
         steps.us(format!("clear what blocks: {}", blocked.join("; ")));
+    } else if let Some((until, what)) = &aws.plan.until
+        && !is_said
+    {
+        steps.wait(format!("until {until:.0}: {what}"));
+        steps.us("run `spore-infra apply` then");
     } else if !is_said && !aws.plan.changes.is_empty() {
         steps.us(format!(
             "look at `spore-infra plan`: {} of the stack's objects differ from the document",

@@ -79,6 +79,7 @@ fn no_create_is_begun_under_a_lock_that_was_taken_over() {
         let mut driver = Driver {
             write: &bench.write,
             clock: &bench.clock,
+            dns: &bench.dns,
             desired: &bench.desired,
             wait_max: None,
             tell: &mut |_| {},
@@ -155,6 +156,7 @@ fn a_run_whose_world_can_no_longer_be_stored_ends() {
         let mut driver = Driver {
             write: &bench.write,
             clock: &bench.clock,
+            dns: &bench.dns,
             desired: &bench.desired,
             wait_max: None,
             tell: &mut |progress| {

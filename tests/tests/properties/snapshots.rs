@@ -91,6 +91,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     parent_zone,
                     served: Ok(()),
                     strays: BTreeSet::new(),
+                    low: Ok(()),
                     lock,
                 }
             },
@@ -215,6 +216,7 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
             put(TAG_VERSION, version);
             journal_group::Live {
                 retention_days,
+                created: None,
                 tags,
                 lines,
             }

@@ -25,12 +25,12 @@ use jiff::Timestamp;
 use super::{Edit, Live, OWNER_PREFIX, Op, RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS};
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output};
-use crate::condition::{Condition, Since, later};
+use crate::condition::{Condition, Served, Shown, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
-use crate::kind::zone_signing::{HOLD_DOWN_UNSEEN, SYNC_MAX};
+use crate::kind::zone_signing::HOLD_DOWN_UNSEEN;
 use crate::kind::{journal_group, zone_signing};
-use crate::plan::{After, Draft, Field, Report, StepId, of, span};
+use crate::plan::{After, Draft, Field, Others, Plan, Report, StepId, of, span};
 use crate::snapshot::{Observation, Snapshot};
 
 /// What every larger TTL is lowered to: an hour (Developer Guide as above, step 2). The journal holds only
@@ -41,6 +41,11 @@ pub const TTL_LOW_SECS: i64 = 3_600;
 pub const BATCH_VALUES_MAX: usize = 1_000;
 /// Most characters of values in one batch of changes (same page).
 pub const BATCH_CHARS_MAX: usize = 32_000;
+
+/// The step that writes into the journal what they were.
+const KEEP: &str = "keep-ttls";
+/// The step that notes since when the parent zone has vouched for the zone.
+const NOTE_DS: &str = "note-ds-seen";
 
 /// Most record sets that a message names.
 const NAMED_MAX: usize = 20;
@@ -146,10 +151,10 @@ fn begin(addr: &Addr, desired: &Desired, zone: &Live) -> Turn {
     }
     let journal = desired.addr(Kind::JournalGroup);
     let keep = journal_group::Op::keep_sets(desired, kept.clone());
-    let mut turn = lowering(addr, &kept);
+    let mut turn = lowering(addr, &kept, to_show(desired, zone, &kept));
     turn.drafts.insert(
         0,
-        Draft::new("keep-ttls", keep)
+        Draft::new(KEEP, keep)
             .after(After::Answered(StepId::new(&journal, "create")))
             .after(After::Answered(StepId::new(addr, "tag"))),
     );
@@ -183,21 +188,25 @@ fn lower(
     let (units, moved) = standing(zone, kept);
     let as_before = units.into_iter().filter(|unit| unit.is == Is::AsBefore);
     let left: Vec<RecordSet> = as_before.flat_map(|unit| unit.sets).cloned().collect();
-    let mut turn = lowering(addr, &left);
+    let mut turn = lowering(addr, &left, to_show(desired, zone, kept));
     turn.report = changed(addr, &moved);
-    let mut note = note_lowered(addr, desired);
     if left.is_empty() {
+        if let Some(why) = awaits_servers(snapshot, zone, kept) {
+            turn.report.push(Report::Waiting {
+                addr: addr.clone(),
+                others: Others::GoOn,
+                what: format!(
+                    "{why}; since when the TTLs are low is noted, by `spore-infra apply`, when every name server \
+                     has them"
+                ),
+            });
+            return turn;
+        }
         turn.why =
             Some("nothing shows since when its TTLs are low, and the old ones have to run out");
-        note = note.ready(Condition::HoldDown {
-            since: Since::At(snapshot.taken_at),
-            lasts: SYNC_MAX,
-            source: "the run that lowered the TTLs did not see its change on every name server"
-                .into(),
-        });
     }
     turn.fields.push(noted_field());
-    turn.drafts.push(note);
+    turn.drafts.push(note_lowered(addr, desired));
     turn
 }
 
@@ -255,9 +264,9 @@ fn signed(
         None | Some(Err(_)) => {
             let key = journal_group::EVIDENCE_DS_SEEN;
             let note = journal_group::Op::remember(desired, key, Arg::Now);
-            first.push(Draft::new("note-ds-seen", note));
+            first.push(Draft::new(NOTE_DS, note));
             fields.push(Field::new(format!("tags.{key}"), Arg::Now.to_string()));
-            Since::Answered(StepId::new(addr, "note-ds-seen"))
+            Since::Answered(StepId::new(addr, NOTE_DS))
         }
     };
     let counted = match &since {
@@ -309,17 +318,19 @@ impl Restore<'_> {
             drafts: self.first,
             report: changed(addr, &moved),
         };
+        // What is forgotten comes after what is put back: the wait is of the first that there is.
+        let mut ready = self.ready;
         if !edits.is_empty() {
             let mut draft = set_ttls("restore-ttls", addr, edits);
-            draft.ready_when.extend(self.ready.clone());
+            draft.ready_when.extend(ready.take());
             turn.drafts.push(draft);
         }
         // All of what is noted of it goes in one call, so that no part of it is taken for another's.
         let forget = journal_group::Op::forget_sets(desired);
         let mut forget = Draft::new("forget-ttls", forget)
             .after(After::Settled(StepId::new(addr, "restore-ttls")))
-            .after(After::Answered(StepId::new(addr, "note-ds-seen")));
-        forget.ready_when.extend(self.ready);
+            .after(After::Answered(StepId::new(addr, NOTE_DS)));
+        forget.ready_when.extend(ready);
         turn.drafts.push(forget);
         turn.fields.push(Field::gone(
             format!("tags.{}", journal_group::EVIDENCE_TTLS),
@@ -329,8 +340,47 @@ impl Restore<'_> {
     }
 }
 
+/// Which name server still lacks the low TTLs, when that alone is left of lowering them.
+fn awaits_servers<'a>(snapshot: &'a Snapshot, zone: &Live, kept: &[RecordSet]) -> Option<&'a str> {
+    let why = snapshot.low.as_ref().err()?;
+    let (units, _) = standing(zone, kept);
+    let is_left = units.iter().any(|unit| unit.is == Is::AsBefore);
+    (lowered_since(snapshot).is_none() && !is_left).then_some(why.as_str())
+}
+
+/// The same, where the zone is not signed before.
+pub fn unseen<'a>(desired: &Desired, snapshot: &'a Snapshot) -> Option<&'a str> {
+    let zone = snapshot.hosted_zone.present()?;
+    let kept = snapshot.ttls.as_ref().ok()?.as_ref()?;
+    match phase(desired, snapshot, zone) {
+        Phase::Before | Phase::Unasked => awaits_servers(snapshot, zone, kept),
+        Phase::Over | Phase::Signed | Phase::Unknown(_) => None,
+    }
+}
+
+/// What every name server shows when the TTLs of these sets are low: the set on which the longest wait
+/// hangs, of those that still are as they were or as they were lowered.
+pub fn to_show(desired: &Desired, zone: &Live, kept: &[RecordSet]) -> Option<Served> {
+    let (units, _) = standing(zone, kept);
+    let sets: Vec<RecordSet> = units
+        .into_iter()
+        .flat_map(|unit| unit.sets)
+        .cloned()
+        .collect();
+    let largest = largest(&sets)?;
+    let secs_max = lowered(largest).ttl_secs.unwrap_or_default();
+    Some(Served {
+        name_servers: zone.name_servers(&desired.domain),
+        shows: Shown::Ttl {
+            name: largest.name.clone(),
+            rtype: largest.rtype.clone(),
+            secs_max: u32::try_from(secs_max).unwrap_or_default(),
+        },
+    })
+}
+
 /// The change that lowers these sets; none when there is nothing to lower.
-fn lowering(addr: &Addr, sets: &[RecordSet]) -> Turn {
+fn lowering(addr: &Addr, sets: &[RecordSet], shown: Option<Served>) -> Turn {
     let edits: Vec<Edit> = sets
         .iter()
         .map(|set| (set.clone(), lowered(set)))
@@ -345,7 +395,9 @@ fn lowering(addr: &Addr, sets: &[RecordSet]) -> Turn {
         ..Turn::default()
     };
     if !edits.is_empty() {
-        turn.drafts.push(set_ttls("lower-ttls", addr, edits));
+        let mut draft = set_ttls("lower-ttls", addr, edits);
+        draft.done_when.extend(shown.map(Condition::Served));
+        turn.drafts.push(draft);
     }
     turn
 }
@@ -356,7 +408,7 @@ fn set_ttls(name: &'static str, addr: &Addr, edits: Vec<Edit>) -> Draft {
         edits,
     });
     Draft::new(name, op)
-        .after(After::Answered(StepId::new(addr, "keep-ttls")))
+        .after(After::Answered(StepId::new(addr, KEEP)))
         // One change of a zone at a time, or AWS answers PriorRequestNotComplete.
         .after(After::Answered(StepId::new(addr, "tag")))
         // The zone's own NS set is put right before its TTL is.
@@ -506,6 +558,16 @@ pub fn largest_when_signed(desired: &Desired, snapshot: &Snapshot, zone: &Live) 
         }
     });
     then.max().unwrap_or_default().max(back)
+}
+
+/// Whether a plan begins to lower them.
+pub fn are_lowered_by(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.id.name == KEEP)
+}
+
+/// Whether a plan begins to count until they may be put back.
+pub fn is_begun_by(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.id.name == NOTE_DS)
 }
 
 /// What the journal keeps of it, for people; none when TTLs are as their owners want them.
@@ -723,6 +785,14 @@ fn secs(set: &RecordSet) -> u64 {
 fn apex_ns_ttl_secs(desired: &Desired, zone: &Live) -> u64 {
     let apex = format!("{}.", desired.domain);
     zone.set(&apex, "NS").map(secs).unwrap_or_default()
+}
+
+/// Whether they are being lowered, and since when they are low is not noted.
+pub fn is_to_be_noted(journal: &Observation<journal_group::Live>) -> bool {
+    journal.present().is_some_and(|journal| {
+        let since = journal.evidence(journal_group::EVIDENCE_LOWERED);
+        since.is_none_or(|since| since.parse::<Timestamp>().is_err())
+    })
 }
 
 fn lowered_since(snapshot: &Snapshot) -> Option<Timestamp> {

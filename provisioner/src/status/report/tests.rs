@@ -574,6 +574,58 @@ fn no_ds_is_asked_for_while_unsigned_answers_may_be_remembered() {
 }
 
 #[test]
+fn where_an_apply_can_do_nothing_it_is_waited() {
+    let wait = "until every name server of the zone";
+    let add = "that `spore-infra ds` prints";
+    // One of its servers has not heard of the signing yet.
+    let mut lagging = facts().parents(&delegation(&OURS, &[])).judged(&insecure());
+    lagging.own().servers[1].answer = Ok(serving(&[], insecure()));
+    follows(&of(&lagging), &[("wait", wait), ("others", add)]);
+    // What counts from then is noted by a run.
+    lagging.aws().unsigned = Some("nobody knows until when".into());
+    follows(
+        &of(&lagging),
+        &[
+            ("wait", wait),
+            ("us", "run `spore-infra apply` then"),
+            ("wait", "nobody knows"),
+            ("others", add),
+        ],
+    );
+    // The TTLs of before are waited out: an apply comes after that.
+    let mut low = facts().parents(&delegation(&OURS, &[])).judged(&insecure());
+    for server in &mut low.own().servers {
+        server.answer = Ok(serving(&[], insecure()));
+    }
+    low.aws().signing = Some(("NOT_SIGNING".into(), String::new()));
+    low.aws().plan.changes = vec!["zone_signing/spore.host".into()];
+    let apply = "run `spore-infra apply`: Route 53 does not sign the zone";
+    follows(&of(&low), &[("us", apply), ("others", add)]);
+    let until: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    low.aws().plan.until = Some((until, "the TTLs are lowered".into()));
+    follows(
+        &of(&low),
+        &[
+            ("wait", "until 2026-11-24T12:00:00Z: the TTLs are lowered"),
+            ("us", "run `spore-infra apply` then: Route 53"),
+            ("others", add),
+        ],
+    );
+    // Vouched for, and only the old TTLs are left to be put back.
+    let mut vouched = facts();
+    vouched.aws().plan.changes = vec!["hosted_zone/spore.host".into()];
+    follows(&of(&vouched), &[("us", "look at `spore-infra plan`: 1")]);
+    vouched.aws().plan.until = Some((until, "a DS record is there".into()));
+    follows(
+        &of(&vouched),
+        &[
+            ("wait", "until 2026-11-24T12:00:00Z: a DS record is there"),
+            ("us", "run `spore-infra apply` then"),
+        ],
+    );
+}
+
+#[test]
 fn parents_that_differ_are_waited_for() {
     let mut facts = facts();
     facts.own().parents[1].answer = Ok(delegation(&OURS, &[]));

@@ -228,12 +228,28 @@ fn a_resumed_run_remembers_what_the_first_saw_and_lowers_the_rest() {
         [("day.x. MX".to_owned(), 86_400, 3_600)]
     );
     assert_eq!(hold_down(&plan, "announce-signing").1, 172_800);
-    // Died before it noted when: what nobody saw on every server counts from a little later.
+    // Died before it noted when: that is noted at once when every server shows it, and not before.
     let plan = converge(&fixture::low_since(""));
     assert_eq!(steps(&plan), ["note-lowered", "announce-ttl", "enable"]);
-    assert_eq!(
-        hold_down(&plan, "note-lowered"),
-        (Since::At(fixture::now()), SYNC_MAX.as_secs())
+    let note = plan
+        .steps
+        .iter()
+        .find(|step| step.id.name == "note-lowered");
+    assert_eq!(note.unwrap().ready_when, []);
+    let mut lagging = fixture::low_since("");
+    lagging.low = Err("ns-1.awsdns-00.com still answers".into());
+    let plan = converge(&lagging);
+    assert!(
+        !steps(&plan).contains(&"note-lowered"),
+        "{:?}",
+        steps(&plan)
+    );
+    assert!(
+        plan.waits()
+            .iter()
+            .any(|(_, what)| what.contains("ns-1.awsdns-00.com")),
+        "{:?}",
+        plan.waits()
     );
     let unsigned = zone_signing::unsigned(&fixture::low_since(""));
     assert!(
@@ -260,6 +276,15 @@ fn the_wait_counts_from_the_evidence_and_says_where_it_comes_from() {
         told(&plan).contains("record sets are lowered"),
         "{}",
         told(&plan)
+    );
+    // What is asked for right before it is signed comes on top: the largest TTL is a day by then.
+    let until = later(
+        SINCE.parse().unwrap(),
+        Duration::from_secs(172_800 + 86_400),
+    );
+    assert_eq!(
+        zone_signing::unsigned(&snapshot),
+        zone_signing::Unsigned::Until(until)
     );
     // Whoever signs it in between: no DS record before the old TTLs have run out.
     let until = later(SINCE.parse().unwrap(), Duration::from_secs(172_800));
@@ -499,4 +524,71 @@ fn lowering_never_raises_and_knows_the_soa_records_minimum() {
             .iter()
             .all(|set| set.name != "large.x.")
     );
+}
+
+#[test]
+fn a_ds_record_that_stands_already_ends_the_wait_before_signing() {
+    let mut snapshot = fixture::low_since(SINCE);
+    assert_eq!(
+        hold_down(&converge(&snapshot), "announce-signing").1,
+        172_800
+    );
+    snapshot.parent = vouched();
+    if let Observation::Present(dnssec) = &mut snapshot.dnssec {
+        dnssec.keys[0].dnskey = KEY.into();
+    }
+    let plan = converge(&snapshot);
+    let waits: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| !step.ready_when.is_empty())
+        .collect();
+    assert!(waits.is_empty(), "{waits:?}");
+    assert!(steps(&plan).contains(&"enable"), "{:?}", steps(&plan));
+    let change = plan
+        .changes
+        .iter()
+        .find(|change| change.addr.kind() == Kind::ZoneSigning);
+    let why = &change.unwrap().why;
+    assert!(
+        why.contains("publishes DS") && why.contains("already"),
+        "{why}"
+    );
+    // A record of another key says nothing of this one.
+    snapshot.parent = fixture::in_use_by(&["12735 13 2 AB"]);
+    assert_eq!(
+        hold_down(&converge(&snapshot), "announce-signing").1,
+        172_800
+    );
+}
+
+#[test]
+fn a_wait_for_putting_them_back_is_told_once_with_its_end() {
+    let mut snapshot = fixture::low_since("2026-11-01T10:00:00Z");
+    sign(&mut snapshot);
+    snapshot.parent = vouched();
+    // The first thing is to note since when, which waits for nothing.
+    let of_zone = |snapshot: &Snapshot| {
+        let mut plan = converge(snapshot);
+        plan.steps
+            .retain(|step| step.id.addr.kind() == Kind::HostedZone);
+        plan
+    };
+    assert_eq!(of_zone(&snapshot).waits_until(fixture::now()), None);
+    note(&mut snapshot, journal_group::EVIDENCE_DS_SEEN, SINCE);
+    let plan = of_zone(&snapshot);
+    let waiting: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| !step.ready_when.is_empty())
+        .map(|step| step.id.name)
+        .collect();
+    assert_eq!(waiting, ["restore-ttls"]);
+    let until = later(SINCE.parse().unwrap(), Duration::from_secs(172_800));
+    let (told, why) = plan.waits_until(fixture::now()).unwrap();
+    assert_eq!(told, until);
+    assert!(why.contains("restore-ttls"), "{why}");
+    assert_eq!(plan.waits_until(until), None);
+    // A step of something else may start now.
+    assert_eq!(converge(&snapshot).waits_until(fixture::now()), None);
 }
