@@ -585,6 +585,7 @@ fn a_run_that_comes_to_no_plan_has_a_last_line_too() {
     };
     let missing = stage.path("missing.toml");
     let right = stage.document();
+    let no_folder = format!("--sandbox={}", right.display());
     for (run, words) in [
         (
             run("apply", &wrong, &sandbox),
@@ -595,7 +596,7 @@ fn a_run_that_comes_to_no_plan_has_a_last_line_too() {
             "the stack document cannot be used",
         ),
         (run("apply", &missing, &sandbox), "missing.toml"),
-        (run("apply", &right, "--sandbox=stack.toml"), "stack.toml"),
+        (run("apply", &right, &no_folder), "stack.toml"),
     ] {
         let ended = run.exits(1, "the command").expect("the right exit code");
         let last = ended.stdout.lines().last().unwrap_or_default();

@@ -807,9 +807,11 @@ impl Life {
     /// What a plan says is to be done about it, step by step.
     async fn way_down(&self) -> Vec<String> {
         let plan = self.bench.plan(&Goal::Converge, None).await;
-        let told = plan.report.iter().find_map(|report| match report {
-            Report::Warning { what, .. } if what.contains(THEIRS) => Some(what.clone()),
-            _ => None,
+        let told = plan.report.iter().find_map(|report| {
+            let Report::Warning { what, .. } = report else {
+                return None;
+            };
+            what.contains(THEIRS).then(|| what.clone())
         });
         let told = told.unwrap_or_else(|| panic!("a warning: {:?}", plan.report));
         let (_, way) = told.split_once("in this order: ").unwrap();

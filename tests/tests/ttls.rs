@@ -570,7 +570,9 @@ const SIGNED: &str = "version = 1\ndomain = \"spore.example.edu\"\naccount = \"1
 fn stored(stage: &Stage) -> String {
     let live = stage.live().unwrap();
     let zone = live.zones(DOMAIN)[0];
-    zone["records"].to_string()
+    let sets = &zone["sets"];
+    assert!(sets.is_array() || sets.is_object(), "{zone}");
+    sets.to_string()
 }
 
 fn world(stage: &Stage, arguments: &[&str]) {

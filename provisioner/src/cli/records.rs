@@ -325,16 +325,15 @@ pub fn not_asked_for(
     } else {
         None
     };
+    let is_told = (plan.notices.iter()).any(|notice| notice.contains(&why.remedy()));
     if let Some(has) = has {
-        return why.beside(&format!("{has} DS {}", key.key_tag()));
+        let way = (!is_told).then(|| why.remedy());
+        return why.beside(&format!("{has} DS {}", key.key_tag()), way.as_deref());
     }
     // The notice tells it in full.
-    if plan
-        .notices
-        .iter()
-        .any(|notice| notice.contains(&why.remedy()))
-    {
-        return why.told_elsewhere();
+    if is_told {
+        let why = why.in_short();
+        return format!("the DS record may not be published yet: {why}");
     }
     format!(
         "the DS record may not be published yet: {why}; {}, and `spore-infra {} it then",

@@ -96,7 +96,8 @@ impl NotYet {
 
     /// What is true where the parent has the key's record all the same; `has` says who has it. A record of a key
     /// that signs is right: taking it out would only have more resolvers remember something else.
-    pub fn beside(&self, has: &str) -> String {
+    /// What to do is left out where it is told in full beside it.
+    pub fn beside(&self, has: &str, way: Option<&str>) -> String {
         match self {
             NotYet::Remembered { why, .. } => format!(
                 "{has} of the zone's key already, which is right and stays: {why}, and those of them that validate may \
@@ -109,17 +110,22 @@ impl NotYet {
             NotYet::Key { .. }
             | NotYet::Signing(_)
             | NotYet::Delegation { .. }
-            | NotYet::Unserved(_) => format!(
-                "{has} of the zone's key already, and validating resolvers refuse the zone's names until it is \
-                 right: {self}; {}",
-                self.remedy()
-            ),
+            | NotYet::Unserved(_) => {
+                let why = match way {
+                    Some(way) => format!("{self}; {way}"),
+                    None => self.in_short(),
+                };
+                format!(
+                    "{has} of the zone's key already, and validating resolvers refuse the zone's names until it is \
+                     right: {why}"
+                )
+            }
         }
     }
 
-    /// The same where what has to come first is told in full beside it.
-    pub fn told_elsewhere(&self) -> String {
-        let why = match self {
+    /// Why, where what has to come first is told in full beside it.
+    pub fn in_short(&self) -> String {
+        match self {
             NotYet::Delegation { .. } => {
                 "the zone is not signed before it is delegated to its servers".into()
             }
@@ -128,8 +134,7 @@ impl NotYet {
             | NotYet::Remembered { .. }
             | NotYet::Unknown(_)
             | NotYet::Unserved(_) => self.to_string(),
-        };
-        format!("the DS record may not be published yet: {why}")
+        }
     }
 
     /// What to do, as a sentence without its stop.
@@ -251,9 +256,12 @@ mod tests {
                 "until it is right: the zone is not signed: it delegates elsewhere; have",
             ),
         ] {
-            let told = why.beside(has);
+            let way = why.remedy();
+            let told = why.beside(has, Some(&way));
             assert!(told.starts_with(has) && told.contains(words), "{told}");
             assert!(!told.contains("may not be published"), "{told}");
+            let short = why.beside(has, None);
+            assert!(!short.contains("have it corrected"), "{short}");
         }
     }
 

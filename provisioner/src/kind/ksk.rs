@@ -591,18 +591,18 @@ mod tests {
             let delete = said.find("delete-key-signing-key");
             assert!(deactivate.is_some() && deactivate < delete, "{said}");
             assert!(
-                !said.contains("apply` finish") && !said.contains("DS record of key tag"),
+                !said.contains("apply` finish") && !said.contains("take out DS"),
                 "{said}"
             );
         }
         assert!(!of("INACTIVE", Vec::new()).0.contains("deactivate"));
-        let ds = DnsKey::parse(THEIRS).map(|key| {
+        let ds = crate::ds::DnsKey::parse(THEIRS).map(|key| {
             key.ds(&desired.domain, crate::ds::DigestType::Sha256)
                 .to_string()
         });
         let (warning, _) = of("ACTIVE", ds.into_iter().collect());
         assert!(
-            warning.contains("first have the parent's DS record"),
+            warning.contains("have example.edu take out DS"),
             "{warning}"
         );
     }

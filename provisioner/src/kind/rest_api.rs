@@ -162,7 +162,9 @@ fn update(addr: &Addr, desired: &Desired, want: &Definition, live: &Live) -> Low
         expanded(desired, live, want.policy.as_deref()).as_deref(),
     );
     let is_moved = !live.stages.is_empty() && !live.stages.contains_key(&want.stage);
-    let shuts_out = rights.iter().any(|right| !right.gained)
+    // Without a policy anybody may call it, so that the first one takes something from most.
+    let shuts_out = live.policy.is_none() && want.policy.is_some()
+        || rights.iter().any(|right| !right.gained)
         || fields.iter().any(|field| {
             field.after.is_none() || field.before.is_some() && field.name == "security-policy"
         });

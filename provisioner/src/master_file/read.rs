@@ -119,22 +119,19 @@ pub fn read(domain: &str, text: &str) -> Result<File, Vec<Problem>> {
     let (mut file, mut places, mut problems) = (File::default(), Places::new(), Vec::new());
     for piece in Entries::of(text, origin) {
         match piece {
-            Piece::Entry(place, Entry::Record(record)) => {
-                take(
-                    &apex,
-                    &record,
+            Piece::Entry(place, entry) => match *entry {
+                Entry::Record(record) => {
+                    let into = (&mut file, &mut places);
+                    take(&apex, &record, place, into, &mut problems);
+                }
+                Entry::Include { path, .. } => problems.push(Problem {
                     place,
-                    (&mut file, &mut places),
-                    &mut problems,
-                );
-            }
-            Piece::Entry(place, Entry::Include { path, .. }) => problems.push(Problem {
-                place,
-                what: format!(
-                    "$INCLUDE {}: write what it includes into one file",
-                    &path[..]
-                ),
-            }),
+                    what: format!(
+                        "$INCLUDE {}: write what it includes into one file",
+                        &path[..]
+                    ),
+                }),
+            },
             Piece::Wrong(problem) => problems.push(problem),
         }
     }

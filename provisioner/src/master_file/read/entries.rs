@@ -18,7 +18,7 @@ const TTL_UNSAID: Ttl = Ttl::from_secs(3_600);
 /// What stands in a file.
 pub enum Piece {
     /// An entry, at its first character.
-    Entry(Place, Entry),
+    Entry(Place, Box<Entry>),
     /// What is none.
     Wrong(Problem),
 }
@@ -84,23 +84,25 @@ fn cut(text: &str) -> VecDeque<Result<Cut<'_>, Problem>> {
                 cuts.push_back(Ok(Cut { text, line: first }));
                 (start, first) = (at + 1, line);
             }
-        } else if is_comment {
-        } else if is_escaped {
+            continue;
+        }
+        if is_comment {
+            continue;
+        }
+        if is_escaped {
             is_escaped = false;
-        } else if byte == b'\\' {
-            is_escaped = true;
-        } else if byte == b'"' {
-            string = match string {
-                Some(_) => None,
-                None => Some(place),
-            };
-        } else if string.is_some() {
-        } else if byte == b';' {
-            is_comment = true;
-        } else if byte == b'(' {
-            open.push(place);
-        } else if byte == b')' {
-            open.pop();
+            continue;
+        }
+        match byte {
+            b'\\' => is_escaped = true,
+            b'"' => string = if string.is_some() { None } else { Some(place) },
+            _ if string.is_some() => {}
+            b';' => is_comment = true,
+            b'(' => open.push(place),
+            b')' => {
+                open.pop();
+            }
+            _ => {}
         }
     }
     let unclosed = |place, what: &str| Problem {
@@ -160,7 +162,7 @@ impl Scanner {
                         self.owner = Some(format!("{}.", owner));
                         (self.ttl, self.class) = (Some(record.ttl()), record.class());
                     }
-                    pieces.push_back(Piece::Entry(cut.beginning(), entry));
+                    pieces.push_back(Piece::Entry(cut.beginning(), Box::new(entry)));
                 }
                 Err(error) => {
                     pieces.push_back(Piece::Wrong(cut.problem(before, &error.to_string())));
