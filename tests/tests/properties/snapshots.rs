@@ -3,7 +3,7 @@
 //!
 //! Combinations that no reading gives are left out: keys of a zone are read only when there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
@@ -281,6 +281,7 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 twins,
                 twins_end: None,
                 deletion_date: None,
+                gone: BTreeSet::new(),
             }
         },
     )
