@@ -31,15 +31,18 @@ use crate::handover::pick;
 use crate::kind::delegation::{self, Parent};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
-use crate::kind::ksk::{self, KSKS_MAX, Key};
+use crate::kind::ksk::{self, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX, Unsigned};
 use crate::kind::{Op, hosted_zone, kms_key};
 use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
 use crate::safety::{PARENT_LAGS, PARENT_UNKNOWN, Refusal};
 use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
 
+mod gate;
 mod loss;
 
+pub use gate::{JUST_ROTATED, just_rotated, may_abort};
+use gate::{not_whole, unfounded};
 use loss::Lost;
 pub use loss::way_after_loss;
 
@@ -288,8 +291,9 @@ pub fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
 pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     if let Some(Stage::Two { old, new }) = stage(snapshot) {
         let lost = loss::of(snapshot, old, new);
-        if lost == Some(Lost::New) && not_whole(desired, snapshot).is_none() {
-            let why = way_after_loss(desired, snapshot)?;
+        if lost == Some(Lost::New)
+            && let Some(why) = way_after_loss(desired, snapshot)
+        {
             return Some(Refusal {
                 rule: "key-lost",
                 addr: desired.addr(Kind::Ksk),
@@ -402,155 +406,6 @@ fn to_vouch_for<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<&'
         && snapshot.served.is_ok()
         && zone_signing::unsigned(snapshot) == Unsigned::No;
     is_ready.then_some(key)
-}
-
-/// Id of the rule against a rotation right after another one.
-pub const JUST_ROTATED: &str = "just-rotated";
-
-/// How long after a rotation nobody means another one: what looks like the beginning of one is the repetition
-/// of a command that died at its end. It covers whoever comes back the next morning.
-const SETTLES: Duration = Duration::from_secs(86_400);
-
-/// What stands against beginning a rotation when one has just ended.
-pub fn just_rotated(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    let Some(Stage::One(key)) = stage(snapshot) else {
-        return None;
-    };
-    let ended = evidence(snapshot, EVIDENCE_ROTATED)?;
-    (snapshot.taken_at < later(ended, SETTLES)).then(|| Refusal {
-        rule: JUST_ROTATED,
-        addr: desired.addr(Kind::Ksk),
-        message: format!(
-            "a rotation ended at {ended:.0}, less than a day ago: its other key was taken down then, {} is the zone's \
-             key, and nothing of it is left to do; if {} is to be replaced all the same, as after somebody else has \
-             had the use of it, pass --again (nothing was changed)",
-            key.name, key.name
-        ),
-    })
-}
-
-/// Why the stack is not as an apply leaves it, in what a rotation builds on.
-fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
-    unfounded(desired, snapshot).or_else(|| keys_not_whole(snapshot))
-}
-
-/// The same, but for the keys.
-fn unfounded(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
-    if !desired.dnssec {
-        return Some("the document says `[dnssec] enabled = false`".into());
-    }
-    if snapshot.journal_group.present().is_none() {
-        return Some("there is no journal to keep evidence in".into());
-    }
-    if snapshot.hosted_zone.present().is_none() {
-        return Some("there is no hosted zone of this stack".into());
-    }
-    let dnssec = snapshot.dnssec.present();
-    let signing = dnssec.map_or("unknown", |dnssec| dnssec.signing.as_str());
-    // Of two keys, either may be what signing waits for; the rotation cures or removes that one.
-    let is_turning = matches!(stage(snapshot), Some(Stage::Two { .. }));
-    if signing != "SIGNING" && !(is_turning && signing == "ACTION_NEEDED") {
-        return Some(format!("signing is {signing}"));
-    }
-    None
-}
-
-fn keys_not_whole(snapshot: &Snapshot) -> Option<String> {
-    let dnssec = snapshot.dnssec.present();
-    let kms = snapshot.kms_key.present();
-    if !kms.is_some_and(|key| key.has_alias && key.state == "Enabled") {
-        return Some("the stack's KMS key is not in use under its alias".into());
-    }
-    let keys = dnssec.map(|dnssec| &dnssec.keys[..]).unwrap_or_default();
-    let arn = kms.map_or("", |key| key.arn.as_str());
-    match stage(snapshot) {
-        None => Some(format!(
-            "the zone has {} key-signing keys, of at most {KSKS_MAX}",
-            keys.len()
-        )),
-        Some(Stage::One(key) | Stage::Ended(key)) if key.status != "ACTIVE" => {
-            Some(format!("key-signing key {} is {}", key.name, key.status))
-        }
-        // The key under the alias is cured by an apply, the other one here.
-        Some(Stage::Two { old, .. }) if old.kms_arn == arn && old.status != "ACTIVE" => {
-            Some(format!("key-signing key {} is {}", old.name, old.status))
-        }
-        Some(Stage::One(_) | Stage::Ended(_) | Stage::Two { .. }) => None,
-    }
-}
-
-/// What stands against going back.
-pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
-    let past_abort = |why: String| {
-        Some(Refusal {
-            rule: "past-abort",
-            addr: desired.addr(Kind::Ksk),
-            message: format!("{why} (nothing was changed)"),
-        })
-    };
-    let lost = match stage(snapshot) {
-        Some(Stage::Two { old, new }) => loss::of(snapshot, old, new),
-        Some(Stage::One(_) | Stage::Ended(_)) | None => None,
-    };
-    // The key that would stay is the one that is gone.
-    if lost == Some(Lost::Old)
-        && let Some(way) = way_after_loss(desired, snapshot)
-    {
-        return past_abort(way);
-    }
-    if let Some(refusal) = stands_against(desired, snapshot, not_whole(desired, snapshot)) {
-        return Some(refusal);
-    }
-    let Some(Stage::Two { old, new }) = stage(snapshot) else {
-        return None;
-    };
-    // There is no going on with a key that is gone, and whoever remembers its DS record alone is waited for.
-    if lost == Some(Lost::New) {
-        return loss::before_abort(desired, snapshot, old, new).and_then(past_abort);
-    }
-    let answers = snapshot.parent.all().unwrap_or_default();
-    let seen = vouched(&judged(desired, snapshot, &answers), old, new);
-    let alias_moved = snapshot
-        .kms_key
-        .present()
-        .is_some_and(|key| key.arn == new.kms_arn);
-    let why = if seen.any && !seen.old_everywhere {
-        // Resolvers may hold a DS set without the old key's, for which only the new one stands.
-        format!(
-            "not every parent server has the DS record of {}; go on with `spore-infra ksk rotate`",
-            old.name
-        )
-    } else if seen.new_somewhere && !can_take_back(desired, snapshot, old, new) {
-        format!(
-            "a parent server has the DS record of {}: have it removed there first: {}",
-            new.name,
-            ds_line(desired, snapshot, new)
-        )
-    } else if alias_moved || old.status != "ACTIVE" {
-        format!(
-            "{} is being taken down already; go on with `spore-infra ksk rotate`",
-            old.name
-        )
-    } else if let Some(since) = evidence(snapshot, EVIDENCE_OLD_GONE) {
-        // Resolvers that asked meanwhile may remember a DS set without the old key's.
-        format!(
-            "the parent was without the DS record of {} at {since}, and resolvers may remember that; go \
-             on with `spore-infra ksk rotate`",
-            old.name
-        )
-    } else {
-        return None;
-    };
-    past_abort(why)
-}
-
-/// Whether the new key's DS record is ours to take out of the parent zone beside the old one's.
-fn can_take_back(desired: &Desired, snapshot: &Snapshot, old: &Key, new: &Key) -> bool {
-    delegation::held(desired, snapshot).is_some_and(|set| {
-        [old, new]
-            .iter()
-            .all(|key| delegation::is_published(desired, set, key))
-    })
 }
 
 /// The record of a key for the parent zone, with a digest as it has them.

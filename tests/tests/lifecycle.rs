@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 
 use jiff::SignedDuration;
 use serde_json::Value;
+use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::cases::each;
+use spore_tests::served::json_request;
 use spore_tests::stage::{DOMAIN, Run, Stage, record};
 
 const FIRST: &str = "spore_spore_example_edu_1";
@@ -325,6 +327,123 @@ fn a_rotation_is_given_up_once_nobody_can_need_the_new_key() {
     );
     let waited = stage.live().unwrap().time().unwrap().duration_since(before);
     assert!(waited >= HOUR, "{waited:#}");
+}
+
+/// Somebody has the KMS key of a key-signing key deleted, seven days from now.
+fn schedule_deletion(stage: &Stage, ksk: &str) {
+    let live = stage.live().unwrap();
+    let arn = live.zones(DOMAIN)[0]["ksks"][ksk]["kms_arn"].clone();
+    let arn = arn.as_str().unwrap();
+    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let request = json_request(
+        "127.0.0.1",
+        "TrentService.ScheduleKeyDeletion",
+        ("us-east-1", "kms"),
+        &format!("{{\"KeyId\":\"{arn}\",\"PendingWindowInDays\":7}}"),
+        sandbox.now(),
+    );
+    let outcome = format!("{:?}", sandbox.deliver(&request));
+    assert!(outcome.contains("status: 200"), "{outcome}");
+}
+
+fn begun() -> Stage {
+    let stage = Stage::copy_of(secure());
+    rotate(&stage, &[]).done("begin").unwrap();
+    advance(&stage, "2h").unwrap();
+    stage
+}
+
+/// A run that cannot help names the command that does.
+fn names_the_way(run: Run, code: i32, way: &str) {
+    let told = run.exits(code, "a command that cannot help").unwrap();
+    assert!(told.tell().contains(way), "{way:?}: {}", told.tell());
+}
+
+/// Without the line ends that a narrow terminal needs.
+fn status(stage: &Stage) -> String {
+    let told = stage.on_world("status", &[]).end().unwrap().stdout;
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_key_of_a_rotation_that_is_going_is_rescued_by_the_command_that_is_named() {
+    let begun = begun();
+    let stage = Stage::copy_of(&begun);
+    schedule_deletion(&stage, FIRST);
+    advance(&stage, "2h").unwrap();
+    names_the_way(
+        rotate(&stage, &[]),
+        4,
+        "have `spore-infra apply` finish first",
+    );
+    assert!(status(&stage).contains("run `spore-infra apply`, before"));
+    stage.apply().done("apply").unwrap();
+    assert!(all_active(&stage) && going(&stage) == 0);
+    rotate(&stage, &[]).done("go on").unwrap();
+
+    let stage = Stage::copy_of(&begun);
+    schedule_deletion(&stage, SECOND);
+    advance(&stage, "2h").unwrap();
+    names_the_way(stage.apply(), 1, "run `spore-infra ksk rotate`, which");
+    assert!(status(&stage).contains("run `spore-infra ksk rotate`"));
+    rotate(&stage, &[]).done("cure").unwrap();
+    assert!(all_active(&stage) && going(&stage) == 0);
+    // Both at once: each command leaves the other its part.
+    let stage = Stage::copy_of(&begun);
+    schedule_deletion(&stage, FIRST);
+    schedule_deletion(&stage, SECOND);
+    advance(&stage, "2h").unwrap();
+    names_the_way(stage.apply(), 1, "run `spore-infra ksk rotate`, which");
+    rotate(&stage, &[]).end().unwrap();
+    stage.apply().done("apply").unwrap();
+    assert!(all_active(&stage) && going(&stage) == 0);
+}
+
+#[test]
+fn a_rotation_outlives_the_loss_of_either_key() {
+    let begun = begun();
+    let stage = Stage::copy_of(&begun);
+    schedule_deletion(&stage, SECOND);
+    advance(&stage, "170h").unwrap();
+    let way = "run `spore-infra ksk rotate --abort`";
+    names_the_way(rotate(&stage, &[]), 4, way);
+    names_the_way(stage.apply(), 1, way);
+    let told = status(&stage);
+    assert!(told.contains(way), "{told}");
+    rotate(&stage, &["--abort"]).done("abort").unwrap();
+    assert_eq!(
+        (names(&stage), traces(&stage)),
+        (vec![FIRST.into()], vec![])
+    );
+    stage.is_converged().unwrap();
+
+    let stage = begun;
+    schedule_deletion(&stage, FIRST);
+    advance(&stage, "170h").unwrap();
+    let way = "go on with `spore-infra ksk rotate`";
+    names_the_way(stage.apply(), 1, way);
+    names_the_way(rotate(&stage, &["--abort"]), 4, way);
+    let told = status(&stage);
+    assert!(
+        told.contains(way) && told.contains("--step ds-add"),
+        "{told}"
+    );
+    let asked = rotate(&stage, &[]).done("ask").unwrap();
+    assert!(asked.tell().contains("--step ds-add"), "{}", asked.tell());
+    publish(&stage, &[FIRST, SECOND]).unwrap();
+    rotate(&stage, &[]).done("both").unwrap();
+    advance(&stage, "2h").unwrap();
+    // The alias is the new key's by now, and no wait is over for that.
+    publish(&stage, &[SECOND]).unwrap();
+    let before = stage.live().unwrap().time().unwrap();
+    rotate(&stage, &[]).done("retire").unwrap();
+    let waited = stage.live().unwrap().time().unwrap().duration_since(before);
+    assert!(waited >= HOUR, "{waited:#}");
+    assert_eq!(
+        (names(&stage), traces(&stage)),
+        (vec![SECOND.into()], vec![])
+    );
+    stage.is_converged().unwrap();
 }
 
 #[test]

@@ -353,7 +353,7 @@ fn a_disabled_key_is_seen_before_route_53_sees_it_and_has_an_end() {
     assert_eq!((said.level(), said.verdict()), ("critical", "bogus"));
     assert!(
         said.told("key-unusable")
-            .contains("the last signature over its keys has ended")
+            .contains("the last signature over its keys that validators can use has ended")
     );
 }
 

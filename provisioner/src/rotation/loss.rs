@@ -13,6 +13,7 @@
 //!
 //! Where the parent zone is ours to write, `--abort` puts its records right by itself.
 
+use super::gate::not_whole;
 use super::{Stage, ds_line, judged, stage, vouched};
 use crate::desired::Desired;
 use crate::ds::DnsKey;
@@ -46,7 +47,12 @@ pub fn way_after_loss(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
     if !is_ours(old) || !is_ours(new) {
         return None;
     }
-    Some(match of(snapshot, old, new)? {
+    let lost = of(snapshot, old, new)?;
+    // The key that stays has to be whole for going back, and an apply sees to that.
+    if lost == Lost::New && not_whole(desired, snapshot).is_some() {
+        return None;
+    }
+    Some(match lost {
         Lost::Old => format!(
             "the KMS key of {}, {}, is gone for good; {} takes its place: go on with `spore-infra ksk rotate`, which \
              says what the parent has to do",

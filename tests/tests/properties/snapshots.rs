@@ -306,6 +306,7 @@ fn keys(desired: &Desired) -> impl Strategy<Value = kms_key::Live> + use<> {
                 tags,
                 twins,
                 deletion_date: None,
+                gone: BTreeSet::new(),
             }
         },
     )
