@@ -521,6 +521,7 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str,
     if facts.wants_dnssec && is_unready(state) && !is_unsigned {
         steps.apply(facts, ", so that the zone here is signed");
     }
+    let is_right = all.iter().all(|ds| is_good(state, ds));
     match (all.as_slice(), there) {
         ([], _) => {
             steps.parent(format!(
@@ -540,13 +541,14 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str,
                 facts.domain
             ));
         }
-        // Nobody can resolve it now, so there is nothing to break on the way.
-        (_, There::NoZone) => {
+        // Nobody can resolve it now, so there is nothing to break on the way; nor is there where the records are of
+        // the servers to come, whatever answers there.
+        (_, There::NoZone | There::Unknown) if is_right || there == There::NoZone => {
             let ds = match to_add(facts, state) {
                 Some(key) => format!("to {}", ds_of(key, &facts.domain)),
                 None => "to none".to_owned(),
             };
-            let ds = if all.iter().all(|ds| is_good(state, ds)) {
+            let ds = if is_right {
                 "; its DS records are right".to_owned()
             } else {
                 format!(", and its DS records {ds}, in the same change: nothing resolves now")
@@ -562,7 +564,7 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str,
             steps.us("run `spore-infra status` again");
             return;
         }
-        (_, There::AnotherZone | There::Unknown) => {
+        (_, There::NoZone | There::AnotherZone | There::Unknown) => {
             steps.parent(format!(
                 "take out DS {}: it is of the zone there, whose keys the servers to come do not have",
                 tags(state, &all)
