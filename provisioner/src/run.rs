@@ -471,7 +471,7 @@ impl Run {
         entry.attempts += 1;
         let resolved = entry.op.map(&mut |arg| match arg {
             Arg::Known(_) => arg.clone(),
-            Arg::Now => Arg::Known(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            Arg::Now => Arg::Known(noted(now)),
             Arg::Of(addr, output) => outputs
                 .get(addr)
                 .and_then(|brought| brought.get(output))
@@ -757,6 +757,12 @@ impl Wake {
             why.clone_into(&mut self.why);
         }
     }
+}
+
+/// A moment as evidence has it, in whole seconds. Never an earlier one than it was: hold-downs count from it.
+fn noted(time: Timestamp) -> String {
+    let up = later(time, Duration::from_nanos(999_999_999));
+    up.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -1132,5 +1138,16 @@ mod tests {
             .expect("in range");
         assert!(run.take(Limit::Route53, soon).is_ok());
         assert!(run.take(Limit::Route53, soon).is_err());
+    }
+
+    #[test]
+    fn evidence_is_never_earlier_than_what_it_tells_of() {
+        for (time, written) in [
+            ("2026-11-21T12:00:00Z", "2026-11-21T12:00:00Z"),
+            ("2026-11-21T12:00:00.000000001Z", "2026-11-21T12:00:01Z"),
+            ("2026-11-21T12:00:59.9Z", "2026-11-21T12:01:00Z"),
+        ] {
+            assert_eq!(noted(time.parse().expect("a time")), written);
+        }
     }
 }

@@ -626,7 +626,8 @@ fn hold_down_of(
     let seen = journal
         .and_then(|journal| journal.evidence(journal_group::EVIDENCE_DS_GONE))
         .and_then(|time| time.parse::<Timestamp>().ok());
-    if !delegated && seen.is_none() && !known::may_have_been_delegated(snapshot) {
+    // Of what nobody has seen delegated nothing is remembered: it goes at once.
+    if !delegated && seen.is_none() && !known::is_noted(snapshot) {
         return None;
     }
     let ns_ttl = ns_ttl.max(
@@ -636,10 +637,8 @@ fn hold_down_of(
     );
     let gone = if delegated {
         ""
-    } else if known::is_noted(snapshot) {
-        ", although no parent server delegates the zone any more"
     } else {
-        ", as nothing shows that the zone was not delegated until a moment ago"
+        ", although no parent server delegates the zone any more"
     };
     let secs = |ttl: u32| Duration::from_secs(u64::from(ttl));
     let (lasts, source) = match journal.and_then(journal_group::Live::ds_ttl_secs) {

@@ -2,8 +2,9 @@
 //! no parent server shows it any more.
 //!
 //! A delegation that was taken out a moment ago lives on in resolvers for its TTL, and so does a DS record.
-//! What tells of it is what runs noted while they saw it. Who never ran anything meanwhile left no note: then
-//! a zone, or a key of it, that is old enough may have been delegated. Only a young one needs no wait.
+//! What tells of it is what runs noted while they saw it. Who never ran anything meanwhile left no note: what is
+//! taken down goes at once then, as nothing was seen to lead to it. What is signed then may have been in use unsigned
+//! if the zone is old enough: that costs nothing but the earliest time of its DS record.
 
 use jiff::Timestamp;
 
@@ -15,12 +16,9 @@ use crate::snapshot::Snapshot;
 /// Whether resolvers may know the zone's servers: a parent server delegates it, or did so until a moment
 /// ago, or nobody can tell.
 pub fn may_be_known(snapshot: &Snapshot) -> bool {
-    may_be_remembered(&snapshot.hosted_zone, &snapshot.parent) || may_have_been_delegated(snapshot)
-}
-
-/// Whether the zone may have been delegated until a moment ago, where no parent server delegates it now.
-pub fn may_have_been_delegated(snapshot: &Snapshot) -> bool {
-    snapshot.hosted_zone.present().is_some() && (is_noted(snapshot) || is_old(snapshot))
+    let is_there = snapshot.hosted_zone.present().is_some();
+    may_be_remembered(&snapshot.hosted_zone, &snapshot.parent)
+        || is_there && (is_noted(snapshot) || is_old(snapshot))
 }
 
 /// Whether a run saw it delegated, or vouched for.

@@ -167,10 +167,7 @@ fn a_delegation_withdrawn_a_moment_ago_is_waited_out_by_what_was_noted_of_it() {
     if let Observation::Present(journal) = &mut snapshot.journal_group {
         journal.created = Some("2026-11-20T12:00:00Z".parse().unwrap());
     }
-    assert_eq!(
-        disable(&snapshot),
-        [("remember-ds-gone", 0), ("disable", 1)]
-    );
+    assert_eq!(disable(&snapshot), [("disable", 0)]);
     if let Observation::Present(live) = &mut snapshot.dnssec {
         live.signing = "NOT_SIGNING".into();
     }
