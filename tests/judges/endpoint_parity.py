@@ -106,12 +106,20 @@ class Life:
         self.run("plan", document)
         self.run("destroy", document, "--yes")
         self.registrar("withdraw", "parity.example.edu")
-        self.place.run("sandbox", "advance", "10d", f"--sandbox={self.sandbox}").expect(0)
-        self.run("destroy", document)
-        self.run("destroy", document, "--yes")
+        self.end()
         self.run("destroy", document, "--yes")
         self.run("plan", document, "--detailed-exitcode")
         return self.noted
+
+    def end(self):
+        """Destroys a zone that was vouched for. In one world the hold-down costs nothing, in the others days
+        pass between two runs."""
+        command = ["destroy", self.document, "--yes", *self.flags]
+        result = self.place.run(*command, **self.env)
+        if result.exit == 3:
+            self.place.run("sandbox", "advance", "10d", f"--sandbox={self.sandbox}").expect(0)
+            result = self.place.run(*command, **self.env)
+        result.expect(0)
 
 
 class Parity(unittest.TestCase):
@@ -154,7 +162,7 @@ class Parity(unittest.TestCase):
         exits = [(command, code) for command, code, *_ in self.own]
         self.assertEqual(
             [code for _, code in exits],
-            [1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 2],
+            [1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 2],
             exits,
         )
 

@@ -338,7 +338,7 @@ class Requests(unittest.TestCase):
         )
         self.assertEqual((tag["operation"], tag["input"]["resourceArn"]), ("TagResource", group))
         for name in tag["input"]["tags"]:
-            self.assertRegex(name, r"^spore:.*ds", "a tag that is no evidence of a DS")
+            self.assertRegex(name, r"^spore:(.*ds|delegated)", "a tag that is no evidence of the parent's")
         self.assertEqual(
             (unlock["operation"], unlock["input"]),
             ("DeleteLogGroup", {"logGroupName": f"{journal}/lock"}),

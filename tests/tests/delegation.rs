@@ -875,9 +875,9 @@ fn a_server_that_lags_ends_each_command_with_3() {
     stage.apply().done("apply").unwrap();
     lag(&stage, DOMAIN);
     stage.write("stack.toml", document);
-    waits(stage.apply(), "apply", "does not serve a DNSKEY yet");
+    waits(stage.apply(), "apply", "does not serve");
     let json = stage.apply().arg("--json");
-    waits(json, "apply --json", "does not serve a DNSKEY yet");
+    waits(json, "apply --json", "does not serve");
     assert_eq!(state(&stage), (Verdict::Insecure, vec!["NS".to_owned()]));
     let told = stage.plan().exits(2, "plan").unwrap().tell();
     assert!(told.contains("has to wait"), "{told}");

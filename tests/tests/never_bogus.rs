@@ -14,6 +14,7 @@ use aws_sdk_route53::error::ProvideErrorMetadata as _;
 use spore_infra::desired::Desired;
 use spore_infra::ds::{DigestType, DnsKey};
 use spore_infra::kind::hosted_zone::Records;
+use spore_infra::kind::journal_group::{EVIDENCE_DELEGATED, EVIDENCE_DS_TTL};
 use spore_infra::kind::ksk;
 use spore_infra::plan::{DestroyOptions, Goal, Report};
 use spore_infra::run::Outcome;
@@ -269,6 +270,13 @@ fn a_withdrawal_a_moment_ago_is_waited_out() {
             if goal == Goal::Rotate {
                 life.carry_out(&goal).await;
             }
+            // What the command `apply` notes of the parent when it has nothing else to do.
+            let wanted = &life.bench.desired;
+            let journal = wanted.log_group_arn(&wanted.journal_group());
+            let note = life.bench.write.logs.tag_resource().resource_arn(journal);
+            let note = note.tags(EVIDENCE_DELEGATED, "86400");
+            note.tags(EVIDENCE_DS_TTL, "3600").send().await.unwrap();
+            life.wait(HOUR);
             life.registrar(withdraw());
             if goal == Goal::Unsign {
                 life.bench.desired = desired("[dnssec]\nenabled = false\n");

@@ -400,6 +400,7 @@ fn every_call_in_the_sources_is_granted() {
 fn a_plan_lists_only_actions_that_the_operator_has() {
     let stage = Stage::new();
     stage.write("stack.toml", FULL);
+    make_boundary(&stage);
     let told = stage.on_world("plan", &["--json"]).done("plan").unwrap();
     let plan: Value = serde_json::from_str(&told.stdout).unwrap();
     let steps = plan["steps"].as_array().unwrap();
@@ -457,8 +458,14 @@ fn policies_need_no_credentials_and_fit_where_they_go() {
         chars + 200 <= principal::INLINE_CHARS_MAX,
         "{chars} characters"
     );
-    // Two regions make it longer than a role's inline policies may be, even without its statements' ids.
-    stage.write("stack.toml", FULL);
+    // Two regions and who hears the alarms make it longer than a role's inline policies may be, however short
+    // it is said.
+    let topic =
+        |region: &str, n: u32| format!("\"arn:aws:sns:{region}:123456789012:on-call-{n:02}\"");
+    let both = |n| [topic("us-east-1", n), topic("eu-central-1", n)];
+    let topics: Vec<String> = (1..=12).flat_map(both).collect();
+    let heard = format!("{FULL}[alarms]\nnotify = [{}]\n", topics.join(", "));
+    stage.write("stack.toml", heard);
     let told = stage.run(["policy", "operator", "--zone-id", "Z0123456789ABCDEFGHIJ"]);
     let told = told.arg(stage.document());
     let told = told.exits(1, "a policy that is too long").unwrap();
