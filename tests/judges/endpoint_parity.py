@@ -112,13 +112,14 @@ class Life:
         return self.noted
 
     def end(self):
-        """Destroys a zone that was vouched for. In one world the hold-down costs nothing, in the others days
-        pass between two runs."""
+        """Destroys a zone that was vouched for. In one world the hold-down costs nothing, in the others
+        hours pass between two runs."""
         command = ["destroy", self.document, "--yes", *self.flags]
         result = self.place.run(*command, **self.env)
-        if result.exit == 3:
-            self.place.run("sandbox", "advance", "10d", f"--sandbox={self.sandbox}").expect(0)
-            result = self.place.run(*command, **self.env)
+        for _ in range(4):
+            if result.exit == 3:
+                self.place.run("sandbox", "advance", "2h", f"--sandbox={self.sandbox}").expect(0)
+                result = self.place.run(*command, **self.env)
         result.expect(0)
 
 
