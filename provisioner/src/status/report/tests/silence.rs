@@ -118,7 +118,13 @@ fn a_parent_none_of_whose_servers_answers_has_said_nothing() {
             .text
             .contains("no server of the parent host answers")
     );
-    follows(&report, &[("us", "no server of host answers")]);
+    follows(
+        &report,
+        &[
+            ("us", "no server of host answers"),
+            ("others", "see to the servers of host"),
+        ],
+    );
     facts.aws().signing = Some(("NOT_SIGNING".into(), String::new()));
     let report = of(&facts);
     let finding = told(&report, "not-signed");
