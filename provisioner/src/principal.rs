@@ -402,7 +402,8 @@ fn why(sid: &str) -> &'static str {
         "RetireKeys" => "schedule the deletion of the stack's keys, never in less than 30 days",
         "NameKeys" => "the keys' aliases: KMS asks for the right on alias and key",
         "ChangeLogs" => {
-            "make the log groups, keep journal and lock in them, count refusals, take back who is handed lines,              delete on request"
+            "make the log groups, keep journal and lock in them, count refusals, take back who is handed lines, \
+             delete on request"
         }
         "MakeRole" => "make the roles of updater and API logs, with the document's boundary if any",
         "ChangeRole" => "take back what others gave the updater, and delete its role",

@@ -297,6 +297,21 @@ fn every_promise_names_a_test_that_exists() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A sentence that goes on in the next line of its source has one blank there, and not the source's indentation.
+#[test]
+fn no_text_has_a_hole() {
+    let hole = regex_lite::Regex::new(r#"^[^/]*"[^"]*[a-z,;:] {6,}[a-z`]"#).unwrap();
+    let mut found = Vec::new();
+    for (name, text) in sources() {
+        for (index, line) in text.lines().enumerate() {
+            if name.contains("/src/") && hole.is_match(line) {
+                found.push(format!("{name}:{}: {line}", index + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 /// A file that `all.rs` does not name would be compiled by nobody, and its tests never run.
 #[test]
 fn every_file_of_tests_is_run() {

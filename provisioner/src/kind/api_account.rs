@@ -169,7 +169,9 @@ fn strange(addr: &Addr, desired: &Desired, live: &role::Live) -> Vec<Report> {
             None => Report::Warning {
                 addr: addr.clone(),
                 what: format!(
-                    "role.{word}.{name}: the role by which every API of the account logs has a policy of                      somebody else's ({may}); it is shared and may serve another API, so that it is left:                      take it away with `{undo}`, or accept it"
+                    "role.{word}.{name}: the role by which every API of the account logs has a policy of \
+                     somebody else's ({may}); it is shared and may serve another API, so that it is left: take \
+                     it away with `{undo}`, or accept it"
                 ),
             },
         }
