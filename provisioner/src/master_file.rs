@@ -38,9 +38,13 @@ pub fn write(domain: &str, zone: &Live, kept: &Kept, now: Timestamp) -> Written 
             let alike = zone.records.iter().zip(&before.records);
             let low = alike.filter(|(now, before)| now != before).count();
             let told = (low > 0).then(|| {
+                let sets = match low {
+                    1 => "1 record set has".to_owned(),
+                    low => format!("{low} record sets have"),
+                };
                 format!(
-                    "{low} record sets have the TTLs that their owners gave them: in Route 53 they are lowered while \
-                     the zone is being signed, and go back by themselves"
+                    "{sets} the TTLs that their owners gave them: in Route 53 they are lowered while the zone is \
+                     being signed, and go back by themselves"
                 )
             });
             (Some(before), told)
@@ -295,7 +299,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         let lines: Vec<&str> = file.text.lines().collect();
-        assert!(lines[1].starts_with("; 1 record sets have the TTLs that their owners gave them"));
+        assert!(lines[1].starts_with("; 1 record set has the TTLs that their owners gave them"));
         assert!(lines.contains(&"www.spore.example.edu. 86400 IN A 192.0.2.1"));
         assert!(lines.contains(&"other.spore.example.edu. 300 IN A 192.0.2.2"));
         assert!(lines[1].ends_with(file.ttls.as_deref().unwrap_or("nothing")));

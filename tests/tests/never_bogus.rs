@@ -305,15 +305,21 @@ fn a_withdrawal_a_moment_ago_is_waited_out() {
     });
 }
 
+/// A zone that has been delegated and unsigned for longer than any TTL of it.
+async fn in_use_unsigned() -> Life {
+    let mut life = Life::open().await;
+    life.bench.desired = desired("[dnssec]\nenabled = false\n");
+    life.carry_out(&Goal::Converge).await;
+    life.delegate();
+    life.wait(72 * HOUR);
+    life
+}
+
 /// In use unsigned, withdrawn, signed, and delegated again: nothing at the parent shows that it was in use.
 #[test]
 fn unsigned_answers_outlive_the_delegation_that_led_to_them() {
     run(async {
-        let mut life = Life::open().await;
-        life.bench.desired = desired("[dnssec]\nenabled = false\n");
-        life.carry_out(&Goal::Converge).await;
-        life.delegate();
-        life.wait(72 * HOUR);
+        let mut life = in_use_unsigned().await;
         life.registrar(withdraw());
         life.bench.desired = desired("");
         life.carry_out(&Goal::Converge).await;
@@ -340,11 +346,7 @@ fn unsigned_answers_outlive_the_delegation_that_led_to_them() {
 #[test]
 fn what_a_server_that_lags_gave_out_is_waited_out_as_well() {
     run(async {
-        let mut life = Life::open().await;
-        life.bench.desired = desired("[dnssec]\nenabled = false\n");
-        life.carry_out(&Goal::Converge).await;
-        life.delegate();
-        life.wait(72 * HOUR);
+        let mut life = in_use_unsigned().await;
         life.bench.desired = desired("");
         life.lag(12 * HOUR).await;
         let wait = Some(Duration::ZERO);
