@@ -50,13 +50,21 @@ impl Refusal {
 pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     refusals.extend(newer_tool(desired, snapshot));
+    if matches!(
+        plan.goal,
+        Goal::Unsign | Goal::Rotate | Goal::AbortRotation
+    ) && let Some(refusal) = zone_of_others(desired, snapshot)
+    {
+        // What else there is to say builds on the zone.
+        refusals.push(refusal);
+        return refusals;
+    }
     match &plan.goal {
         Goal::Converge => refusals.extend(signing_off_by_document(desired, snapshot)),
         Goal::Unsign => {
             refusals.extend(signing_on_by_document(desired));
             refusals.extend(parent_zone_unknown(desired, snapshot));
             refusals.extend(ds_at_parent(desired, snapshot, plan));
-            refusals.extend(key_of_unread_zone(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::Rotate => {
@@ -218,6 +226,18 @@ fn parent_zone_unknown(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal
     Some(Refusal {
         rule: "parent-zone-unknown",
         addr: desired.addr(Kind::Delegation),
+        message: format!("{why} (nothing was changed)"),
+    })
+}
+
+/// The keys of a zone that is not the stack's are its owner's.
+fn zone_of_others(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let Observation::Foreign(why, _) = &snapshot.hosted_zone else {
+        return None;
+    };
+    Some(Refusal {
+        rule: "foreign-zone",
+        addr: desired.addr(Kind::HostedZone),
         message: format!("{why} (nothing was changed)"),
     })
 }
@@ -434,6 +454,24 @@ mod tests {
         record.policy = Some("set identifier eu".into());
         push(&mut snapshot, &record);
         assert_eq!(rules(&destroy(&snapshot, true)), ["routing-records"]);
+    }
+
+    #[test]
+    fn the_keys_of_a_zone_of_others_are_not_touched_and_not_called_gone() {
+        let mut snapshot = fixture::empty();
+        let why = "a public zone that this tool did not make; `spore-infra adopt STACK` takes it over";
+        snapshot.hosted_zone = Observation::Foreign(why.into(), None);
+        let mut unsigned = fixture::desired();
+        unsigned.dnssec = false;
+        let desired = fixture::desired();
+        for plan in [
+            plan::unsign(&unsigned, &snapshot),
+            plan::rotate(&desired, &snapshot),
+            plan::abort_rotation(&desired, &snapshot),
+        ] {
+            assert_eq!(rules(&plan), ["foreign-zone"], "{:?}", plan.goal);
+            assert!(plan.refusals[0].message.contains("adopt STACK"));
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Route 53: hosted zones, records, DNSSEC, tags and changes, as its API shows and changes them.
 //!
 //! What name servers answer is decided in [`crate::dns`]; this module keeps, for each change that is
-//! not yet in sync, what every server still serves. Health checks, traffic policies and record sets with
-//! a routing policy or an alias target are not modelled and refused by name.
+//! not yet in sync, what every server still serves. Health checks, traffic policies, geoproximity and CIDR
+//! routing are not modelled and refused by name.
 
 mod batch;
 mod changes;
@@ -13,6 +13,7 @@ mod needs;
 mod query_logging;
 mod record;
 mod records;
+mod routing;
 mod served;
 mod signatures;
 mod signing;
@@ -33,6 +34,7 @@ use crate::world::{AwsError, Caller, Operation, World};
 
 pub(crate) use record::ds_is_sound;
 pub use record::{RecordSet, RecordType};
+pub use routing::{AliasTarget, Routing, Slot};
 pub use served::{Served, ServedKey, ServedKeys};
 pub use signatures::Window;
 pub use signing_keys::{Ksk, KskStatus};
@@ -83,7 +85,7 @@ struct Account {
 }
 
 /// Records of a zone in ListResourceRecordSets' order.
-pub type Sets = BTreeMap<DnsName, BTreeMap<RecordType, RecordSet>>;
+pub type Sets = BTreeMap<DnsName, BTreeMap<Slot, RecordSet>>;
 
 /// One hosted zone.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import unittest
 
 import spore
@@ -87,6 +88,20 @@ exec "{cargo}" "$verb" --manifest-path "{spore.ROOT}/Cargo.toml" "$@"
             self.assertIn(printed[0], said)
             self.assertIn("No changes.", said)
             self.place.run("sandbox", "advance", "1h", "--sandbox").expect(0)
+
+    def test_what_serve_prints_leads_boto3_there(self):
+        with spore.serving() as (place, server):
+            asked = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+            done = subprocess.run(
+                ["bash", "-euc", f"{server.said}\n{sys.executable} -c \"{asked}\""],
+                cwd=place.dir,
+                env=place.env(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=spore.PATIENCE_SECS,
+            )
+        self.assertEqual((done.stdout.strip(), done.returncode), (spore.ACCOUNT, 0), done.stderr)
 
     def test_what_is_built_alone_is_what_the_workspace_is_built_with(self):
         # A feature that only a test asks for would have every crate above it compiled twice.

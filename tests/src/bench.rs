@@ -6,6 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,11 +25,23 @@ use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
 use spore_infra::snapshot::{Code, LockSeen, Snapshot};
 use spore_infra::target::Target;
-use spore_infra::{observe, safety};
+use spore_infra::{observe, safety, stack};
 use spore_sandbox::door::{Options, Recording, Sandbox};
 use spore_sandbox::world::Held;
 
+use crate::stage::DOCUMENT;
 use crate::updater;
+
+/// What the three lines and more want.
+pub fn desired(more: &str) -> Desired {
+    desired_of(&format!("{DOCUMENT}{more}"))
+}
+
+/// What a document wants.
+pub fn desired_of(document: &str) -> Desired {
+    let read = |_: &Path| Err(ErrorKind::NotFound.into());
+    Desired::of(&stack::parse("stack.toml", document, &read).unwrap())
+}
 
 /// One document on one simulated AWS.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_route53::types::{
-    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+    AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
 };
 use spore_infra::aws::Clients;
 use spore_infra::desired::Desired;
@@ -41,6 +41,30 @@ pub fn record_set(name: &str, rtype: RrType, ttl: i64, value: &str) -> ResourceR
     let record = ResourceRecord::builder().value(value).build().unwrap();
     let set = ResourceRecordSet::builder().name(name).r#type(rtype);
     set.ttl(ttl).resource_records(record).build().unwrap()
+}
+
+/// An alias for an address of the same zone.
+pub fn alias(name: &str, zone: &str, target: &str) -> ResourceRecordSet {
+    let target = AliasTarget::builder()
+        .hosted_zone_id(zone)
+        .dns_name(target)
+        .evaluate_target_health(false);
+    let set = ResourceRecordSet::builder().name(name).r#type(RrType::A);
+    set.alias_target(target.build().unwrap()).build().unwrap()
+}
+
+/// One of a group of addresses with weights.
+pub fn weighted(
+    name: &str,
+    ttl: i64,
+    value: &str,
+    identifier: &str,
+    weight: i64,
+) -> ResourceRecordSet {
+    let mut set = record_set(name, RrType::A, ttl, value);
+    set.set_identifier = Some(identifier.to_owned());
+    set.weight = Some(weight);
+    set
 }
 
 /// One batch of changes.

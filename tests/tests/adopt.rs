@@ -16,14 +16,13 @@ use aws_sdk_route53::types::RrType;
 use serde_json::{Value, json};
 use spore_infra::addr::Kind;
 use spore_infra::aws::Clients;
-use spore_infra::desired::{Desired, TAG_STACK};
+use spore_infra::desired::TAG_STACK;
 use spore_infra::kind::hosted_zone::Records;
 use spore_infra::kind::{alarm, journal_group, log_group};
 use spore_infra::plan::Goal;
-use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
 use spore_sandbox::dns::{DnsName, RegistrarAction};
-use spore_tests::bench::{Bench, run};
+use spore_tests::bench::{Bench, desired, run};
 use spore_tests::by_hand::{self, SETTLED, add_record, make_zone};
 use spore_tests::cases::each;
 use spore_tests::stage::{DOMAIN, Finished, Run, Stage, record};
@@ -34,15 +33,9 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// The text that leads to the command.
 const COMMAND: &str = "spore-infra adopt STACK";
 
-fn desired() -> Desired {
-    let text = format!("version = 1\ndomain = \"{DOMAIN}\"\naccount = \"{ACCOUNT}\"\n");
-    let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-    Desired::of(&stack::parse("stack.toml", &text, &read).unwrap())
-}
-
 /// Somebody works on a stage's world by hand.
 fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
-    by_hand::by_hand(stage, desired(), work);
+    by_hand::by_hand(stage, desired(""), work);
 }
 
 /// A key that could sign a zone, as a script of the time makes it, under an alias.
@@ -408,7 +401,7 @@ const KSK: &str = "spore_host_ksk";
 impl Spore {
     async fn open() -> Self {
         let start = "2026-11-21T12:00:00Z".parse().unwrap();
-        let bench = Bench::open(desired(), 23, start).await;
+        let bench = Bench::open(desired(""), 23, start).await;
         let write = &bench.write;
         let zone = make_zone(write).await;
         for (name, rtype, ttl, value) in [
@@ -628,7 +621,7 @@ fn of_two_key_signing_keys_the_parent_says_which_is_kept() {
 fn the_longest_ttl_of_an_adopted_zone_is_waited_out() {
     run(async {
         let start = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut desired = desired();
+        let mut desired = desired("");
         desired.stack.dnssec.lower_ttls = false;
         let bench = Bench::open(desired, 29, start).await;
         let zone = make_zone(&bench.write).await;

@@ -586,6 +586,15 @@ fn a_run_that_comes_to_no_plan_has_a_last_line_too() {
     let missing = stage.path("missing.toml");
     let right = stage.document();
     let no_folder = format!("--sandbox={}", right.display());
+    let records = stage.write("records.zone", "a A 1.2.3\nb TXT\n");
+    let restore = |document: &Path| {
+        let run = stage.run(["restore"]).arg(document).arg(&records);
+        run.arg("--json").arg("--yes").arg(&sandbox)
+    };
+    let sweep = |document: &Path| {
+        let run = stage.run(["names", "sweep"]).arg(document);
+        run.arg("--json").arg("--yes").arg(&sandbox)
+    };
     for (run, words) in [
         (
             run("apply", &wrong, &sandbox),
@@ -597,6 +606,13 @@ fn a_run_that_comes_to_no_plan_has_a_last_line_too() {
         ),
         (run("apply", &missing, &sandbox), "missing.toml"),
         (run("apply", &right, &no_folder), "stack.toml"),
+        (restore(&wrong), "the stack document cannot be used"),
+        (
+            restore(&right),
+            "records.zone: 2 problems; nothing was done",
+        ),
+        (sweep(&wrong), "the stack document cannot be used"),
+        (sweep(&right), "there is no zone"),
     ] {
         let ended = run.exits(1, "the command").expect("the right exit code");
         let last = ended.stdout.lines().last().unwrap_or_default();

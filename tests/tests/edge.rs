@@ -9,20 +9,13 @@ mod keys;
 mod lock;
 
 use jiff::Timestamp;
-use spore_infra::desired::Desired;
-use spore_infra::stack;
-use spore_tests::bench::Bench;
+use spore_tests::bench::{Bench, desired};
 use spore_tests::stage::DOCUMENT;
 
 fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-fn desired() -> Desired {
-    let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
-    Desired::of(&stack::parse("stack.toml", DOCUMENT, &read).unwrap())
-}
-
 async fn bench() -> Bench {
-    Bench::open(desired(), 1, now()).await
+    Bench::open(desired(""), 1, now()).await
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use aws_sdk_route53::error::ProvideErrorMetadata as _;
-use spore_infra::desired::Desired;
 use spore_infra::ds::{DigestType, DnsKey};
 use spore_infra::kind::hosted_zone::Records;
 use spore_infra::kind::journal_group::{EVIDENCE_DELEGATED, EVIDENCE_DS_TTL};
@@ -19,10 +18,9 @@ use spore_infra::kind::ksk;
 use spore_infra::plan::{DestroyOptions, Goal, Report};
 use spore_infra::run::Outcome;
 use spore_infra::snapshot::ParentView;
-use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
 use spore_sandbox::dns::{DnsName, Fault, RegistrarAction};
-use spore_tests::bench::{Bench, run};
+use spore_tests::bench::{Bench, desired, run};
 use spore_tests::cases::each;
 
 const DOMAIN: &str = "spore.example.edu";
@@ -31,12 +29,6 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const IN_SYNC: Duration = Duration::from_secs(120);
 const FIRST: &str = "spore_spore_example_edu_1";
 const SECOND: &str = "spore_spore_example_edu_2";
-
-fn desired(more: &str) -> Desired {
-    let text = format!("version = 1\ndomain = \"{DOMAIN}\"\naccount = \"123456789012\"\n{more}");
-    let read = |_: &std::path::Path| Err(std::io::Error::other("none"));
-    Desired::of(&stack::parse("stack.toml", &text, &read).unwrap())
-}
 
 /// What the judge said, after which change.
 type Seen = Arc<Mutex<Vec<(String, Verdict)>>>;

@@ -11,19 +11,12 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use serde_json::json;
 use spore_infra::addr::Kind;
-use spore_infra::desired::{Desired, TAG_PURPOSE};
+use spore_infra::desired::TAG_PURPOSE;
 use spore_infra::kind::{api_account, log_group};
 use spore_infra::plan::{DestroyOptions, Goal, Plan};
-use spore_infra::stack;
-use spore_tests::bench::{Bench, run};
+use spore_tests::bench::{Bench, desired, run};
 use spore_tests::by_hand::SETTLED;
 use spore_tests::stage::{DOCUMENT, Stage};
-
-fn desired(more: &str) -> Desired {
-    let text = format!("{DOCUMENT}{more}");
-    let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
-    Desired::of(&stack::parse("stack.toml", &text, &read).unwrap())
-}
 
 async fn bench(more: &str) -> Bench {
     Bench::open(desired(more), 1, "2026-03-01T12:00:00Z".parse().unwrap()).await

@@ -20,12 +20,11 @@ use serde_json::{Value, json};
 use spore_infra::aws::{Access, Clients};
 use spore_infra::desired::Desired;
 use spore_infra::principal::{self, Grant, Principal};
-use spore_infra::stack;
 use spore_infra::target::Target;
 use spore_sandbox::Need;
 use spore_sandbox::door::{Options, Sandbox};
 use spore_sandbox::policy::{Kind, Policy, Principal as Caller, Question};
-use spore_tests::bench::run;
+use spore_tests::bench::{desired_of, run};
 use spore_tests::stage::{DOCUMENT, Finished, Stage, record};
 
 /// A document that has what can be had.
@@ -108,13 +107,6 @@ const IN_RECOVERY: [(&str, &str); 9] = [
     ("ChangeLogs", "logs:UntagResource"),
 ];
 
-fn desired(document: &str) -> Desired {
-    let parsed = stack::parse("stack.toml", document, &|_| {
-        Err(std::io::ErrorKind::NotFound.into())
-    });
-    Desired::of(&parsed.unwrap())
-}
-
 /// Everything that a story's calls needed, and were allowed.
 fn needed(lines: &Path) -> Vec<Need> {
     let mut seen: Vec<Need> = Vec::new();
@@ -174,7 +166,7 @@ fn life(document: &str, prepare: impl Fn(&Stage)) -> (Vec<Need>, Vec<Need>) {
     let apply = || stage.apply().env("SPORE_RECORD", all(&writes));
     apply().done("apply").unwrap();
     plan().done("the plan afterwards").unwrap();
-    meddle(&stage, &desired(document));
+    meddle(&stage, &desired_of(document));
     apply().done("apply takes back").unwrap();
     // It leaves the file of the records that it deletes, so that its folder is not judged.
     let arguments = ["--yes", "--include-records", "--delete-logs"];
@@ -237,7 +229,7 @@ fn meddle(stage: &Stage, desired: &Desired) {
 /// The boundary that the full document names is somebody else's to make.
 fn make_boundary(stage: &Stage) {
     run(async {
-        let (_, admin) = administrator(stage, &desired(FULL)).await;
+        let (_, admin) = administrator(stage, &desired_of(FULL)).await;
         let everything = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
         let call = admin.iam.create_policy().policy_name("limit");
         call.policy_document(everything).send().await.unwrap();
@@ -270,7 +262,7 @@ fn every_granted_action_and_resource_is_needed() {
     // What is idle, by who has it; needed under one document is needed.
     let mut found: BTreeMap<String, bool> = BTreeMap::new();
     for (document, prepare) in [(DOCUMENT, (|_| {}) as fn(&Stage)), (FULL, make_boundary)] {
-        let desired = desired(document);
+        let desired = desired_of(document);
         let (reads, mut writes) = life(document, prepare);
         for (principal, needs) in [
             (Principal::Reader, reads.clone()),
@@ -361,7 +353,7 @@ const OF_OTHERS: [&str; 6] = [
 fn every_call_in_the_sources_is_granted() {
     let mut granted: BTreeSet<String> = BTreeSet::new();
     for document in [DOCUMENT, FULL] {
-        for grant in principal::grants(Principal::Operator, &desired(document), None) {
+        for grant in principal::grants(Principal::Operator, &desired_of(document), None) {
             granted.extend(grant.actions().into_iter().map(str::to_owned));
         }
     }
@@ -531,7 +523,7 @@ fn the_updater_may_remove_what_it_may_not_make_any_more() {
         let document = format!(
             "version = 1\ndomain = \"spore.example.edu\"\naccount = \"123456789012\"\n{more}"
         );
-        let text = spore_infra::kind::role::policy_for(&desired(&document), "Z1");
+        let text = spore_infra::kind::role::policy_for(&desired_of(&document), "Z1");
         Policy::parse_as(Kind::Identity, &text).unwrap()
     };
     let (wide, narrow) = (

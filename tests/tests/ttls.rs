@@ -7,26 +7,23 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecordSet, RrType};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use spore_infra::desired::Desired;
 use spore_infra::kind::hosted_zone::Records;
 use spore_infra::kind::journal_group;
 use spore_infra::plan::Goal;
 use spore_infra::render::{self, Paint};
 use spore_infra::run::Outcome;
-use spore_infra::stack;
 use spore_sandbox::dns::verdict::{Judge, Verdict};
 use spore_sandbox::dns::{self, DnsName, RegistrarAction};
 use spore_sandbox::record::Recorded;
-use spore_tests::bench::{Bench, run};
+use spore_tests::bench::{Bench, desired, run};
 use spore_tests::by_hand::{
-    SETTLED, add_record, by_hand, change, make_zone, record_set, registrar,
+    SETTLED, add_record, alias, by_hand, change, make_zone, record_set, registrar, weighted,
 };
 use spore_tests::cases::each;
 use spore_tests::stage::{DOMAIN, Finished, Stage, record};
@@ -37,12 +34,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 const LARGEST: Duration = Duration::from_secs(172_800);
 /// What one run waits by default.
 const WAIT: Duration = Duration::from_secs(600);
-
-fn desired(more: &str) -> Desired {
-    let text = format!("version = 1\ndomain = \"{DOMAIN}\"\naccount = \"123456789012\"\n{more}");
-    let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-    Desired::of(&stack::parse("stack.toml", &text, &read).unwrap())
-}
 
 fn name(label: &str) -> String {
     format!("{label}.{DOMAIN}")
@@ -74,6 +65,18 @@ async fn make(bench: &Bench) -> String {
         },
     );
     zone
+}
+
+/// What is more than a TTL and values: a group of weighted sets, and an alias for one of the zone's records.
+async fn add_routed(bench: &Bench, zone: &str) {
+    let split = name("split");
+    let sets = [
+        weighted(&split, 7_200, "192.0.2.3", "blue", 3),
+        weighted(&split, 7_200, "192.0.2.4", "green", 0),
+        alias(&name("front"), zone, &name("hour")),
+    ];
+    change(&bench.write, zone, ChangeAction::Create, sets).await;
+    bench.advance(SETTLED);
 }
 
 /// Everything of every record set, as Route 53 shows it.
@@ -109,6 +112,8 @@ fn low() -> BTreeMap<String, i64> {
         ("gone. A", 3_600),
         ("hour. A", 3_600),
         ("minute. A", 60),
+        ("split. A blue", 3_600),
+        ("split. A green", 3_600),
         // The updater's.
         ("box.1kpqzg2c. A", 7_200),
         ("_spore.box.1kpqzg2c. TXT", 60),
@@ -177,11 +182,14 @@ impl Life {
         let start = "2026-11-21T12:00:00Z".parse().unwrap();
         let bench = Bench::open(desired(""), seed, start).await;
         let zone = make(&bench).await;
+        add_routed(&bench, &zone).await;
         let parsed = |name: &str| DnsName::parse(name).unwrap();
         let judge = Judge::new(&parsed(DOMAIN))
             .also(&parsed(DOMAIN), "TXT".parse().unwrap())
             .also(&parsed(&name("mail")), "MX".parse().unwrap())
-            .also(&parsed(&name("edited")), "A".parse().unwrap());
+            .also(&parsed(&name("edited")), "A".parse().unwrap())
+            .also(&parsed(&name("split")), "A".parse().unwrap())
+            .also(&parsed(&name("front")), "A".parse().unwrap());
         let judge = Arc::new(Mutex::new(judge));
         let seen: Arc<Mutex<Vec<(String, Verdict)>>> = Arc::default();
         let (watching, saying) = (judge.clone(), seen.clone());

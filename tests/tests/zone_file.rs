@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, iter};
 
+use aws_sdk_route53::types::ChangeAction;
+use serde_json::Value;
+use spore_tests::bench::desired;
+use spore_tests::by_hand::{SETTLED, alias, by_hand, change, weighted};
 use spore_tests::stage::{DOMAIN, Run, Stage, record};
 
 /// Every type that the simulated Route 53 holds, an owner's mark, escapes, a child zone.
@@ -119,6 +123,85 @@ fn a_zone_that_was_taken_down_comes_back_as_it_was() {
         .unwrap();
     assert_eq!(lines(&export(&stage)), lines(&before));
     stage.plan().done("the plan afterwards").unwrap();
+}
+
+/// What no master file can hold is named before anything is taken down, and an alias comes back by the very JSON
+/// that the file has in a comment.
+#[test]
+fn aliases_and_groups_are_named_and_an_alias_comes_back_by_its_comment() {
+    let stage = applied();
+    let file = stage.write("records.zone", RECORDS);
+    restore(&stage, &file, &["--yes"]).done("restore").unwrap();
+    let name = |label: &str| format!("{label}.{DOMAIN}");
+    let group = || {
+        let member =
+            |identifier, weight| weighted(&name("split"), 60, "192.0.2.3", identifier, weight);
+        [member("blue", 3), member("green", 1)]
+    };
+    by_hand(&stage, desired(""), async |bench| {
+        let zone = bench.zone_id().await;
+        let alias = alias(&name("front"), &zone, &name("www"));
+        let sets = group().into_iter().chain([alias]);
+        change(&bench.write, &zone, ChangeAction::Create, sets).await;
+        bench.advance(SETTLED);
+    });
+
+    let said = stage.on_world("destroy", &["--yes", "--include-records"]);
+    let said = said.exits(4, "destroy").unwrap().stderr;
+    for identifier in ["blue", "green"] {
+        let named = format!("split.{DOMAIN}. A (set identifier {identifier})");
+        assert!(said.contains(&named), "{said}");
+    }
+    let exported = stage.on_world("export", &[]).done("export").unwrap();
+    assert!(
+        exported.stderr.contains("1 aliases, 2 with"),
+        "{}",
+        exported.stderr
+    );
+    // A file that wants values where they are does not get them by surprise.
+    let front = stage.write(
+        "front.zone",
+        "$TTL 60\nfront A 192.0.2.1\nsplit A 192.0.2.1\n",
+    );
+    let said = restore(&stage, &front, &["--yes"])
+        .exits(4, "restore")
+        .unwrap();
+    for label in ["front", "split"] {
+        let named = format!("{label}.{DOMAIN}. A is an alias or has a routing policy");
+        assert!(said.stderr.contains(&named), "{}", said.tell());
+    }
+
+    by_hand(&stage, desired(""), async |bench| {
+        let zone = bench.zone_id().await;
+        change(&bench.write, &zone, ChangeAction::Delete, group()).await;
+        bench.advance(SETTLED);
+    });
+    let folder = stage.path("saved");
+    fs::create_dir(&folder).unwrap();
+    let run = stage.on_world("destroy", &["--yes", "--include-records"]);
+    let cwd = folder.clone();
+    run.with(move |command| {
+        command.current_dir(cwd);
+    })
+    .done("destroy")
+    .unwrap();
+    let saved = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    let saved = fs::read_to_string(saved.path()).unwrap();
+    stage.apply().done("apply").unwrap();
+    let file = stage.write("saved.zone", &saved);
+    restore(&stage, &file, &["--yes"]).done("restore").unwrap();
+    let comment = saved.lines().find_map(|line| line.strip_prefix("; {"));
+    let told: Value = serde_json::from_str(&format!("{{{}", comment.unwrap())).unwrap();
+    let told = &told["Changes"][0]["ResourceRecordSet"];
+    assert_eq!(told["Name"], format!("{}.", name("front")));
+    let target = told["AliasTarget"]["DNSName"].as_str().unwrap().to_owned();
+    by_hand(&stage, desired(""), async |bench| {
+        let zone = bench.zone_id().await;
+        let alias = alias(&name("front"), &zone, &target);
+        change(&bench.write, &zone, ChangeAction::Create, [alias]).await;
+        bench.advance(SETTLED);
+    });
+    assert!(export(&stage).contains(&format!("\"DNSName\":\"www.{DOMAIN}.\"")));
 }
 
 #[test]

@@ -175,7 +175,7 @@ pub async fn apply(
 
 /// The end of a run that writes. With `--json` it is the last line of every one, also of a run that came to no plan;
 /// none: the document cannot be used, and why is on stderr.
-fn told(go: &Go, ended: anyhow::Result<Option<Exit>>) -> anyhow::Result<Exit> {
+pub(super) fn told(go: &Go, ended: anyhow::Result<Option<Exit>>) -> anyhow::Result<Exit> {
     if go.json {
         let (exit, why) = match &ended {
             Ok(Some(exit)) => (*exit, None),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
+use super::apply::told;
 use super::edit::{self, Again, Words, approved, carry_out, zone};
 use super::session::Session;
 use super::stack::Document;
@@ -79,13 +80,21 @@ pub async fn list(
 }
 
 /// `names release`.
-pub async fn release(global: &Global, mut arguments: Vec<String>, go: &Go) -> anyhow::Result<Exit> {
+pub async fn release(global: &Global, arguments: Vec<String>, go: &Go) -> anyhow::Result<Exit> {
+    told(go, release_one(global, arguments, go).await)
+}
+
+async fn release_one(
+    global: &Global,
+    mut arguments: Vec<String>,
+    go: &Go,
+) -> anyhow::Result<Option<Exit>> {
     let Some(given) = arguments.pop() else {
         bail!("say which name");
     };
     let path = stack::find(arguments.pop().map(PathBuf::from))?;
     let Some(document) = stack::read(&path)? else {
-        return Ok(Exit::Error);
+        return Ok(None);
     };
     let wanted = names::complete(document.stack.domain.as_str(), &given);
     let wanted = wanted.map_err(anyhow::Error::msg)?;
@@ -94,17 +103,17 @@ pub async fn release(global: &Global, mut arguments: Vec<String>, go: &Go) -> an
     let held = match names::release(&first.names, &wanted) {
         Release::Free => {
             output::note(&format!("{wanted} is free already"));
-            return Ok(Exit::Done);
+            return Ok(Some(Exit::Done));
         }
         Release::Refused(why) => {
             output::error(&why);
-            return Ok(Exit::Refused);
+            return Ok(Some(Exit::Refused));
         }
         Release::Frees(held) => held,
     };
     let plan = plan(&session, &first, "release-name", vec![held.clone()]);
     if let Some(exit) = refused(&plan) {
-        return Ok(exit);
+        return Ok(Some(exit));
     }
     let name = first.names.iter().find(|name| name.name == wanted);
     let job = Job {
@@ -126,13 +135,13 @@ pub async fn release(global: &Global, mut arguments: Vec<String>, go: &Go) -> an
     let question = format!("Free {wanted}, for anybody who may claim it?");
     if !approved(go, &question)? {
         output::note("nothing was done");
-        return Ok(Exit::Error);
+        return Ok(Some(Exit::Error));
     }
     let judge = |read: &Read| match names::release(&read.names, &wanted) {
         Release::Frees(held) => Ok(vec![held]),
         Release::Free | Release::Refused(_) => Ok(Vec::new()),
     };
-    Ok(match job.free(&plan, vec![held], judge).await? {
+    Ok(Some(match job.free(&plan, vec![held], judge).await? {
         // It was the one that was asked for; who holds it now may be somebody else.
         (Exit::Done, 0) => Exit::Error,
         (Exit::Done, _) => {
@@ -142,7 +151,7 @@ pub async fn release(global: &Global, mut arguments: Vec<String>, go: &Go) -> an
             Exit::Done
         }
         (exit, _) => exit,
-    })
+    }))
 }
 
 /// `names sweep`.
@@ -153,8 +162,18 @@ pub async fn sweep(
     go: &Go,
     code: &Code,
 ) -> anyhow::Result<Exit> {
+    told(go, sweep_one(global, named, older_than, go, code).await)
+}
+
+async fn sweep_one(
+    global: &Global,
+    named: Option<PathBuf>,
+    older_than: Option<Duration>,
+    go: &Go,
+    code: &Code,
+) -> anyhow::Result<Option<Exit>> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
-        return Ok(Exit::Error);
+        return Ok(None);
     };
     let older_than = limit(&document, older_than)?;
     let mut session = Session::open_as(Principal::Operator, global, &document).await?;
@@ -182,21 +201,21 @@ pub async fn sweep(
     }
     if let Err(why) = lease_is_live(&session, &first) {
         output::error(&why);
-        return Ok(Exit::Refused);
+        return Ok(Some(Exit::Refused));
     }
     let plan = plan(&session, &first, job.step, sweep.held());
     if let Some(exit) = refused(&plan) {
-        return Ok(exit);
+        return Ok(Some(exit));
     }
     if sweep.frees.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(Some(Exit::Done));
     }
     if !go.yes {
         output::note(
             "nothing was done; --yes frees them. It counts on every instance having a configuration with \
              this lease: after it was shortened, wait for a third of the longer one",
         );
-        return Ok(Exit::Done);
+        return Ok(Some(Exit::Done));
     }
     let judge = |read: &Read| {
         // Somebody may have applied another document while this run waited for the lock.
@@ -204,7 +223,7 @@ pub async fn sweep(
         Ok(names::sweep(read.names.clone(), types, older_than, now).held())
     };
     let (exit, _) = job.free(&plan, sweep.held(), judge).await?;
-    Ok(exit)
+    Ok(Some(exit))
 }
 
 /// How long ago a name that is swept was last renewed.

@@ -176,9 +176,11 @@ async fn carry_out(dir: PathBuf, command: Command) -> anyhow::Result<Exit> {
 async fn serve_until_stopped(sandbox: Sandbox, options: serve::Options) -> anyhow::Result<Exit> {
     let server = Server::listen(sandbox, options).await?;
     let url = server.info().url.clone();
+    // boto3 knows AWS_DEFAULT_REGION only, newer SDKs AWS_REGION only.
     output::text(&format!(
         "export AWS_ENDPOINT_URL={url}\n\
-         export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1\n"
+         export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 \
+         AWS_DEFAULT_REGION=us-east-1\n"
     ));
     output::note(&format!(
         "serving a simulated AWS at {url}; stop with Ctrl-C or SIGTERM"

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::apply::planfile::write_new;
+use super::apply::told;
 use super::edit::{self, Again, Words, approved, carry_out, zone};
 use super::session::Session;
 use super::{Exit, Global, Go, output, stack};
@@ -61,15 +62,24 @@ pub async fn export(
 /// `restore`.
 pub async fn restore(
     global: &Global,
-    mut files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     go: &Go,
     delete_extra: bool,
 ) -> anyhow::Result<Exit> {
+    told(go, restore_one(global, files, go, delete_extra).await)
+}
+
+async fn restore_one(
+    global: &Global,
+    mut files: Vec<PathBuf>,
+    go: &Go,
+    delete_extra: bool,
+) -> anyhow::Result<Option<Exit>> {
     let Some(path) = files.pop() else {
         bail!("name the master file");
     };
     let Some(document) = stack::read(&stack::find(files.pop())?)? else {
-        return Ok(Exit::Error);
+        return Ok(None);
     };
     let file = match read(document.stack.domain.as_str(), &path)? {
         Ok(file) => file,
@@ -81,8 +91,7 @@ pub async fn restore(
                 1 => "1 problem".to_owned(),
                 number => format!("{number} problems"),
             };
-            output::error(&format!("{}: {number}; nothing was done", path.display()));
-            return Ok(Exit::Error);
+            bail!("{}: {number}; nothing was done", path.display());
         }
     };
     let session = Session::open_as(Principal::Operator, global, &document).await?;
@@ -96,7 +105,7 @@ pub async fn restore(
             Extra::Keep
         },
     };
-    job.run().await
+    job.run().await.map(Some)
 }
 
 fn read(domain: &str, path: &Path) -> anyhow::Result<Result<File, Vec<Problem>>> {

@@ -374,7 +374,7 @@ fn external_sets(zone: &DnsName, parents: &Parents<'_>, name: &DnsName) -> Vec<R
 
 fn hosted_sets(served: Served<'_>, keys: Option<&ServedKeys>, name: &DnsName) -> Vec<RrSet> {
     let mut sets: Vec<RrSet> = served
-        .sets(name)
+        .answers(name)
         .into_iter()
         .map(|(record_type, set)| set.wire(record_type, keys.is_some()))
         .collect();

@@ -3,15 +3,18 @@
 //! Every problem of a batch is reported, in one InvalidChangeBatch whose message is the list in
 //! brackets, as AWS sends it. The texts are AWS's as near as is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::routing::{AliasTarget, GeoLocation, Routing, Slot};
 use super::served::{Before, BeforeSet};
-use super::{HostedZone, RecordSet, RecordType, Sets, changes, limits, needs, record, typed, zone};
+use super::{
+    HostedZone, RecordSet, RecordType, Sets, changes, limits, needs, record, routing, typed, zone,
+};
 use crate::dns::DnsName;
 use crate::profile::Profile;
 use crate::world::{AwsError, Caller, Need, World};
@@ -65,9 +68,41 @@ struct Sent {
     ttl: Option<u32>,
     #[serde(default)]
     resource_records: Vec<SentRecord>,
-    /// Everything else makes a set with a routing policy, an alias or a health check.
+    alias_target: Option<SentAlias>,
+    set_identifier: Option<String>,
+    weight: Option<u8>,
+    region: Option<String>,
+    failover: Option<String>,
+    geo_location: Option<GeoLocation>,
+    multi_value_answer: Option<bool>,
+    /// Everything else is not modelled.
     #[serde(flatten)]
     more: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SentAlias {
+    hosted_zone_id: String,
+    #[serde(rename = "DNSName")]
+    dns_name: String,
+    evaluate_target_health: bool,
+}
+
+impl Sent {
+    /// The routing policies of the set: a simple one has none.
+    fn routings(&self) -> Vec<Routing> {
+        [
+            self.weight.map(Routing::Weight),
+            self.region.clone().map(Routing::Region),
+            self.failover.clone().map(Routing::Failover),
+            self.geo_location.clone().map(Routing::GeoLocation),
+            self.multi_value_answer.map(Routing::MultiValueAnswer),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -80,7 +115,7 @@ struct SentRecord {
 struct Wanted {
     action: Action,
     name: DnsName,
-    record_type: RecordType,
+    slot: Slot,
     set: RecordSet,
 }
 
@@ -237,42 +272,105 @@ fn read(batch: &ChangeBatch) -> Result<(Vec<Wanted>, Vec<String>), AwsError> {
                 sent.r#type
             )));
         };
-        let (Some(ttl), false) = (sent.ttl, sent.resource_records.is_empty()) else {
-            return Err(AwsError::new(
-                "InvalidInput",
-                format!(
-                    "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and \
-                     ResourceRecords], or TrafficPolicyInstanceId], but found none in Change with \
-                     [Action={}, Name={}, Type={}, SetIdentifier=null]",
-                    action.name(),
-                    sent.name,
-                    sent.r#type
-                ),
-            ));
-        };
-        let values: Vec<String> = sent
-            .resource_records
-            .iter()
-            .map(|r| r.value.clone())
-            .collect();
-        match DnsName::parse(&sent.name) {
-            Err(problem) => problems.push(format!(
-                "FATAL problem: {problem} encountered with '{}'",
-                sent.name
-            )),
-            Ok(name) => {
-                check_values(record_type, &values, &mut problems);
-                let set = RecordSet { ttl, values };
+        let routing = routing_of(*action, sent)?;
+        match read_one(*action, sent, record_type, routing)? {
+            Ok((name, set)) => {
+                if set.alias.is_none() {
+                    check_values(record_type, &set.values, &mut problems);
+                }
+                let identifier = sent.set_identifier.clone();
                 wanted.push(Wanted {
                     action: *action,
                     name,
-                    record_type,
+                    slot: Slot {
+                        record_type,
+                        identifier,
+                    },
                     set,
                 });
             }
+            Err(problem) => problems.push(problem),
         }
     }
     Ok((wanted, problems))
+}
+
+/// The one routing policy that a set with an identifier has; none without an identifier.
+fn routing_of(action: Action, sent: &Sent) -> Result<Option<Routing>, AwsError> {
+    let mut routings = sent.routings();
+    match (&sent.set_identifier, routings.len()) {
+        (None, 0) => Ok(None),
+        (Some(_), 1) => Ok(routings.pop()),
+        (identifier, count) => Err(AwsError::new(
+            "InvalidInput",
+            format!(
+                "Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or \
+                 MultiValueAnswer] together with SetIdentifier, but found {count} in Change with {}",
+                change_shown(action, sent, identifier.as_deref())
+            ),
+        )),
+    }
+}
+
+fn change_shown(action: Action, sent: &Sent, identifier: Option<&str>) -> String {
+    format!(
+        "[Action={}, Name={}, Type={}, SetIdentifier={}]",
+        action.name(),
+        sent.name,
+        sent.r#type,
+        identifier.unwrap_or("null")
+    )
+}
+
+/// The name and the set of one change; the problem if one of its names is none.
+fn read_one(
+    action: Action,
+    sent: &Sent,
+    record_type: RecordType,
+    routing: Option<Routing>,
+) -> Result<Result<(DnsName, RecordSet), String>, AwsError> {
+    let parse = |text: &str| {
+        DnsName::parse(text)
+            .map_err(|problem| format!("FATAL problem: {problem} encountered with '{text}'"))
+    };
+    let found = |what: &str| {
+        Err(AwsError::new(
+            "InvalidInput",
+            format!(
+                "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and \
+                 ResourceRecords], or TrafficPolicyInstanceId], but found {what} in Change with {}",
+                change_shown(action, sent, sent.set_identifier.as_deref())
+            ),
+        ))
+    };
+    let name = match parse(&sent.name) {
+        Ok(name) => name,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let plain = match (
+        &sent.alias_target,
+        sent.ttl,
+        sent.resource_records.as_slice(),
+    ) {
+        (None, Some(ttl), [_, ..]) => {
+            let values = sent.resource_records.iter().map(|r| r.value.clone());
+            RecordSet::plain(ttl, values.collect())
+        }
+        (Some(alias), None, []) => match parse(&alias.dns_name) {
+            Err(problem) => return Ok(Err(problem)),
+            Ok(dns_name) => RecordSet {
+                alias: Some(AliasTarget {
+                    hosted_zone_id: alias.hosted_zone_id.clone(),
+                    dns_name,
+                    evaluate_target_health: alias.evaluate_target_health,
+                }),
+                ..RecordSet::plain(0, Vec::new())
+            },
+        },
+        (Some(_), _, _) => return found("more than one"),
+        (None, _, _) => return found("none"),
+    };
+    Ok(Ok((name, RecordSet { routing, ..plain })))
 }
 
 /// Checks the values of one set.
@@ -311,15 +409,21 @@ fn apply(
     problems: &mut Vec<String>,
 ) -> (Sets, Vec<BeforeSet>) {
     let mut sets = zone.sets.clone();
-    let mut before: BTreeMap<(&DnsName, RecordType), (Option<RecordSet>, Action)> = BTreeMap::new();
+    let mut before: BTreeMap<(&DnsName, &Slot), (Option<RecordSet>, Action)> = BTreeMap::new();
     for Wanted {
         action,
         name,
-        record_type,
+        slot,
         set,
     } in wanted
     {
-        let shown = format!("[name='{name}', type='{}']", record_type.name());
+        let record_type = slot.record_type;
+        let identifier = slot.identifier.as_ref();
+        let shown = format!(
+            "[name='{name}', type='{}'{}]",
+            record_type.name(),
+            identifier.map_or_else(String::new, |id| format!(", set identifier='{id}'"))
+        );
         if !name.is_within(&zone.name) {
             problems.push(format!(
                 "RRSet with DNS name {name} is not permitted in zone {}",
@@ -327,12 +431,9 @@ fn apply(
             ));
             continue;
         }
-        let current = sets
-            .get(name)
-            .and_then(|types| types.get(record_type))
-            .cloned();
+        let current = sets.get(name).and_then(|slots| slots.get(slot)).cloned();
         // A set may occur twice in a batch only as a replacement: DELETE, then CREATE.
-        if let Some((_, earlier)) = before.get(&(name, *record_type))
+        if let Some((_, earlier)) = before.get(&(name, slot))
             && (*earlier, *action) != (Action::Delete, Action::Create)
         {
             problems.push(format!(
@@ -349,33 +450,33 @@ fn apply(
             (Action::Delete, None) => problems.push(format!(
                 "Tried to delete resource record set {shown} but it was not found"
             )),
-            (Action::Delete, Some(current)) if !current.same_records(set, *record_type) => problems
+            (Action::Delete, Some(current)) if !current.same_records(set, record_type) => problems
                 .push(format!(
                     "Tried to delete resource record set {shown} but the values provided do not \
                      match the current values"
                 )),
             (Action::Delete, Some(_)) => {
-                if let Some(types) = sets.get_mut(name) {
-                    types.remove(record_type);
+                if let Some(slots) = sets.get_mut(name) {
+                    slots.remove(slot);
                 }
             }
             (Action::Create, None) | (Action::Upsert, _) => {
                 sets.entry(name.clone())
                     .or_default()
-                    .insert(*record_type, set.clone());
+                    .insert(slot.clone(), set.clone());
             }
         }
         before
-            .entry((name, *record_type))
+            .entry((name, slot))
             .and_modify(|(_, latest)| *latest = *action)
             .or_insert((current, *action));
     }
-    sets.retain(|_, types| !types.is_empty());
+    sets.retain(|_, slots| !slots.is_empty());
     let before = before
         .into_iter()
-        .map(|((name, record_type), (set, _))| BeforeSet {
+        .map(|((name, slot), (set, _))| BeforeSet {
             name: name.clone(),
-            record_type,
+            slot: slot.clone(),
             set,
         })
         .collect();
@@ -385,7 +486,7 @@ fn apply(
 /// What must hold of the zone as a whole after the batch.
 fn check_zone(zone: &HostedZone, sets: &Sets, wanted: &[Wanted], problems: &mut Vec<String>) {
     let apex = sets.get(&zone.name);
-    let has = |record_type| apex.is_some_and(|types| types.contains_key(&record_type));
+    let has = |record_type| apex.is_some_and(|slots| slots.contains_key(&Slot::from(record_type)));
     if !has(RecordType::Soa) {
         problems.push("A HostedZone must contain exactly one SOA record.".into());
     }
@@ -396,13 +497,14 @@ fn check_zone(zone: &HostedZone, sets: &Sets, wanted: &[Wanted], problems: &mut 
     for Wanted {
         action,
         name,
-        record_type,
-        ..
+        slot,
+        set,
     } in wanted
     {
         if *action == Action::Delete {
             continue;
         }
+        let record_type = slot.record_type;
         let type_name = record_type.name();
         let at_apex = *name == zone.name;
         match record_type {
@@ -430,11 +532,15 @@ fn check_zone(zone: &HostedZone, sets: &Sets, wanted: &[Wanted], problems: &mut 
             | RecordType::Tlsa
             | RecordType::Txt => {}
         }
-        let Some(types) = sets.get(name) else {
+        if let Some(alias) = &set.alias {
+            problems.extend(alias_problem(zone, sets, name, slot, alias));
+        }
+        let Some(slots) = sets.get(name) else {
             continue;
         };
-        if types.len() > 1 && types.contains_key(&RecordType::Cname) && !at_apex {
-            let other = if *record_type == RecordType::Cname {
+        let types: BTreeSet<RecordType> = slots.keys().map(|slot| slot.record_type).collect();
+        if types.len() > 1 && types.contains(&RecordType::Cname) && !at_apex {
+            let other = if record_type == RecordType::Cname {
                 ""
             } else {
                 " of type CNAME"
@@ -446,11 +552,61 @@ fn check_zone(zone: &HostedZone, sets: &Sets, wanted: &[Wanted], problems: &mut 
             ));
         }
     }
+    let touched: BTreeSet<(&DnsName, RecordType)> = wanted
+        .iter()
+        .map(|wanted| (&wanted.name, wanted.slot.record_type))
+        .collect();
+    for (name, record_type) in touched {
+        let slots = sets.get(name).into_iter().flatten();
+        let members: Vec<(&Slot, &RecordSet)> = slots
+            .filter(|(slot, _)| slot.record_type == record_type)
+            .collect();
+        routing::check_group(name, &members, problems);
+    }
     let count: usize = sets.values().map(BTreeMap::len).sum();
     if count > limits::RECORD_SETS {
         problems.push(format!(
             "Number of resource record sets limit of {} exceeded.",
             limits::RECORD_SETS
         ));
+    }
+}
+
+/// What is wrong with the target of an alias: in the zone itself it has to exist; a service's is taken as
+/// it is.
+fn alias_problem(
+    zone: &HostedZone,
+    sets: &Sets,
+    name: &DnsName,
+    slot: &Slot,
+    alias: &AliasTarget,
+) -> Option<String> {
+    let record_type = slot.record_type;
+    if matches!(record_type, RecordType::Ns | RecordType::Soa) {
+        return Some(format!(
+            "RRSet of type {} with DNS name {name} cannot be an alias.",
+            record_type.name()
+        ));
+    }
+    if alias.hosted_zone_id != zone.id {
+        return None;
+    }
+    let target = &alias.dns_name;
+    let tried = format!(
+        "Tried to create an alias that targets {target}, type {} in zone {}, but ",
+        record_type.name(),
+        zone.id
+    );
+    let exists = sets
+        .get(target)
+        .is_some_and(|slots| slots.keys().any(|slot| slot.record_type == record_type));
+    if !target.is_within(&zone.name) {
+        Some(tried + "the alias target name does not lie within the target zone")
+    } else if !exists {
+        Some(tried + "that target was not found")
+    } else if target == name {
+        Some(tried + "it targets itself")
+    } else {
+        None
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use domain::base::Rtype;
 use serde::{Deserialize, Serialize};
 
+use super::{AliasTarget, Routing};
 use crate::dns::data::{self, RrSet};
 
 /// Types a record set may have, in the order ListResourceRecordSets sorts them within a name.
@@ -83,13 +84,19 @@ impl RecordType {
     }
 }
 
-/// TTL and values of one name and type.
+/// One record set but for its name, type and identifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordSet {
-    /// Time to live in seconds.
+    /// Time to live in seconds; 0 of an alias, which has none of its own.
     pub ttl: u32,
-    /// Values as they were sent: the API gives them back in the same spelling.
+    /// Values as they were sent: the API gives them back in the same spelling. An alias has none.
     pub values: Vec<String>,
+    /// Where an alias leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<AliasTarget>,
+    /// What makes it one of a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
 }
 
 /// Longest answered TTL of a signed zone: Route 53 serves larger ones as one week
@@ -97,6 +104,16 @@ pub struct RecordSet {
 const WEEK_SECS: u32 = 7 * 24 * 3600;
 
 impl RecordSet {
+    /// A set that is neither an alias nor one of a group.
+    pub fn plain(ttl: u32, values: Vec<String>) -> Self {
+        Self {
+            ttl,
+            values,
+            alias: None,
+            routing: None,
+        }
+    }
+
     /// For an answer of a name server.
     pub fn wire(&self, record_type: RecordType, zone_is_signed: bool) -> RrSet {
         let ttl = if zone_is_signed {
@@ -116,8 +133,8 @@ impl RecordSet {
         }
     }
 
-    /// Whether another set of this type has the same TTL and records. Order and spelling of the
-    /// values do not count: `a.example` and `a.example.` are the same record.
+    /// Whether another set of this type is the same. Order and spelling of the values do not count:
+    /// `a.example` and `a.example.` are the same record.
     pub fn same_records(&self, other: &Self, record_type: RecordType) -> bool {
         let records = |set: &Self| -> BTreeSet<Vec<u8>> {
             set.values
@@ -125,7 +142,10 @@ impl RecordSet {
                 .filter_map(|v| parse(record_type, v).ok())
                 .collect()
         };
-        self.ttl == other.ttl && records(self) == records(other)
+        self.ttl == other.ttl
+            && self.alias == other.alias
+            && self.routing == other.routing
+            && records(self) == records(other)
     }
 }
 
@@ -282,9 +302,8 @@ mod tests {
 
     #[test]
     fn spelling_and_order_do_not_make_another_set() {
-        let set = |ttl, values: &[&str]| RecordSet {
-            ttl,
-            values: values.iter().map(|v| (*v).to_owned()).collect(),
+        let set = |ttl, values: &[&str]| {
+            RecordSet::plain(ttl, values.iter().map(|v| (*v).to_owned()).collect())
         };
         let ns = RecordType::Ns;
         assert!(set(60, &["a.edu", "b.edu."]).same_records(&set(60, &["b.edu", "a.edu."]), ns));

@@ -6,7 +6,7 @@ use domain::base::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{RecordType, batch, needs, typed, zone, zones};
+use super::{RecordSet, RecordType, Slot, batch, needs, typed, zone, zones};
 use crate::dns::{self, DnsName, address};
 use crate::world::{AwsError, Caller, Operation, World};
 
@@ -58,24 +58,23 @@ fn list(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsEr
         Some(text) => DnsName::parse(text)
             .map_err(|p| invalid(format!("FATAL problem: {p} encountered with '{text}'")))?,
     };
-    let start_type = input.start_record_type.as_deref().unwrap_or_default();
+    let start = (
+        input.start_record_type.as_deref().unwrap_or_default(),
+        input.start_record_identifier.as_deref().unwrap_or_default(),
+    );
+    let place = |slot: &'_ Slot| {
+        let identifier = slot.identifier.as_deref().unwrap_or_default();
+        (slot.record_type.name(), identifier) >= start
+    };
     let mut rest = zone
         .sets
         .range(&start_name..)
-        .flat_map(|(name, types)| types.iter().map(move |(t, set)| (name, *t, set)))
-        .filter(|(name, t, _)| **name != start_name || t.name() >= start_type);
+        .flat_map(|(name, slots)| slots.iter().map(move |(slot, set)| (name, slot, set)))
+        .filter(|(name, slot, _)| **name != start_name || place(slot));
     let page: Vec<Value> = rest
         .by_ref()
         .take(size)
-        .map(|(name, record_type, set)| {
-            let values: Vec<Value> = set.values.iter().map(|v| json!({ "Value": v })).collect();
-            json!({
-                "Name": name.text(),
-                "Type": record_type.name(),
-                "TTL": set.ttl,
-                "ResourceRecords": values,
-            })
-        })
+        .map(|(name, slot, set)| shown(name, slot, set))
         .collect();
     let next = rest.next();
     let mut output = json!({
@@ -83,11 +82,39 @@ fn list(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsEr
         "IsTruncated": next.is_some(),
         "MaxItems": size.to_string(),
     });
-    if let Some((name, record_type, _)) = next {
+    if let Some((name, slot, _)) = next {
         output["NextRecordName"] = name.text().into();
-        output["NextRecordType"] = record_type.name().into();
+        output["NextRecordType"] = slot.record_type.name().into();
+        if let Some(identifier) = &slot.identifier {
+            output["NextRecordIdentifier"] = identifier.as_str().into();
+        }
     }
     Ok(output)
+}
+
+/// A record set as the list shows it.
+fn shown(name: &DnsName, slot: &Slot, set: &RecordSet) -> Value {
+    let mut shown = json!({ "Name": name.text(), "Type": slot.record_type.name() });
+    if let Some(identifier) = &slot.identifier {
+        shown["SetIdentifier"] = identifier.as_str().into();
+    }
+    if let Some(Value::Object(routing)) = set.routing.as_ref().map(|routing| json!(routing)) {
+        for (member, value) in routing {
+            shown[member] = value;
+        }
+    }
+    if let Some(alias) = &set.alias {
+        shown["AliasTarget"] = json!({
+            "HostedZoneId": alias.hosted_zone_id,
+            "DNSName": alias.dns_name.text(),
+            "EvaluateTargetHealth": alias.evaluate_target_health,
+        });
+    } else {
+        let values = set.values.iter().map(|value| json!({ "Value": value }));
+        shown["TTL"] = set.ttl.into();
+        shown["ResourceRecords"] = values.collect();
+    }
+    shown
 }
 
 /// Asks one of the zone's name servers, as it is at this moment. The resolver's address would only

@@ -4,13 +4,18 @@
 //! that some server has not got yet keeps what was there before it, so a server's view is the zone
 //! with the changes it has not got taken back.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use p256::ecdsa::SigningKey;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{HostedZone, Ksk, RecordSet, RecordType, State, Window, signatures};
+use super::{HostedZone, Ksk, RecordSet, RecordType, Slot, State, Window, routing, signatures};
 use crate::dns::{DnsName, Dnskey};
 use crate::world::{Random, World};
+
+/// Aliases for aliases that are followed.
+const ALIAS_CHAIN_MAX: u8 = 8;
 
 /// A change that is not in sync yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,7 +53,8 @@ fn touched<'de, D: Deserializer<'de>>(
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct BeforeSet {
     pub name: DnsName,
-    pub record_type: RecordType,
+    #[serde(rename = "record_type")]
+    pub slot: Slot,
     pub set: Option<RecordSet>,
 }
 
@@ -212,32 +218,58 @@ impl<'a> Served<'a> {
     }
 
     /// One record set.
-    pub fn set(&self, name: &DnsName, record_type: RecordType) -> Option<&'a RecordSet> {
+    fn set(&self, name: &DnsName, slot: &Slot) -> Option<&'a RecordSet> {
         let mut replaced = self.unseen().flat_map(|before| &before.sets);
-        match replaced.find(|set| set.name == *name && set.record_type == record_type) {
+        match replaced.find(|set| set.name == *name && set.slot == *slot) {
             Some(before) => before.set.as_ref(),
-            None => self.zone.sets.get(name)?.get(&record_type),
+            None => self.zone.sets.get(name)?.get(slot),
         }
     }
 
     /// All record sets of a name.
-    pub fn sets(&self, name: &DnsName) -> Vec<(RecordType, &'a RecordSet)> {
+    fn sets(&self, name: &DnsName) -> BTreeMap<&'a Slot, &'a RecordSet> {
         let current = self
             .zone
             .sets
             .get(name)
             .into_iter()
-            .flat_map(|sets| sets.keys().copied());
+            .flat_map(|sets| sets.keys());
         let replaced = self
             .unseen()
             .flat_map(|before| &before.sets)
             .filter(|set| set.name == *name)
-            .map(|set| set.record_type);
-        let types: std::collections::BTreeSet<RecordType> = current.chain(replaced).collect();
+            .map(|set| &set.slot);
+        current
+            .chain(replaced)
+            .filter_map(|slot| self.set(name, slot).map(|set| (slot, set)))
+            .collect()
+    }
+
+    /// What is answered for each type of a name: routing policies decided, aliases followed.
+    pub fn answers(&self, name: &DnsName) -> Vec<(RecordType, RecordSet)> {
+        let types: BTreeSet<RecordType> = self
+            .sets(name)
+            .keys()
+            .map(|slot| slot.record_type)
+            .collect();
         types
             .into_iter()
-            .filter_map(|t| self.set(name, t).map(|set| (t, set)))
+            .filter_map(|t| self.answer(name, t, ALIAS_CHAIN_MAX).map(|set| (t, set)))
             .collect()
+    }
+
+    /// The same of one type; none if there is none, or if an alias leads nowhere.
+    fn answer(&self, name: &DnsName, record_type: RecordType, aliases: u8) -> Option<RecordSet> {
+        let mut members = self.sets(name);
+        members.retain(|slot, _| slot.record_type == record_type);
+        let set = routing::chosen(&members)?;
+        match &set.alias {
+            None => Some(set),
+            Some(target) if target.hosted_zone_id == self.zone.id => {
+                self.answer(&target.dns_name, record_type, aliases.checked_sub(1)?)
+            }
+            Some(target) => target.service_address(record_type),
+        }
     }
 
     /// Whether there is any record at or below a name.

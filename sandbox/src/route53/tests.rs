@@ -5,6 +5,7 @@ mod batches;
 mod changes;
 mod dnssec;
 mod query_logging;
+mod routing;
 mod zones;
 
 pub(crate) use dnssec::Signer;

@@ -241,18 +241,12 @@ fn initial_sets(name: &DnsName, servers: [u16; 4]) -> Sets {
     let soa = format!("{} awsdns-hostmaster.amazon.com. {SOA_NUMBERS}", names[0]);
     let apex = [
         (
-            RecordType::Ns,
-            RecordSet {
-                ttl: NS_TTL_SECS,
-                values: names.into(),
-            },
+            RecordType::Ns.into(),
+            RecordSet::plain(NS_TTL_SECS, names.into()),
         ),
         (
-            RecordType::Soa,
-            RecordSet {
-                ttl: SOA_TTL_SECS,
-                values: vec![soa],
-            },
+            RecordType::Soa.into(),
+            RecordSet::plain(SOA_TTL_SECS, vec![soa]),
         ),
     ];
     [(name.clone(), apex.into())].into()
@@ -454,7 +448,7 @@ fn delete(world: &mut World, caller: &Caller, input: Value) -> Result<Value, Aws
     let mut records = zone
         .sets
         .iter()
-        .flat_map(|(name, sets)| sets.keys().map(move |t| (name, *t)));
+        .flat_map(|(name, sets)| sets.keys().map(move |slot| (name, slot.record_type)));
     if records.any(|(name, record_type)| !required(name, record_type)) {
         // Two spaces, as AWS writes it.
         return not_empty("non-required resource record sets ");

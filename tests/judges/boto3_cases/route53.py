@@ -352,6 +352,53 @@ class Route53(ZoneCase):
         route53.delete_reusable_delegation_set(Id=made["Id"])
         self.refused("NoSuchDelegationSet", route53.get_reusable_delegation_set, Id=made["Id"])
 
+    def test_route53_aliases_and_groups(self):
+        zone = self.zone()
+        bare = zone.removeprefix("/hostedzone/")
+        group = [
+            {
+                "Name": "www.judged.example.",
+                "Type": "A",
+                "SetIdentifier": name,
+                "Weight": weight,
+                "TTL": 60,
+                "ResourceRecords": [{"Value": f"192.0.2.{weight}"}],
+            }
+            for name, weight in (("blue", 1), ("green", 2))
+        ]
+        place = {
+            "Name": "x.judged.example.",
+            "Type": "TXT",
+            "SetIdentifier": "at",
+            "GeoLocation": {"ContinentCode": "EU"},
+            "TTL": 60,
+            "ResourceRecords": [{"Value": '"eu"'}],
+        }
+        alias = {
+            "Name": "a.judged.example.",
+            "Type": "A",
+            "AliasTarget": {
+                "HostedZoneId": bare,
+                "DNSName": "www.judged.example.",
+                "EvaluateTargetHealth": False,
+            },
+        }
+        self.change(zone, *(("CREATE", one) for one in [*group, place, alias]))
+        listed = self.records(zone)
+        # The alias comes without values; botocore makes an empty list of none.
+        self.assertEqual(
+            [{key: value for key, value in one.items() if value != []} for one in listed],
+            [alias, *group, place],
+        )
+        self.refused(
+            "InvalidChangeBatch",
+            self.change,
+            zone,
+            ("CREATE", group[0] | {"SetIdentifier": "red", "TTL": 61}),
+        )
+        self.change(zone, *(("DELETE", one) for one in [*group, place, alias]))
+        self.assertEqual(self.records(zone), [])
+
     def test_route53_what_is_not_there(self):
         self.refused("NoSuchHostedZone", self.route53.get_hosted_zone, Id="Z00000000000000000000")
         self.refused(

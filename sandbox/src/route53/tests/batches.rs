@@ -210,12 +210,13 @@ fn what_is_not_modelled_is_refused_by_name() {
         )
     };
     let name = "a.spore.example.edu";
-    let alias = json!({ "Name": name, "Type": "A", "AliasTarget": {
-        "DNSName": "x", "HostedZoneId": "Z1", "EvaluateTargetHealth": false } });
-    assert!(send(alias).1.contains("record sets with AliasTarget"));
-    let weighted = json!({ "Name": name, "Type": "A", "TTL": 60, "Weight": 1, "SetIdentifier": "x",
+    let checked = json!({ "Name": name, "Type": "A", "TTL": 60, "HealthCheckId": "1",
         "ResourceRecords": [{ "Value": "192.0.2.1" }] });
-    assert_eq!(send(weighted).0, "NotImplemented");
+    assert!(send(checked).1.contains("record sets with HealthCheckId"));
+    let near = json!({ "Name": name, "Type": "A", "TTL": 60, "SetIdentifier": "x",
+        "GeoProximityLocation": { "AWSRegion": "us-east-1" },
+        "ResourceRecords": [{ "Value": "192.0.2.1" }] });
+    assert_eq!(send(near).0, "NotImplemented");
     let svcb = json!({ "Name": name, "Type": "SVCB", "TTL": 60,
         "ResourceRecords": [{ "Value": "1 ." }] });
     assert!(send(svcb).1.contains("records of type SVCB"));
