@@ -50,10 +50,8 @@ impl Refusal {
 pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     refusals.extend(newer_tool(desired, snapshot));
-    if matches!(
-        plan.goal,
-        Goal::Unsign | Goal::Rotate | Goal::AbortRotation
-    ) && let Some(refusal) = zone_of_others(desired, snapshot)
+    if matches!(plan.goal, Goal::Unsign | Goal::Rotate | Goal::AbortRotation)
+        && let Some(refusal) = zone_of_others(desired, snapshot)
     {
         // What else there is to say builds on the zone.
         refusals.push(refusal);
@@ -459,7 +457,8 @@ mod tests {
     #[test]
     fn the_keys_of_a_zone_of_others_are_not_touched_and_not_called_gone() {
         let mut snapshot = fixture::empty();
-        let why = "a public zone that this tool did not make; `spore-infra adopt STACK` takes it over";
+        let why =
+            "a public zone that this tool did not make; `spore-infra adopt STACK` takes it over";
         snapshot.hosted_zone = Observation::Foreign(why.into(), None);
         let mut unsigned = fixture::desired();
         unsigned.dnssec = false;

@@ -10,7 +10,6 @@ mod lock;
 
 use jiff::Timestamp;
 use spore_tests::bench::{Bench, desired};
-use spore_tests::stage::DOCUMENT;
 
 fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()

@@ -147,7 +147,7 @@ fn aliases_and_groups_are_named_and_an_alias_comes_back_by_its_comment() {
     });
 
     let said = stage.on_world("destroy", &["--yes", "--include-records"]);
-    let said = said.exits(4, "destroy").unwrap().stderr;
+    let said = said.exits(4, "destroy").unwrap().tell();
     for identifier in ["blue", "green"] {
         let named = format!("split.{DOMAIN}. A (set identifier {identifier})");
         assert!(said.contains(&named), "{said}");

@@ -273,7 +273,7 @@ fn read(batch: &ChangeBatch) -> Result<(Vec<Wanted>, Vec<String>), AwsError> {
             )));
         };
         let routing = routing_of(*action, sent)?;
-        match read_one(*action, sent, record_type, routing)? {
+        match read_one(*action, sent, routing)? {
             Ok((name, set)) => {
                 if set.alias.is_none() {
                     check_values(record_type, &set.values, &mut problems);
@@ -326,7 +326,6 @@ fn change_shown(action: Action, sent: &Sent, identifier: Option<&str>) -> String
 fn read_one(
     action: Action,
     sent: &Sent,
-    record_type: RecordType,
     routing: Option<Routing>,
 ) -> Result<Result<(DnsName, RecordSet), String>, AwsError> {
     let parse = |text: &str| {

@@ -149,7 +149,7 @@ fn a_run_whose_world_can_no_longer_be_stored_ends() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::open(Some(dir.path().join("world")), Options::default()).unwrap();
-        let bench = Bench::on(sandbox, desired()).await;
+        let bench = Bench::on(sandbox, desired("")).await;
         let mut lock = take(&bench).await;
         let plan = bench.plan(&Goal::Converge, Some(lock.seen.clone())).await;
         let mut dir = Some(dir);
