@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Facts, Heard, Ksk, Trouble, Verdict, Zone};
+use super::facts::{Aws, Facts, Heard, Ksk, Trouble, Verdict, Zone};
 use super::report::{Finding, Level};
 use crate::addr::Kind;
 use crate::ds::judgement::{Fit, Judgement, Keys, Trust, judge};
@@ -246,7 +246,7 @@ fn our_keys(facts: &Facts, zone: &Zone) -> Vec<DnsKey> {
 
 /// Whether AWS said all that it was asked.
 fn is_read(facts: &Facts) -> bool {
-    facts.aws.as_ref().is_ok_and(|aws| aws.unread.is_empty())
+    facts.aws.as_ref().is_ok_and(Aws::is_read)
 }
 
 /// Whether Route 53 signs with a key, once it signs.
@@ -962,7 +962,11 @@ fn in_aws(facts: &Facts, found: &mut Found) {
     for why in &aws.unread {
         found.add(Level::Unknown, "aws", format!("could not be read: {why}"));
     }
-    if aws.zone.is_none() && aws.unread.is_empty() {
+    if let Some(why) = &aws.foreign_zone {
+        let text = format!("the zone in Route 53 is not known to be the stack's: {why}");
+        found.add(Level::Unknown, "zone-not-ours", text);
+    }
+    if aws.zone.is_none() && aws.is_read() {
         found.add(
             Level::Critical,
             "no-zone",

@@ -253,11 +253,20 @@ pub struct Signal {
     pub words: String,
 }
 
+impl Aws {
+    /// Whether all that was asked is known of the stack's own zone.
+    pub fn is_read(&self) -> bool {
+        self.unread.is_empty() && self.foreign_zone.is_none()
+    }
+}
+
 /// The stack in AWS, as far as DNSSEC goes.
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
     /// Id of the hosted zone, if there is one.
     pub zone: Option<String>,
+    /// What stands in its place, if a zone of its name is not the stack's.
+    pub foreign_zone: Option<String>,
     /// Its name servers.
     pub name_servers: BTreeSet<String>,
     /// What could not be read, and why.

@@ -139,6 +139,7 @@ fn resolver(resolver: &Resolver) -> Value {
 fn aws(aws: &Aws, facts: &Facts) -> Value {
     json!({
         "zone": aws.zone,
+        "foreign_zone": aws.foreign_zone,
         "name_servers": aws.name_servers,
         "unread": aws.unread,
         "signing": aws.signing.as_ref().map(|(status, message)| json!({

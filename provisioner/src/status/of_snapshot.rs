@@ -39,9 +39,8 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
             aws.name_servers = zone.name_servers(&desired.domain).into_iter().collect();
         }
         Observation::Absent => {}
-        Observation::Foreign(why, _) | Observation::Unreadable(why) => {
-            unread.push(format!("the hosted zone: {why}"));
-        }
+        Observation::Foreign(why, _) => aws.foreign_zone = Some(why.clone()),
+        Observation::Unreadable(why) => unread.push(format!("the hosted zone: {why}")),
     }
     match &snapshot.dnssec {
         Observation::Present(dnssec) => {

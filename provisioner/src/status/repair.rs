@@ -39,11 +39,16 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
     }
     match &facts.aws {
         Err(_) => steps.us("make AWS readable (credentials, permissions), then run status again"),
-        Ok(aws) if aws.zone.is_none() && aws.unread.is_empty() => {
+        Ok(aws) if aws.zone.is_none() && aws.is_read() => {
             steps.us("run `spore-infra apply`: there is no hosted zone yet");
             return steps.actions;
         }
-        Ok(_) => {}
+        Ok(aws) => {
+            // Whatever the stack does builds on it.
+            if let Some(why) = &aws.foreign_zone {
+                steps.us(format!("settle whose the zone is: {why}"));
+            }
+        }
     }
     if let Some(state) = state {
         repair(facts, state, &mut steps);
@@ -730,9 +735,12 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
         .iter()
         .any(|action| action.who == Who::Us && action.what.contains("spore-infra apply"));
     let is_told = |blocked: &&String| {
-        let mut actions = steps.actions.iter();
         // What is said of a resource comes after its address.
-        actions.any(|action| blocked.ends_with(&action.what))
+        let why = blocked
+            .split_once(": ")
+            .map_or(blocked.as_str(), |(_, why)| why);
+        let mut actions = steps.actions.iter();
+        actions.any(|action| blocked.ends_with(&action.what) || action.what.ends_with(why))
     };
     let blocked: Vec<&str> = aws
         .plan

@@ -374,7 +374,8 @@ impl Page {
         };
         let zone = match &aws.zone {
             Some(zone) => zone,
-            None if aws.unread.is_empty() => "none",
+            None if aws.foreign_zone.is_some() => "not the stack's",
+            None if aws.is_read() => "none",
             None => "not read",
         };
         let signing = aws

@@ -118,7 +118,7 @@ fn shown(name: &DnsName, slot: &Slot, set: &RecordSet) -> Value {
 }
 
 /// Asks one of the zone's name servers, as it is at this moment. The resolver's address would only
-/// matter to geographic routing, which is not modelled.
+/// matter to routing by place, which does not ask for it here ([`super::routing`]).
 fn test_dns_answer(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]

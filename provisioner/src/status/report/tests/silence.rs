@@ -187,6 +187,44 @@ fn a_view_is_compared_only_with_what_was_answered() {
 }
 
 #[test]
+fn a_zone_of_others_is_settled_before_anything_builds_on_it() {
+    let mut facts = facts();
+    let why = "a public zone that this tool did not make, Z1, exists";
+    facts.aws().zone = None;
+    facts.aws().name_servers.clear();
+    facts.aws().foreign_zone = Some(why.into());
+    facts.aws().plan.blocked = vec![
+        format!("hosted_zone/spore.example.edu: {why}"),
+        "role/updater: AccessDenied".into(),
+    ];
+    let report = of(&facts);
+    assert_eq!(told(&report, "zone-not-ours").level, Level::Unknown);
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|finding| finding.code != "no-zone")
+    );
+    let steps = steps(&report);
+    assert_eq!(
+        steps[0],
+        ("us", format!("settle whose the zone is: {why}").as_str())
+    );
+    // It is told once, and the other block with its own words.
+    assert_eq!(
+        steps.iter().filter(|(_, what)| what.contains(why)).count(),
+        1
+    );
+    assert!(
+        steps
+            .iter()
+            .any(|(_, what)| what.contains("role/updater: AccessDenied"))
+    );
+    let text = text::render(&facts, &report, 100, Paint::Plain);
+    assert!(text.contains("hosted zone not the stack's"), "{text}");
+}
+
+#[test]
 fn what_was_not_read_is_not_none() {
     let mut facts = facts();
     facts.aws().zone = None;
