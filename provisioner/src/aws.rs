@@ -204,7 +204,13 @@ async fn shared_config(target: &Target, region: &str, account: &str, access: &Ac
                 .region(Region::new(region.to_owned()))
                 .load()
                 .await;
-            loaded.into_builder()
+            // Set to nothing, as CI systems set what they have no value for, it is not set.
+            let is_empty = loaded.endpoint_url().is_some_and(str::is_empty);
+            let mut builder = loaded.into_builder();
+            if is_empty {
+                builder.set_endpoint_url(None);
+            }
+            builder
         }
     };
     builder

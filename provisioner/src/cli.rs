@@ -70,15 +70,14 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// Work on a simulated AWS kept in DIR: no credentials, no network. Waits cost nothing, unless a
-    /// server holds DIR.
+    /// server holds DIR. The variable SPORE_SANDBOX says the same.
     #[arg(
         long,
         global = true,
         value_name = "DIR",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = DEFAULT_SANDBOX,
-        env = "SPORE_SANDBOX"
+        default_missing_value = DEFAULT_SANDBOX
     )]
     sandbox: Option<PathBuf>,
 }
@@ -226,6 +225,8 @@ enum Command {
         /// 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
         #[arg(long)]
         check: bool,
+        #[command(flatten)]
+        code: Code,
     },
     /// Whose each name of the zone is, and freeing names.
     Names {
@@ -297,9 +298,17 @@ struct Go {
 #[derive(Debug, Clone, Args)]
 struct Code {
     /// Take the updater from a zip that a release ships or `updater build` wrote, and from nowhere
-    /// else. Left out: the zip beside this program, else a checkout of the sources.
-    #[arg(long, value_name = "FILE", env = "SPORE_UPDATER_ZIP")]
+    /// else. Left out: that of the variable SPORE_UPDATER_ZIP, the zip beside this program, else a
+    /// checkout of the sources.
+    #[arg(long, value_name = "FILE")]
     updater_zip: Option<PathBuf>,
+}
+
+impl Code {
+    fn given(&self) -> Option<PathBuf> {
+        let told = || variable("SPORE_UPDATER_ZIP").map(PathBuf::from);
+        self.updater_zip.clone().or_else(told)
+    }
 }
 
 /// Forms of the DS record.
@@ -712,11 +721,27 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Exit::Error
         }
     };
+    // Whatever was done is done; but what stdout got of it is not whole.
+    let exit = match output::lost() {
+        Some(why) => {
+            output::error(&format!("stdout could not be written: {why}"));
+            if exit == Exit::Done {
+                Exit::Error
+            } else {
+                exit
+            }
+        }
+        None => exit,
+    };
     ExitCode::from(exit as u8)
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
-    let global = cli.global;
+    let mut global = cli.global;
+    // Not clap's: to it a variable that is set to nothing is a mistake, which CI systems make of what is not set.
+    global.sandbox = global
+        .sandbox
+        .or_else(|| variable("SPORE_SANDBOX").map(PathBuf::from));
     match cli.command {
         Command::Init {
             domain,
@@ -782,13 +807,18 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Dnssec {
             command: DnssecCommand::Disable { stack, go },
         } => apply::unsign(&global, stack, &go).await,
-        Command::Status { stack, json, check } => {
+        Command::Status {
+            stack,
+            json,
+            check,
+            code,
+        } => {
             let form = match (json, check) {
                 (_, true) => status::Form::Check,
                 (true, false) => status::Form::Json,
                 (false, false) => status::Form::Text,
             };
-            status::status(&global, stack, form).await
+            status::status(&global, stack, form, &code).await
         }
         Command::Names { command } => match command {
             NamesCommand::List { stack, json, code } => {
@@ -818,7 +848,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                     lock,
                     code,
                 },
-        } => updater::build(stack, out, zone_id.as_deref(), lock, code),
+        } => updater::build(stack, out, zone_id.as_deref(), lock, &code),
         Command::Policy {
             what,
             stack,

@@ -86,6 +86,8 @@ pub fn write(domain: &str, zone: &Live, kept: &Kept, now: Timestamp) -> Written 
         match (&set.policy, &set.alias) {
             (Some(policy), alias) => {
                 routed += 1;
+                // A line's end in it would end the comment.
+                let policy = policy.escape_default();
                 for line in lines(set) {
                     let _ = writeln!(text, "; {policy}: {line}");
                 }
@@ -349,6 +351,12 @@ mod tests {
             policy: Some("set identifier eu".into()),
             ..set("www", "A", &["192.0.2.1"])
         };
+        let broken = RecordSet {
+            policy: Some("set identifier one;x\ny".into()),
+            ..routed.clone()
+        };
+        let file = written(vec![broken]);
+        assert!(file.text.lines().all(|line| line.starts_with([';', '$'])));
         let file = written(vec![routed]);
         assert_eq!((file.aliases, file.routed), (0, 1));
         let lines: Vec<&str> = file.text.lines().collect();

@@ -187,7 +187,23 @@ pub enum Release {
 /// Judges whether a name may be freed.
 pub fn release(names: &[Name], wanted: &str) -> Release {
     let Some(name) = names.iter().find(|name| name.name == wanted) else {
-        return Release::Free;
+        // Below its account's label, which who is in a hurry leaves out.
+        let alike = names.iter().filter(|name| {
+            let (first, rest) = wanted.split_once('.').unwrap_or_default();
+            let between = name.name.strip_prefix(first);
+            let between = between.and_then(|after| after.strip_suffix(rest));
+            between.is_some_and(|between| {
+                between.len() > 2 && between.starts_with('.') && between.ends_with('.')
+            })
+        });
+        let alike: Vec<&str> = alike.map(|name| name.name.as_str()).collect();
+        return match &alike[..] {
+            [] => Release::Free,
+            some => Release::Refused(format!(
+                "{wanted} is free; if {} is meant, name that",
+                some.join(" or ")
+            )),
+        };
     };
     let kinds = |sets: &[RecordSet]| sets.iter().map(kind_of).collect::<Vec<_>>().join(", ");
     match &name.owner {
@@ -302,8 +318,16 @@ pub fn complete(domain: &str, given: &str) -> Result<String, String> {
             "{given} is the place of a mark; give the name itself, without {OWNER_PREFIX}"
         ));
     }
-    if name.is_empty() || name == domain {
-        return Err(format!("{given:?} is not a name below {domain}"));
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if name == domain || !name.split('.').all(is_label) {
+        return Err(format!(
+            "{given:?} is not a name that an instance has below {domain}"
+        ));
     }
     match (is_below, is_rooted) {
         (true, _) => Ok(name),
@@ -438,6 +462,8 @@ pub(crate) mod tests {
         assert_eq!(gone("deep.a.b"), ["_spore.deep.a.b TXT"]);
         assert_eq!(gone("gone"), ["_spore.gone TXT"]);
         assert_eq!(of("nothing"), Release::Free);
+        assert!(matches!(of("torn"), Release::Refused(why) if why.contains("torn.1kpqzg2c")));
+        assert_eq!(of("torn.elsewhere"), Release::Free);
         for by_hand in ["bare.1kpqzg2c", "only.1kpqzg2c", "ghost"] {
             assert!(matches!(of(by_hand), Release::Refused(_)), "{by_hand}");
         }

@@ -277,6 +277,11 @@ pub async fn snapshot(
     let hosted_zone =
         hosted_zone::assigned(read, &desired.domain, hosted_zone, servers, &parent).await;
     let kms_key = kms_key::of_ksks(read, desired, kms_key, &dnssec, &parent).await;
+    let kms_key = if is_whole {
+        kms_key::of_this_zone_alone(read, desired, kms_key, &dnssec).await
+    } else {
+        kms_key
+    };
     // What a zone that is not ours has is no concern of this stack's plans; its keys were needed to see what
     // can be taken over with it.
     let is_foreign = hosted_zone.foreign().is_some();

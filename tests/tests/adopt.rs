@@ -564,6 +564,41 @@ fn a_signed_zone_made_by_hand_stays_secure_with_its_own_key_signing_key() {
     });
 }
 
+/// Route 53 lets one KMS key sign several zones, and the policy of a stack's key names one: who shares it keeps it.
+#[test]
+fn a_key_that_signs_another_zone_too_is_not_taken_over() {
+    run(async {
+        let spore = Spore::open().await;
+        let (bench, route53) = (&spore.bench, &spore.bench.write.route53);
+        let call = route53.create_hosted_zone().name("other.example.org");
+        let made = call.caller_reference("console").send().await.unwrap();
+        let other = made.hosted_zone.unwrap().id;
+        bench.advance(SETTLED);
+        let call = route53.create_key_signing_key().hosted_zone_id(&other);
+        let call = call.name("shared").status("ACTIVE");
+        let call = call.key_management_service_arn(&spore.key);
+        call.caller_reference("by hand").send().await.unwrap();
+        bench.advance(SETTLED);
+        let plan = bench.plan(&Goal::Adopt, None).await;
+        let refusal = plan.refusals.iter().find(|one| one.rule == "not-adoptable");
+        let why = &refusal.expect("it is refused").message;
+        assert!(
+            why.contains(&spore.key) && why.contains("it also signs other.example.org."),
+            "{why}"
+        );
+        assert!(plan.steps.is_empty() || !plan.refusals.is_empty());
+
+        let call = route53.deactivate_key_signing_key().name("shared");
+        call.hosted_zone_id(&other).send().await.unwrap();
+        bench.advance(SETTLED);
+        let call = route53.delete_key_signing_key().name("shared");
+        call.hosted_zone_id(&other).send().await.unwrap();
+        bench.advance(SETTLED);
+        let plan = bench.plan(&Goal::Adopt, None).await;
+        assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+    });
+}
+
 /// A run that dies while it takes the old key down leaves it with an alias of its own, and a key-signing
 /// key of a name that is not ours: it is still the stack's.
 #[test]

@@ -627,3 +627,92 @@ fn a_run_that_comes_to_no_plan_has_a_last_line_too() {
         assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.tell());
     }
 }
+
+/// A document names its accounts file as it stands beside it, from wherever the command is given.
+#[test]
+fn an_accounts_file_is_found_beside_its_document() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("plans")).expect("makes a folder");
+    stage.write(
+        "plans/accounts.json",
+        "[\"123456789012\", \"210987654321\"]",
+    );
+    let text = format!("{DOCUMENT}[updater]\naccounts-file = \"accounts.json\"\n");
+    stage.write("plans/stack.toml", text);
+    let root = stage.document();
+    let root = root.parent().expect("a folder").to_owned();
+    let run = stage.run(["validate", "plans/stack.toml"]);
+    run.with(move |command| {
+        command.current_dir(root);
+    })
+    .done("validate")
+    .expect("is valid");
+}
+
+/// What a plan is written over has to be a plan, and what is a plan is no document.
+#[test]
+fn a_plan_takes_the_place_of_plans_only() {
+    let stage = Stage::new();
+    let document = stage.document();
+    let before = fs::read(&document).expect("reads");
+    let beside = stage.write("plan.tmp", "somebody's");
+    let sandbox = format!("--sandbox={}", stage.world().display());
+    let plan = |out: &Path| {
+        let run = stage.run(["plan"]).arg(&document).arg(&sandbox);
+        run.arg("--out").arg(out)
+    };
+    let said = plan(&document).exits(1, "plan over the document");
+    let said = said.expect("is refused").stderr;
+    assert!(
+        said.contains("is no plan file; it is left as it is"),
+        "{said}"
+    );
+    assert_eq!(fs::read(&document).expect("reads"), before);
+    let out = stage.path("plan.json");
+    for _ in 0..2 {
+        plan(&out).exits(0, "plan").expect("a plan replaces a plan");
+    }
+    assert_eq!(fs::read_to_string(&beside).expect("reads"), "somebody's");
+    let said = stage.run(["validate"]).arg(&out);
+    let said = said.exits(1, "validate a plan").expect("is refused").stderr;
+    assert!(said.contains("`spore-infra apply"), "{said}");
+    assert!(said.lines().count() < 3, "{said}");
+}
+
+/// What does not get to stdout is not written: a backup that lacks its end is none.
+#[test]
+fn a_full_disk_behind_stdout_is_an_error() {
+    let stage = Stage::new();
+    let full = |run: Run| {
+        let ended = run.with(|command| {
+            let full = fs::OpenOptions::new().write(true).open("/dev/full");
+            command.stdout(full.expect("Linux has it"));
+        });
+        ended.exits(1, "into a full disk").expect("fails").stderr
+    };
+    let said = full(stage.run(["policy", "operator"]).arg(stage.document()));
+    assert!(said.contains("stdout could not be written"), "{said}");
+    let said = full(stage.on_world("plan", &["--json"]));
+    assert!(said.contains("stdout could not be written"), "{said}");
+}
+
+/// CI systems set what they have no value for to nothing.
+#[test]
+fn variables_that_are_set_to_nothing_are_not_set() {
+    let stage = Stage::new();
+    let plan = |name: &str| stage.on_world("plan", &[]).env(name, "");
+    for name in ["AWS_ENDPOINT_URL", "SPORE_SANDBOX", "SPORE_UPDATER_ZIP"] {
+        plan(name).exits(0, name).expect("plans");
+    }
+    let real = |url: &str| {
+        let run = stage.run(["plan"]).arg(stage.document());
+        let run = run.env("AWS_ENDPOINT_URL", url).env("AWS_PROFILE", "nope");
+        run.exits(1, "plan without credentials")
+            .expect("fails")
+            .stderr
+    };
+    let said = real("");
+    assert!(said.contains("profile \"nope\""), "{said}");
+    let said = real("nonsense");
+    assert!(said.contains("no http or https URL"), "{said}");
+}

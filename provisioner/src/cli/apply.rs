@@ -60,6 +60,9 @@ pub async fn plan(
         bail!("--out takes one plan; name one stack document");
     }
     let is_one = stacks.len() == 1;
+    if let Some(out) = &out {
+        PlanFile::check_place(out)?;
+    }
     // What is kept to be applied leaves nothing out that `apply` sees.
     let purpose = match out {
         Some(_) => Purpose::Review,

@@ -1,12 +1,28 @@
 //! Printing: results to stdout, everything else to stderr; colours only where they are wanted.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 
-/// Prints a text to stdout. A closed pipe is the reader's choice, not an error.
+/// Why something that was printed did not get to stdout, the first time.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Prints a text to stdout. A closed pipe is the reader's choice, not an error; of any other failure [`lost`] tells,
+/// as what is under way is not to end with it.
 pub fn text(text: &str) {
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    let mut stdout = anstream::stdout();
+    let written = stdout.write_all(text.as_bytes());
+    if let Err(error) = written.and_then(|()| stdout.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        LOST.get_or_init(|| error.to_string());
+    }
+}
+
+/// Why stdout lacks some of what was printed, if so.
+pub fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
 }
 
 /// Prints a line to stdout.

@@ -162,9 +162,18 @@ impl Session {
             Class::Credentials if failure.code.starts_with("Expired") => {
                 "the credentials have expired; log in again (`aws sso login`, or your usual way)"
             }
-            Class::Credentials => {
-                "no usable credentials; set AWS_PROFILE or the usual variables, or use --sandbox"
-            }
+            Class::Credentials => match variable("AWS_PROFILE") {
+                Some(profile) => &format!(
+                    "profile {profile:?}, which AWS_PROFILE names, gives no usable credentials: see whether the \
+                     configuration has it, and log in again if it uses SSO (`aws sso login --profile {profile}`)"
+                ),
+                None if failure.message.contains("SSO") => {
+                    "no usable credentials; log in again (`aws sso login`), or set the usual variables"
+                }
+                None => {
+                    "no usable credentials; set AWS_PROFILE or the usual variables, or use --sandbox"
+                }
+            },
             Class::Unanswered => "AWS could not be reached; check the network and AWS_ENDPOINT_URL",
             Class::Throttled
             | Class::Busy
@@ -200,6 +209,14 @@ fn tried(message: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// The SDKs' own variable for another place than AWS.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+
+fn is_http(url: &str) -> bool {
+    let url: Result<http::Uri, _> = url.parse();
+    url.is_ok_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
+}
+
 /// Where calls go, from flags and environment. `held`: the policies that a sandbox holds them to.
 async fn resolve(global: &Global, held: Option<Held>) -> anyhow::Result<Target> {
     match &global.sandbox {
@@ -219,7 +236,15 @@ async fn resolve(global: &Global, held: Option<Held>) -> anyhow::Result<Target> 
             }
             Ok(target)
         }
-        None => Ok(target::from_environment(variable("AWS_ENDPOINT_URL").as_deref()).await),
+        None => {
+            let endpoint = variable(ENDPOINT);
+            if let Some(url) = &endpoint
+                && !is_http(url)
+            {
+                bail!("{ENDPOINT} is {url:?}, which is no http or https URL");
+            }
+            Ok(target::from_environment(endpoint.as_deref()).await)
+        }
     }
 }
 

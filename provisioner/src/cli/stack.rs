@@ -56,8 +56,14 @@ pub fn find(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 /// Reads and checks a document; `None` after its problems have been printed.
 pub fn read(path: &Path) -> anyhow::Result<Option<Document>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let file = |relative: &Path| fs::read_to_string(base.join(relative));
+    if text.trim_start().starts_with('{') {
+        bail!(
+            "{0} is JSON, as plan files are, and no stack document; `spore-infra apply {0}` carries a plan out",
+            path.display()
+        );
+    }
+    // Files that it names are found beside it, by the parser.
+    let file = |beside: &Path| fs::read_to_string(beside);
     match stack::parse(&path.display().to_string(), &text, &file) {
         Ok(stack) => Ok(Some(Document {
             path: path.to_path_buf(),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::session::Session;
-use super::{Exit, Global, output, stack, variable};
+use super::{Code, Exit, Global, output, stack, updater, variable};
 use crate::kind::hosted_zone::Records;
 use crate::observe::{self, Purpose};
 use crate::plan;
@@ -27,8 +27,13 @@ pub enum Form {
 }
 
 /// `status`.
-pub async fn status(global: &Global, named: Option<PathBuf>, form: Form) -> anyhow::Result<Exit> {
-    match (look(global, named).await, form) {
+pub async fn status(
+    global: &Global,
+    named: Option<PathBuf>,
+    form: Form,
+    code: &Code,
+) -> anyhow::Result<Exit> {
+    match (look(global, named, code).await, form) {
         (Ok(None), Form::Text | Form::Json) => Ok(Exit::Error),
         (Err(error), Form::Text | Form::Json) => Err(error),
         // What is wrong with the document is on stderr already.
@@ -79,11 +84,16 @@ fn print(facts: &Facts, form: Form) -> Result<Exit, serde_json::Error> {
 }
 
 /// Everything there is to see; none when the document is not valid, which was said.
-async fn look(global: &Global, named: Option<PathBuf>) -> anyhow::Result<Option<Facts>> {
+async fn look(
+    global: &Global,
+    named: Option<PathBuf>,
+    code: &Code,
+) -> anyhow::Result<Option<Facts>> {
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(None);
     };
-    let session = Session::open(global, &document).await?;
+    let mut session = Session::open(global, &document).await?;
+    session.find_code(&updater::source(&document, code)?);
     let desired = &session.desired;
     // Without credentials there is still DNS to look at. Those of another account are refused.
     let aws = match observe::caller(&session.read).await {

@@ -17,7 +17,7 @@ use crate::updater::{
 pub fn source(document: &Document, code: &Code) -> anyhow::Result<UpdaterSource> {
     let architecture = document.stack.updater.architecture;
     Ok(UpdaterSource::new(host()?, architecture)
-        .given(code.updater_zip.clone())
+        .given(code.given())
         .locked_by(lock_path(&document.path)))
 }
 
@@ -39,7 +39,7 @@ pub fn build(
     out: Option<PathBuf>,
     zone_id: Option<&str>,
     lock: bool,
-    code: Code,
+    code: &Code,
 ) -> anyhow::Result<Exit> {
     let document = match named {
         None if !lock => None,
@@ -52,10 +52,10 @@ pub fn build(
     let source = match &document {
         // What is about to be pinned is not judged by what was pinned before.
         Some(document) if lock => {
-            UpdaterSource::new(host()?, document.stack.updater.architecture).given(code.updater_zip)
+            UpdaterSource::new(host()?, document.stack.updater.architecture).given(code.given())
         }
-        Some(document) => source(document, &code)?,
-        None => UpdaterSource::new(host()?, own_architecture()?).given(code.updater_zip),
+        Some(document) => source(document, code)?,
+        None => UpdaterSource::new(host()?, own_architecture()?).given(code.given()),
     };
     let bootstrap = match source.found()? {
         Some(bootstrap) => bootstrap,

@@ -27,8 +27,8 @@ use crate::plan::{
 use crate::snapshot::{Observation, ParentView, Snapshot};
 
 pub use observe::{
-    Left, Records, assigned, detail, is_another, left, list, look, look_change, pick, record_set,
-    servers,
+    Left, Records, assigned, detail, is_another, left, list, look, look_change, pick, public_zones,
+    record_set, servers,
 };
 pub use op::{Edit, Held, Op};
 pub use perform::{change, perform};

@@ -32,7 +32,9 @@ use crate::plan::{
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot, Stranger};
 
-pub use observe::{ByAlias, by_alias, detail, look, of_ksks, public_key, stays};
+pub use observe::{
+    ByAlias, by_alias, detail, look, of_ksks, of_this_zone_alone, public_key, stays,
+};
 pub(super) use observe::{Hidden, arn, describe, key_policy, search, state};
 pub use op::Op;
 pub use perform::perform;

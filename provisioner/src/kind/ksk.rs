@@ -410,7 +410,7 @@ pub async fn observe(read: &Clients, zone_id: &str) -> Observation<Live> {
 }
 
 /// What Route 53 shows of a zone; none when there is no such zone.
-async fn look(read: &Clients, zone_id: &str) -> Result<Option<Live>, Failure> {
+pub(in crate::kind) async fn look(read: &Clients, zone_id: &str) -> Result<Option<Live>, Failure> {
     let call = read.route53.get_dnssec().hosted_zone_id(zone_id);
     let answer = call.send().await.unless_gone("route53:GetDNSSEC")?;
     let Some(answer) = answer else {

@@ -1,6 +1,7 @@
 //! Version 1 of the format: every table and key, with default and meaning, and the rules between
 //! keys. One function per table, all alike: ask for each key, then judge.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -69,6 +70,15 @@ pub(super) fn stack(t: &mut Table<'_>, file: &str, read: ReadFile<'_>) -> Option
             tags.len()
         );
         t.refuse("tags", what, None);
+    }
+    // IAM takes keys that differ in case only for one; the other services would keep both.
+    let mut lower = BTreeMap::new();
+    for key in tags.keys() {
+        if let Some(other) = lower.insert(key.as_str().to_ascii_lowercase(), key) {
+            let what =
+                format!("{other} and {key} differ in case only, and IAM takes them for one tag");
+            t.refuse("tags", what, None);
+        }
     }
     Some(Stack {
         domain: domain?,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use super::approval::{differing, moved_text};
 use super::date;
@@ -111,18 +112,30 @@ impl PlanFile {
             object.insert("seal".into(), seal.into());
         }
         let text = format!("{}\n", serde_json::to_string_pretty(&value)?);
+        let name = || path.display().to_string();
         // Written beside and renamed: an older plan file is replaced whole or not at all.
-        let beside = path.with_extension("tmp");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)
-            .with_context(|| beside.display().to_string())?;
-        file.write_all(text.as_bytes())
-            .with_context(|| beside.display().to_string())?;
-        std::fs::rename(&beside, path).with_context(|| path.display().to_string())
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let mut beside =
+            NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(name)?;
+        beside.write_all(text.as_bytes()).with_context(name)?;
+        beside.persist(path).with_context(name)?;
+        Ok(())
+    }
+
+    /// Refuses a place where a plan would take that of something else.
+    pub fn check_place(path: &Path) -> anyhow::Result<()> {
+        let text = match std::fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            read => read.with_context(|| path.display().to_string())?,
+        };
+        let is_plan = serde_json::from_slice::<PlanFile>(&text).is_ok();
+        if !is_plan {
+            bail!(
+                "{} exists and is no plan file; it is left as it is, name another one for the plan",
+                path.display()
+            );
+        }
+        Ok(())
     }
 
     /// Reads a plan file that nobody altered.

@@ -53,6 +53,31 @@ pub async fn list(read: &Clients, domain: &str) -> Result<Vec<Live>, Failure> {
     }
 }
 
+/// Id and name of every public zone of the account.
+pub async fn public_zones(read: &Clients) -> Result<Vec<(String, String)>, Failure> {
+    let mut found = Vec::new();
+    let mut start: Option<(String, String)> = None;
+    loop {
+        let (name, id) = start.unzip();
+        let call = read.route53.list_hosted_zones_by_name();
+        let page = call
+            .set_dns_name(name)
+            .set_hosted_zone_id(id)
+            .send()
+            .await
+            .or_fail("route53:ListHostedZonesByName")?;
+        for zone in page.hosted_zones() {
+            if !zone.config().is_some_and(|config| config.private_zone()) {
+                found.push((bare_id(zone.id()), zone.name().to_owned()));
+            }
+        }
+        start = match (page.next_dns_name(), page.next_hosted_zone_id()) {
+            (Some(name), Some(id)) if page.is_truncated() => Some((name.to_owned(), id.to_owned())),
+            (_, _) => return Ok(found),
+        };
+    }
+}
+
 fn comment_of(config: Option<&r53::HostedZoneConfig>) -> String {
     let comment = config.and_then(|config| config.comment());
     comment.unwrap_or_default().to_owned()
@@ -187,7 +212,7 @@ fn judge(desired: &Desired, zone: Live) -> Observation<Live> {
     adoption::foreign(
         desired,
         &what,
-        "delete it, or choose another domain",
+        "choose another domain, or delete it where nobody uses it",
         stranger,
     )
 }

@@ -10,7 +10,7 @@ use crate::arg::{Output, Outputs};
 use crate::aws::{Answer as _, Clients, GLOBAL_REGION};
 use crate::desired::{Desired, PURPOSE_KSK, TAG_PURPOSE};
 use crate::ds::{DnsKey, Ds};
-use crate::kind::{Seen, ksk};
+use crate::kind::{Seen, hosted_zone, ksk};
 use crate::retry::{Class, Failure};
 use crate::snapshot::{Observation, ParentView, Stranger};
 use crate::tags::{self, Tags};
@@ -187,6 +187,79 @@ pub async fn of_ksks(
         Ok(stranger) => stranger.unwrap_or(found),
         Err(failure) => Observation::Unreadable(failure.to_string()),
     }
+}
+
+/// What could be taken over, unless other zones are signed with it: the stack's key has a policy by which Route 53
+/// signs one zone, and taking it over would have the others' signatures end. Only who is about to decide asks, as
+/// every zone of the account is looked at.
+pub async fn of_this_zone_alone(
+    read: &Clients,
+    desired: &Desired,
+    found: Observation<Live>,
+    dnssec: &Observation<ksk::Live>,
+) -> Observation<Live> {
+    let named = dnssec.present().map(|dnssec| &dnssec.keys[..]);
+    let is_named = |arn: &str| {
+        named
+            .unwrap_or_default()
+            .iter()
+            .any(|key| key.kms_arn == arn)
+    };
+    match found {
+        Observation::Foreign(why, Some(stranger)) => {
+            match signs_others(read, desired, &stranger.id).await {
+                None => Observation::Foreign(why, Some(stranger)),
+                Some(unfit) => Observation::Foreign(
+                    format!("KMS key {} cannot be this stack's: {unfit}", stranger.id),
+                    None,
+                ),
+            }
+        }
+        Observation::Present(mut live)
+            if live.has_alias
+                && live.unfit.is_none()
+                && !desired.owns(&live.tags)
+                && !is_named(&live.arn) =>
+        {
+            live.unfit = signs_others(read, desired, &live.arn).await;
+            Observation::Present(live)
+        }
+        Observation::Present(_)
+        | Observation::Foreign(_, None)
+        | Observation::Absent
+        | Observation::Unreadable(_) => found,
+    }
+}
+
+/// Which other zones of the account are signed with a key, or why nobody can tell; none if no zone is.
+async fn signs_others(read: &Clients, desired: &Desired, arn: &str) -> Option<String> {
+    match zones_with(read, desired, arn).await {
+        Ok(zones) if zones.is_empty() => None,
+        Ok(zones) => Some(format!(
+            "it also signs {}, and by the policy of a stack's key Route 53 signs one zone only: give each of the \
+             others a key of its own first",
+            zones.join(", ")
+        )),
+        Err(failure) => Some(format!(
+            "whether it also signs other zones of the account cannot be told: {failure}"
+        )),
+    }
+}
+
+async fn zones_with(read: &Clients, desired: &Desired, arn: &str) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for (id, name) in hosted_zone::public_zones(read).await? {
+        if name.trim_end_matches('.') == desired.domain {
+            continue;
+        }
+        let keys = ksk::look(read, &id)
+            .await?
+            .map_or_else(Vec::new, |live| live.keys);
+        if let Some(ksk) = keys.iter().find(|key| key.kms_arn == arn) {
+            found.push(format!("{name} (zone {id}, key-signing key {})", ksk.name));
+        }
+    }
+    Ok(found)
 }
 
 /// A usable key, with what the zone's key-signing keys tell beside it.
