@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
@@ -276,8 +277,12 @@ enum Command {
         /// Which shell.
         shell: Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write those of all commands.
+    Man {
+        /// Folder for the pages of all commands, such as /usr/local/share/man/man1.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// Options of commands that write.
@@ -289,7 +294,8 @@ struct Go {
     /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
-    /// The longest single wait; what needs longer ends the run with exit code 3.
+    /// The longest single wait, such as a hold-down; what needs longer ends the run with exit code 3. That AWS's
+    /// servers have got a change, a minute or so, is always waited for.
     #[arg(long, value_name = "DURATION", default_value = "10min", value_parser = duration)]
     wait: Duration,
 }
@@ -867,7 +873,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             output::text(&String::from_utf8_lossy(&text));
             Ok(Exit::Done)
         }
-        Command::Man => {
+        Command::Man { out: Some(folder) } => {
+            std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            clap_mangen::generate_to(Cli::command(), &folder)
+                .with_context(|| folder.display().to_string())?;
+            output::note(&format!("wrote the manual pages into {}", folder.display()));
+            Ok(Exit::Done)
+        }
+        Command::Man { out: None } => {
             let mut text = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut text)?;
             output::text(&String::from_utf8_lossy(&text));

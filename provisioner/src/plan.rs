@@ -18,6 +18,7 @@ use crate::arg::{Arg, Output, Outputs};
 use crate::condition::{Condition, STALE, Since, later};
 use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
+use crate::ds::keys::whose;
 use crate::graph;
 use crate::kind::{self, Op, delegation};
 use crate::policy::{Policy, Statement};
@@ -571,6 +572,32 @@ fn wrong_ds(
     })
 }
 
+/// Keys of a zone that is not signed and is not to be: a document that changed its mind before signing was on.
+fn keys_to_spare(desired: &Desired, snapshot: &Snapshot) -> Option<Report> {
+    if desired.dnssec || is_signed(snapshot) {
+        return None;
+    }
+    let dnssec = snapshot.dnssec.present();
+    let keys = dnssec.map(|dnssec| &dnssec.keys[..]).unwrap_or_default();
+    let ours = keys
+        .iter()
+        .filter(|key| whose(desired, snapshot, key).is_ours());
+    let ksks = ours.map(|key| format!("key-signing key {}", key.name));
+    let kms = snapshot.kms_key.present();
+    let kms = kms.filter(|key| {
+        !key.arn.is_empty() && key.state != "PendingDeletion" && desired.owns(&key.tags)
+    });
+    let what: Vec<String> = ksks
+        .chain(kms.map(|key| format!("KMS key {}", key.arn)))
+        .collect();
+    (!what.is_empty()).then(|| Report::Left {
+        what: what.join(" and "),
+        why: "the document does not want the zone signed, and it is not; `spore-infra dnssec disable` takes down \
+              what was made for that"
+            .into(),
+    })
+}
+
 fn is_signed(snapshot: &Snapshot) -> bool {
     let dnssec = snapshot.dnssec.present();
     dnssec.is_some_and(|dnssec| dnssec.signing != "NOT_SIGNING")
@@ -698,6 +725,9 @@ pub(crate) fn link(
     });
     if matches!(plan.goal, Goal::Converge | Goal::Destroy(_)) {
         plan.report.extend(strays::report(desired, snapshot));
+    }
+    if plan.goal == Goal::Converge {
+        plan.report.extend(keys_to_spare(desired, snapshot));
     }
     plan.refusals = safety::review(desired, snapshot, &plan);
     plan

@@ -635,7 +635,7 @@ fn an_accounts_file_is_found_beside_its_document() {
     fs::create_dir(stage.path("plans")).expect("makes a folder");
     stage.write(
         "plans/accounts.json",
-        "[\"123456789012\", \"210987654321\"]",
+        r#"{"Accounts": [{"Id": "210987654321", "Status": "ACTIVE"}]}"#,
     );
     let text = format!("{DOCUMENT}[updater]\naccounts-file = \"accounts.json\"\n");
     stage.write("plans/stack.toml", text);
@@ -683,16 +683,20 @@ fn a_plan_takes_the_place_of_plans_only() {
 #[test]
 fn a_full_disk_behind_stdout_is_an_error() {
     let stage = Stage::new();
-    let full = |run: Run| {
-        let ended = run.with(|command| {
-            let full = fs::OpenOptions::new().write(true).open("/dev/full");
-            command.stdout(full.expect("Linux has it"));
-        });
-        ended.exits(1, "into a full disk").expect("fails").stderr
+    let full = |command: String| {
+        let line = format!("exec '{}' {command} > /dev/full", binary().display());
+        let run = stage.program(Path::new("/bin/sh")).arg("-c").arg(line);
+        run.exits(1, "into a full disk").expect("fails").stderr
     };
-    let said = full(stage.run(["policy", "operator"]).arg(stage.document()));
+    let document = stage.document();
+    let said = full(format!("policy operator '{}'", document.display()));
     assert!(said.contains("stdout could not be written"), "{said}");
-    let said = full(stage.on_world("plan", &["--json"]));
+    let world = stage.world();
+    let said = full(format!(
+        "plan --json '{}' --sandbox='{}'",
+        document.display(),
+        world.display()
+    ));
     assert!(said.contains("stdout could not be written"), "{said}");
 }
 
@@ -701,7 +705,7 @@ fn a_full_disk_behind_stdout_is_an_error() {
 fn variables_that_are_set_to_nothing_are_not_set() {
     let stage = Stage::new();
     let plan = |name: &str| stage.on_world("plan", &[]).env(name, "");
-    for name in ["AWS_ENDPOINT_URL", "SPORE_SANDBOX", "SPORE_UPDATER_ZIP"] {
+    for name in ["AWS_ENDPOINT_URL", "SPORE_SANDBOX"] {
         plan(name).exits(0, name).expect("plans");
     }
     let real = |url: &str| {

@@ -26,6 +26,13 @@ pub fn policy(
     let desired = Desired::of(&document.stack);
     let zone_id = ids.zone_id.as_deref();
     let zone_id = zone_id.map(|id| id.trim_start_matches("/hostedzone/"));
+    // Route 53's own form (API reference, ResourceId); anything else would change what the policy says.
+    let is_id = |id: &str| {
+        (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    if let Some(id) = zone_id.filter(|id| !is_id(id)) {
+        bail!("{id:?} is no id of a hosted zone, such as Z0123456789ABCDEFGHIJ");
+    }
     let adopting = match &ids.adopt_key {
         Some(arn) => adopting(what, &desired, arn)?,
         None => Vec::new(),
@@ -66,6 +73,7 @@ fn print(principal: Principal, grants: &[Grant], out: Option<PathBuf>) -> anyhow
     let chars = principal::chars(&whole);
     let parts = principal::managed(grants);
     if let Some(dir) = out {
+        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         for (number, part) in parts.iter().enumerate() {
             let path = dir.join(format!("{}-{}.json", principal.word(), number + 1));
             let text = serde_json::to_string_pretty(part)? + "\n";

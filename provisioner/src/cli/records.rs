@@ -64,6 +64,11 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
         Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the key: {why}"),
         Observation::Present(_) | Observation::Absent => match kms_key::lost(desired, snapshot) {
             Some(why) => bail!(why),
+            None if !desired.dnssec => {
+                bail!(
+                    "the document says `[dnssec] enabled = false`: the zone has no key and no DS record"
+                )
+            }
             None => bail!("there is no usable key yet; run `spore-infra apply` first"),
         },
     };

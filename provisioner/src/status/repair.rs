@@ -16,6 +16,7 @@ use super::diagnosis::{
 };
 use super::facts::{Facts, Ksk, Mover, Verdict};
 use super::report::{Action, Who};
+use crate::addr::Kind;
 use crate::condition::later;
 use crate::ds::judgement::{Fit, Trust};
 use crate::ds::keys::{GONE, Unserved, Whose};
@@ -756,6 +757,10 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
     {
         steps.wait(format!("until {until:.0}: {what}"));
         steps.us("run `spore-infra apply` then");
+    } else if !is_said && is_to_be_noted(&aws.plan.changes) {
+        steps.us(
+            "run `spore-infra apply`: it notes in the journal what the parent shows now, and waits count from then",
+        );
     } else if !is_said && !aws.plan.changes.is_empty() {
         steps.us(format!(
             "look at `spore-infra plan`: {} of the stack's objects differ from the document",
@@ -771,6 +776,15 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
             "name topics in [alarms] notify and run `spore-infra apply`: somebody has to hear them",
         );
     }
+}
+
+/// Whether nothing differs but what the journal is to remember.
+fn is_to_be_noted(changes: &[String]) -> bool {
+    let journal = Kind::JournalGroup.word();
+    !changes.is_empty()
+        && changes
+            .iter()
+            .all(|addr| addr.split('/').next() == Some(journal))
 }
 
 fn own_servers(facts: &Facts) -> String {

@@ -298,6 +298,18 @@ fn read(batch: &ChangeBatch) -> Result<(Vec<Wanted>, Vec<String>), AwsError> {
 /// The one routing policy that a set with an identifier has; none without an identifier.
 fn routing_of(action: Action, sent: &Sent) -> Result<Option<Routing>, AwsError> {
     let mut routings = sent.routings();
+    if let Some(place) = &sent.geo_location
+        && !place.is_one_place()
+    {
+        return Err(AwsError::new(
+            "InvalidInput",
+            format!(
+                "Invalid request: Expected exactly one of [ContinentCode, or CountryCode with or without \
+                 SubdivisionCode] in GeoLocation of Change with {}",
+                change_shown(action, sent, sent.set_identifier.as_deref())
+            ),
+        ));
+    }
     match (&sent.set_identifier, routings.len()) {
         (None, 0) => Ok(None),
         (Some(_), 1) => Ok(routings.pop()),
@@ -511,6 +523,10 @@ fn check_zone(zone: &HostedZone, sets: &Sets, wanted: &[Wanted], problems: &mut 
                 "RRSet of type {type_name} with DNS name {name} is not permitted at apex in zone {}",
                 zone.name
             )),
+            // Developer guide, "DNS domain name format": no wildcard for NS records.
+            RecordType::Ns if name.first_label() == Some("*") => problems.push(format!(
+                "RRSet of type NS with DNS name {name} is not permitted: a wildcard cannot be delegated"
+            )),
             RecordType::Soa if !at_apex => problems.push(format!(
                 "RRSet of type SOA with DNS name {name} is not permitted: only the apex of zone {} \
                  has one",
@@ -587,15 +603,20 @@ fn alias_problem(
             record_type.name()
         ));
     }
-    if alias.hosted_zone_id != zone.id {
-        return None;
-    }
     let target = &alias.dns_name;
     let tried = format!(
         "Tried to create an alias that targets {target}, type {} in zone {}, but ",
         record_type.name(),
         zone.id
     );
+    if alias.hosted_zone_id != zone.id {
+        // Services have addresses, and no other records (developer guide, "Choosing between alias and
+        // non-alias records"); whose ids there are is not modelled.
+        return alias
+            .service_address(record_type)
+            .is_none()
+            .then(|| tried + "that target was not found");
+    }
     let exists = sets
         .get(target)
         .is_some_and(|slots| slots.keys().any(|slot| slot.record_type == record_type));

@@ -130,6 +130,18 @@ pub struct GeoLocation {
     subdivision_code: Option<String>,
 }
 
+impl GeoLocation {
+    /// Whether it is one place: a continent, or a country with or without a subdivision (API reference,
+    /// GeoLocation).
+    pub(super) fn is_one_place(&self) -> bool {
+        match (&self.continent_code, &self.country_code) {
+            (Some(_), None) => self.subdivision_code.is_none(),
+            (None, Some(_)) => true,
+            (Some(_), Some(_)) | (None, None) => false,
+        }
+    }
+}
+
 impl Routing {
     /// The policy's name in messages.
     pub(super) fn policy(&self) -> &'static str {
@@ -172,9 +184,11 @@ pub(super) fn check_group(
         if matches!(slot.record_type, RecordType::Ns | RecordType::Soa) {
             problems.push(format!("{shown} cannot have a routing policy."));
         }
-        if *routing == Routing::MultiValueAnswer(true) && set.alias.is_some() {
+        // Developer guide, "Values specific for multivalue answer records".
+        let is_multivalue = matches!(routing, Routing::MultiValueAnswer(_));
+        if is_multivalue && (set.alias.is_some() || slot.record_type == RecordType::Cname) {
             problems.push(format!(
-                "{shown} cannot be both an alias and a multivalue answer."
+                "{shown} cannot be a multivalue answer: neither an alias nor a CNAME can."
             ));
         }
         for (_, earlier) in &members[..at] {

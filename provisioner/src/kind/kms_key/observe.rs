@@ -380,16 +380,21 @@ fn kept<'a>(
         key.status == "ACTIVE" && dnskey.as_ref().is_some_and(of_key)
     };
     let vouched: Vec<&ksk::Key> = several.iter().filter(is_vouched_for).collect();
-    if let [one] = vouched[..] {
-        return Some(Ok(one));
-    }
+    let way = match vouched[..] {
+        [one] => return Some(Ok(one)),
+        [] => "have those deleted that no DS record is of",
+        _ => {
+            "have the parent take the DS record of one of them out, and when no resolver remembers it any more, \
+             after its TTL, have that key-signing key deactivated and deleted"
+        }
+    };
     let names: Vec<String> = several
         .iter()
         .map(|key| format!("{} (KMS key {}, {})", key.name, key.kms_arn, key.status))
         .collect();
     Some(Err(format!(
         "the zone has key-signing keys that are not this stack's, {}, and the parent's DS records do not \
-         say which is to be kept; have those deleted that no DS record is of",
+         say which is to be kept; {way}",
         names.join(" and ")
     )))
 }

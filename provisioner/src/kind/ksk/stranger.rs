@@ -16,8 +16,13 @@ use crate::snapshot::{Delegated, ParentView, Snapshot};
 
 /// What a key-signing key of somebody else means, and what is to be done about it.
 pub fn stranger(desired: &Desired, snapshot: &Snapshot, key: &Key) -> String {
+    let does = if key.status == "INACTIVE" {
+        "it does not sign now, and once somebody activates it, it signs the zone's keys"
+    } else {
+        "it signs the zone's keys"
+    };
     format!(
-        "the zone has a key-signing key that is not this stack's: {} (KMS key {}, {}); it signs the zone's keys \
+        "the zone has a key-signing key that is not this stack's: {} (KMS key {}, {}); {does} \
          beside the stack's, so whoever holds it can sign as this zone once the parent vouches for it, and it has \
          the place that a rotation needs; find out whose it is, and if nobody needs it, take it down by hand, in \
          this order: {}",

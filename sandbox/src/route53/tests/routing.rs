@@ -121,6 +121,9 @@ fn an_alias_for_a_service_answers_with_one_address() {
     let v4 = zone.answer(NAME, "A");
     assert!(v4.len() == 1 && v4[0].starts_with("203.0.113."), "{v4:?}");
     assert_eq!(zone.answer(NAME, "AAAA").len(), 1);
+    let mut text = shown[0].clone();
+    text["Type"] = "TXT".into();
+    assert!(zone.problem(&text).contains("that target was not found"));
     assert_eq!(zone.answer(NAME, "A"), v4);
 }
 
@@ -244,6 +247,21 @@ fn a_group_is_of_one_sort() {
     }
     let again = member("third", "192.0.2.1", ("Region", "us-east-1".into()));
     assert!(zone.problem(&again).contains("same value"));
+    let mut name = member("a", "x.example.org", ("MultiValueAnswer", true.into()));
+    name["Type"] = "CNAME".into();
+    name["Name"] = "cname.spore.example.edu".into();
+    assert!(zone.problem(&name).contains("neither an alias nor a CNAME"));
+    let place = json!({ "ContinentCode": "EU", "CountryCode": "AT" });
+    let (code, message) = zone
+        .change(&[("CREATE", &member("a", "192.0.2.1", ("GeoLocation", place)))])
+        .unwrap_err();
+    assert_eq!(code, "InvalidInput", "{message}");
+    let wild = json!({ "Name": "*.spore.example.edu", "Type": "NS", "TTL": 60,
+        "ResourceRecords": [{ "Value": "ns.example.org." }] });
+    assert!(
+        zone.problem(&wild)
+            .contains("a wildcard cannot be delegated")
+    );
     let mut servers = weighted("a", "192.0.2.1", 1);
     servers["Name"] = "spore.example.edu".into();
     servers["Type"] = "SOA".into();
