@@ -371,12 +371,19 @@ impl Facts<'_> {
         })
     }
 
+    /// Whether the parent delegates to servers of another zone of this name.
+    fn is_elsewhere(&self) -> bool {
+        zone_signing::awaits_delegation(self.desired, self.snapshot).is_some()
+    }
+
     /// The record has to wait; one because of which the zone is refused meanwhile has not.
     fn ds_add_later(&self, why: String) -> Handover {
-        Handover::NotYet(match pick::at_once(&self.judged(), None) {
-            Some(at_once) => format!("{why}; but {at_once}"),
-            None => why,
-        })
+        Handover::NotYet(
+            match pick::at_once(&self.judged(), None, self.is_elsewhere()) {
+                Some(at_once) => format!("{why}; but {at_once}"),
+                None => why,
+            },
+        )
     }
 
     fn ds_remove(&self, picks: &BTreeSet<Pick>) -> Handover {
@@ -463,8 +470,10 @@ impl Facts<'_> {
         let awaits = zone_signing::awaits_delegation(self.desired, self.snapshot);
         let why = if let (Some(elsewhere), true) = (&awaits, is_all) {
             format!(
-                "It is of an earlier zone {domain}: {parent} {}. Until it is corrected these are not signed, and \
-                 with the DS record validating resolvers would refuse every name.",
+                "It is of no key of the hosted zone {domain} that is to be delegated to: {parent} {}. Until that is \
+                 corrected Route 53 does not sign, and with the DS record validating resolvers would refuse every name \
+                 of it from the correction on. If the name servers of before serve a signed zone, names are insecure \
+                 until then, never bogus.",
                 elsewhere.said(self.desired)
             )
         } else if is_urgent {
@@ -547,7 +556,10 @@ impl Facts<'_> {
                 }
             )],
             check,
-            rollback: vec![if is_of_no_key {
+            rollback: vec![if is_of_no_key && awaits.is_some() {
+                "Put the same lines back, as long as the name servers of before serve a zone that they are right for."
+                    .into()
+            } else if is_of_no_key {
                 "None is needed: no validating resolver can use it.".into()
             } else {
                 "Put the same lines back. That is safe as long as the zone is signed with the key."

@@ -361,7 +361,7 @@ fn stands_against(
     let right = to_vouch_for(snapshot, &answers)
         .and_then(|key| DnsKey::parse(&key.dnskey).ok())
         .map(|key| key.ds(&desired.domain, DigestType::Sha256));
-    if let Some(at_once) = pick::at_once(&published, right.as_ref()) {
+    if let Some(at_once) = pick::at_once(&published, right.as_ref(), false) {
         return refusal("wrong-ds", format!("{at_once} (nothing was changed)"));
     }
     let (old, new) = match stage(snapshot)? {

@@ -18,7 +18,7 @@ use crate::ds::{DigestType, DnsKey, Ds};
 use crate::handover::pick;
 use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Records;
-use crate::kind::{kms_key, ksk};
+use crate::kind::{kms_key, ksk, zone_signing};
 use crate::observe::Purpose;
 use crate::plan::Plan;
 use crate::render;
@@ -213,7 +213,8 @@ pub async fn ds(
                 why.remedy()
             ));
             let published = seen(&desired.domain, &found.keys, &snapshot);
-            if let Some(at_once) = pick::at_once(&published, None) {
+            if let Some(at_once) = pick::at_once(&published, None, is_elsewhere(desired, &snapshot))
+            {
                 output::error(&at_once);
             }
             tell_whose(&snapshot, found.old.is_some());
@@ -354,6 +355,11 @@ pub fn not_asked_for(
 type Judged = Result<(Verdict, Vec<Ds>), String>;
 
 /// `ds --check`: what every parent server publishes, and whether it is right.
+/// Whether the parent delegates to servers of another zone of this name, so that Route 53 does not sign ours.
+fn is_elsewhere(desired: &Desired, snapshot: &Snapshot) -> bool {
+    zone_signing::awaits_delegation(desired, snapshot).is_some()
+}
+
 fn check_parent(
     session: &Session,
     snapshot: &Snapshot,
@@ -388,7 +394,8 @@ fn check_parent(
     // Resolvers may hold what a record that came too early makes bogus. One of no key is no matter of time.
     let is_early = matches!(not_yet, Some(NotYet::Remembered { .. }))
         && found.keys.all().any(|key| published.is_somewhere(key));
-    let at_once = pick::at_once(&published, to_add(found, domain).as_ref());
+    let is_elsewhere = is_elsewhere(&session.desired, snapshot);
+    let at_once = pick::at_once(&published, to_add(found, domain).as_ref(), is_elsewhere);
     let told = not_yet.map(|why| {
         let early = if is_early {
             "; a DS record is there too early: whoever remembers that takes the zone for bogus"

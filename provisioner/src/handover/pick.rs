@@ -72,13 +72,27 @@ pub fn command<'a>(records: impl IntoIterator<Item = &'a Ds>, published: &Publis
 }
 
 /// What has to change at once, whatever else has to wait, and how that is asked for; nothing where no
-/// validator refuses the zone. `right` is the record that may be published now, if one may.
-pub fn at_once(published: &Published<'_>, right: Option<&Ds>) -> Option<String> {
+/// validator refuses the zone. `right` is the record that may be published now, if one may. `is_elsewhere`: the
+/// parent delegates to other servers, of whose keys nothing is known here.
+pub fn at_once(
+    published: &Published<'_>,
+    right: Option<&Ds>,
+    is_elsewhere: bool,
+) -> Option<String> {
     let wrong = published.wrong();
     if wrong.is_empty() {
         return None;
     }
     let shown: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    if is_elsewhere {
+        return Some(format!(
+            "DS {} is of no key of this stack's. If the name servers that the parent delegates to now serve a signed \
+             zone, it is theirs, and resolvers validate by it: then without it that zone is insecure. In either case it \
+             has to be out, and its TTL over, before the delegation is turned (`{}`)",
+            shown.join("; "),
+            command(&wrong, published)
+        ));
+    }
     let cure = match right.filter(|right| published.lacks(right)) {
         Some(right) => format!(
             "have that replaced by DS {right} in one change, or the right one added first \

@@ -598,6 +598,15 @@ fn keys_in_route53(facts: &Facts, state: &State<'_>, found: &mut Found) {
                     "Route 53 does not sign the zone yet",
                 );
             }
+            // Whoever is delegated to now is not this stack's.
+            "NOT_SIGNING" if state.zone.verdict == Verdict::Secure => found.add(
+                Level::Warning,
+                "not-signed",
+                format!(
+                    "Route 53 does not sign the zone yet; what {} delegates to now is signed, and validates",
+                    state.parent
+                ),
+            ),
             "NOT_SIGNING" => found.add(
                 Level::Critical,
                 "not-signed",
