@@ -684,7 +684,7 @@ fn a_plan_takes_the_place_of_plans_only() {
 fn a_full_disk_behind_stdout_is_an_error() {
     let stage = Stage::new();
     let full = |command: String| {
-        let line = format!("exec '{}' {command} > /dev/full", binary().display());
+        let line = format!("exec '{}' {command} > /dev/full", binary::path().display());
         let run = stage.program(Path::new("/bin/sh")).arg("-c").arg(line);
         run.exits(1, "into a full disk").expect("fails").stderr
     };
