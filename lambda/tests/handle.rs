@@ -15,7 +15,8 @@ use spore_updater::Event;
 use spore_updater::ports::{Failure, State};
 use time::run;
 use world::{
-    Ask, HOME, LEASE_SECS, Machine, Said, World, config, event, plain, principal, send, updater,
+    Ask, Fate, HOME, LEASE_SECS, Machine, Said, World, config, event, plain, principal, send,
+    updater,
 };
 
 const WEB: &str = "web.1kpqzg2c.spore.example.edu";
