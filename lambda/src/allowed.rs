@@ -174,9 +174,11 @@ pub async fn allow<P: Ports>(
     listed(config, proven.account())?;
     let principal = principal(config, proven)?;
     let now = context.ports.now();
-    context
-        .limits
-        .caller(config, &principal.to_string(), proven.account(), now)?;
+    let (limits, caller, account) = (context.limits, caller(proven), proven.account());
+    match proven.must_match_source() {
+        true => limits.document(config, &caller, account, context.source, now)?,
+        false => limits.caller(config, &caller, account, now)?,
+    }
     let (name, parent) = place(config, proven.account(), asked)?;
     unreserved(config, asked)?;
     let ttl_secs = ttl(config, &asked.wish)?;
@@ -225,6 +227,16 @@ pub(crate) fn about_holder(config: &Config, holder: &Principal) -> Option<Questi
         instance: instance.to_owned(),
         role,
     })
+}
+
+/// Whose bucket a request takes from. Not the principal: a caller chooses the region that it signs for, and
+/// with a bucket for each it would have its rate as often as there are regions. Should two instances of an
+/// account have one id in two regions, they share a rate.
+fn caller(proven: &Proven) -> String {
+    let id = match proven.who() {
+        Who::Instance { id } | Who::Role { id, .. } => id,
+    };
+    format!("{}/{id}", proven.account())
 }
 
 /// Design, section 6: the lists. What is denied is denied whatever is allowed.
@@ -372,10 +384,17 @@ async fn known<P: Ports>(
         );
         return refuse(&text);
     }
-    if proven.must_match_source() && !instance.has_global(context.source) {
-        return refuse(&format!(
-            "with an identity document the request has to come from an address of {id} itself"
-        ));
+    if proven.must_match_source() {
+        if !instance.has_global(context.source) {
+            return refuse(&format!(
+                "with an identity document the request has to come from an address of {id} itself"
+            ));
+        }
+        // Now it is known to be the instance that asks: it has one rate, from all of its addresses.
+        let (caller, now) = (caller(proven), context.ports.now());
+        context
+            .limits
+            .caller(config, &caller, proven.account(), now)?;
     }
     let (Some(address), Some(reach)) = (asked.wish.address(), reach) else {
         return Ok(());

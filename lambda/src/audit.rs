@@ -54,10 +54,11 @@ pub struct Audit {
     pub code: Code,
     /// Whether the records are as asked. Metric filters count by it.
     pub success: bool,
-    /// Route 53's id of the change.
+    /// Route 53's id of the last change that was made. Without `success`: what was asked for was done in part,
+    /// which takes a stack document that was narrowed.
     pub change_id: Option<String>,
     /// Whose the name was, if it was taken over. Without `success`: it may have been, since Route 53's
-    /// answer did not come.
+    /// answer did not come; with `change_id` the holder's records and mark are gone.
     pub former_owner: Option<String>,
     /// The name that was removed to make place in the account's quota, its lease having ended. Without
     /// `success` as above.

@@ -18,6 +18,16 @@ use crate::zone::{Live, Mark, RecordSet};
 pub struct Batch {
     changes: Vec<Change>,
     mark: Option<Owner>,
+    removal: Removal,
+}
+
+/// Whose the records are that a batch removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    /// The caller's, or nobody's.
+    Own,
+    /// Of a holder who is gone: all of a name, its mark included.
+    Vacant,
 }
 
 /// One change.
@@ -62,22 +72,38 @@ impl Batch {
         self.mark.as_ref()
     }
 
+    /// Whether this takes something from a holder who is gone and gives nobody a name: the first of two
+    /// parts.
+    pub(crate) fn is_clearance(&self) -> bool {
+        self.removal == Removal::Vacant && self.mark.is_none()
+    }
+
     /// The batch in the parts that the updater's role may send: one, unless the stack document was narrowed
     /// and this removes what it let instances have before. Of such types and names the role may only
-    /// DELETE, in batches that do nothing else (`policies/updater.json`); those go first. Nobody can have
-    /// made the like again since they were seen, so that the mark does not guard them does no harm.
+    /// DELETE, in batches that do nothing else (`policies/updater.json`); those go first.
+    ///
+    /// Of a holder who is gone everything goes in that part, the mark of before with it: whoever renews
+    /// meanwhile keeps all, and between the parts the name is free. Of the caller's own name only what it
+    /// may not have any more goes first, without a mark to guard it: nobody can have made the like again
+    /// since it was seen.
     pub(crate) fn parts(self, config: &Config) -> Vec<Self> {
         let makes_any = self.changes.iter().any(|it| it.action != Action::Delete);
-        let goes_first = |it: &Change| it.action == Action::Delete && is_past(config, &it.set);
-        let (past, rest): (Vec<Change>, Vec<Change>) = match makes_any {
-            true => self.changes.into_iter().partition(goes_first),
-            false => (Vec::new(), self.changes),
+        let is_past = |it: &Change| it.action == Action::Delete && is_past(config, &it.set);
+        if !makes_any || !self.changes.iter().any(is_past) {
+            return vec![self];
+        }
+        let goes_first = |it: &Change| match self.removal {
+            Removal::Own => is_past(it),
+            Removal::Vacant => it.action == Action::Delete,
         };
-        let part = |changes, mark| Self { changes, mark };
-        [part(past, None), part(rest, self.mark)]
-            .into_iter()
-            .filter(|part| !part.changes.is_empty())
-            .collect()
+        let (first, rest): (Vec<Change>, Vec<Change>) =
+            self.changes.into_iter().partition(goes_first);
+        let part = |changes, mark| Self {
+            changes,
+            mark,
+            removal: self.removal,
+        };
+        vec![part(first, None), part(rest, self.mark)]
     }
 
     /// A free name becomes the caller's. In place of one whose lease has ended, if the account has no
@@ -87,19 +113,22 @@ impl Batch {
             return None;
         };
         let mark = allowed.mark_after(None)?;
-        let mut changes = match expired {
-            Some(expired) => emptied(&expired.live, None),
-            None => Vec::new(),
+        let (mut changes, removal) = match expired {
+            Some(expired) => (emptied(&expired.live), Removal::Vacant),
+            None => (Vec::new(), Removal::Own),
         };
         changes.push(change(Action::Create, mark_set(allowed, &mark)));
         changes.push(change(Action::Create, record.clone()));
         Some(Self {
             changes,
             mark: Some(mark),
+            removal,
         })
     }
 
-    /// The caller's own name gets a record, or a new one. `before` is the mark that has to be there.
+    /// The caller's own name gets a record, or a new one. `before` is the mark that has to be there. Nothing
+    /// guards the record itself, as what it was is not known without a look: one that somebody put there
+    /// by hand since is written over.
     pub(crate) fn renew(
         allowed: &Allowed,
         before: &Owner,
@@ -117,29 +146,32 @@ impl Batch {
                 change(Action::Upsert, record.clone()),
             ],
             mark: Some(mark),
+            removal: Removal::Own,
         })
     }
 
     /// A name whose holder is gone becomes the caller's, without any record of the holder.
     pub(crate) fn take_over(allowed: &Allowed, live: &Live, _: &Vacant) -> Option<Self> {
-        let Task::Set(record, record_type) = allowed.task() else {
+        let Task::Set(record, _) = allowed.task() else {
             return None;
         };
         let mark = allowed.mark_after(None)?;
-        let mut changes = emptied(live, Some(*record_type));
+        let mut changes = emptied(live);
         changes.push(change(Action::Create, mark_set(allowed, &mark)));
-        changes.push(change(Action::Upsert, record.clone()));
+        changes.push(change(Action::Create, record.clone()));
         Some(Self {
             changes,
             mark: Some(mark),
+            removal: Removal::Vacant,
         })
     }
 
     /// Nothing of the caller's own name is left.
     pub(crate) fn release(live: &Live, _: &Allowed) -> Self {
         Self {
-            changes: emptied(live, None),
+            changes: emptied(live),
             mark: None,
+            removal: Removal::Own,
         }
     }
 
@@ -164,6 +196,7 @@ impl Batch {
         Some(Self {
             changes,
             mark: Some(mark),
+            removal: Removal::Own,
         })
     }
 }
@@ -186,15 +219,15 @@ fn mark_set(allowed: &Allowed, mark: &Owner) -> RecordSet {
     RecordSet::one(name, RecordType::Txt.word(), owner::TTL_SECS, mark.quoted())
 }
 
-/// Removes a name's mark and whatever the updater made there, but for records that are written over.
-fn emptied(live: &Live, but: Option<RecordType>) -> Vec<Change> {
+/// Removes a name's mark and whatever the updater made there.
+fn emptied(live: &Live) -> Vec<Change> {
     let mark = match &live.mark {
         Mark::Of { set, .. } => Some(set),
         Mark::None | Mark::Unknown => None,
     };
-    let kept = |set: &&RecordSet| set.is_ours() && !but.is_some_and(|kept| set.is_of(kept));
+    let ours = live.sets.iter().filter(|set| set.is_ours());
     mark.into_iter()
-        .chain(live.sets.iter().filter(kept))
+        .chain(ours)
         .map(|set| change(Action::Delete, set.clone()))
         .collect()
 }

@@ -18,7 +18,7 @@ use crate::protocol::{AnswerProof, Audience, Call, Outcome, Region, StsAnswer};
 use crate::refusal::Refusal;
 use crate::request::{self, Asked, BadRequest};
 use crate::retry::Budget;
-use crate::update::{Done, Losses, update};
+use crate::update::{Done, Effects, update};
 
 /// The updater of one stack, as long as its environment lives.
 #[derive(Debug)]
@@ -179,17 +179,17 @@ async fn made<P: Ports>(
     audit: &mut Audit,
 ) -> Result<Done, Refusal> {
     audit.fqdn = Some(allowed.name().to_owned());
-    let mut losses = Losses::default();
-    let outcome = update(context, allowed, &mut losses).await;
-    // Whatever it came to: of a change whose answer is missing nobody knows whether it was made.
-    audit.former_owner = losses.former.as_ref().map(ToString::to_string);
-    if let Some((name, owner)) = losses.evicted {
-        audit.evicted_name = Some(name);
+    let mut effects = Effects::default();
+    let outcome = update(context, allowed, &mut effects).await;
+    // Whatever it came to: of a change whose answer is missing nobody knows whether it was made, and what
+    // is refused may have been done in part.
+    audit.former_owner = effects.former().map(ToString::to_string);
+    if let Some((name, owner)) = effects.evicted() {
+        audit.evicted_name = Some(name.clone());
         audit.evicted_owner = Some(owner.to_string());
     }
-    let done = outcome?;
-    audit.change_id.clone_from(&done.change_id);
-    Ok(done)
+    audit.change_id = effects.change_id().map(ToOwned::to_owned);
+    outcome
 }
 
 /// What the caller is told.

@@ -1,5 +1,8 @@
 //! How much anybody may ask: token buckets by source address, by caller and by account.
 //!
+//! A copy of an identity document can be sent by anybody who has one. So documents have buckets of their
+//! own, for each place that they come from: whoever sends copies uses up nothing of the instance's own.
+//!
 //! They live in one environment of the function, so what holds over all of them is this times the
 //! function's concurrency. Their use is to keep one noisy caller from using up what Route 53 and STS
 //! give to all; who may do what is decided elsewhere.
@@ -49,6 +52,8 @@ struct Tables {
     sources: Table<IpAddr>,
     callers: Table<String>,
     accounts: Table<String>,
+    documents: Table<(String, IpAddr)>,
+    document_accounts: Table<String>,
 }
 
 /// Buckets by key, never more than [`ENTRIES_MAX`].
@@ -82,11 +87,7 @@ impl Limits {
     /// # Errors
     /// When there is none.
     pub fn source(&self, address: IpAddr, now: Timestamp) -> Result<(), TooMany> {
-        let key = match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(v6) => Ipv6Net::new_assert(v6, SITE_BITS).network().into(),
-        };
-        self.with(|tables| tables.sources.take(key, SOURCE, now))
+        self.with(|tables| tables.sources.take(site(address), SOURCE, now))
     }
 
     /// Takes a token of a caller who proved who it is, and one of its account.
@@ -101,9 +102,33 @@ impl Limits {
         now: Timestamp,
     ) -> Result<(), TooMany> {
         self.with(|tables| {
-            tables.callers.peek(caller, config.rate, now)?;
-            tables.accounts.take(account.to_owned(), ACCOUNT, now)?;
-            tables.callers.take(caller.to_owned(), config.rate, now)
+            let (callers, accounts) = (&mut tables.callers, &mut tables.accounts);
+            both(
+                (callers, caller.to_owned(), config.rate),
+                accounts,
+                account,
+                now,
+            )
+        })
+    }
+
+    /// Takes a token of whoever sends this caller's identity document from this address, and one of all
+    /// documents of its account: EC2 is asked for each, and has not said yet whether it is the caller.
+    ///
+    /// # Errors
+    /// When one of the two is missing; then neither is taken.
+    pub fn document(
+        &self,
+        config: &Config,
+        caller: &str,
+        account: &str,
+        source: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), TooMany> {
+        self.with(|tables| {
+            let (documents, accounts) = (&mut tables.documents, &mut tables.document_accounts);
+            let key = (caller.to_owned(), site(source));
+            both((documents, key, config.rate), accounts, account, now)
         })
     }
 
@@ -111,6 +136,26 @@ impl Limits {
         // A panic elsewhere leaves at worst a token too few or too many.
         work(&mut self.tables.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What shares the bucket of a source.
+fn site(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Net::new_assert(v6, SITE_BITS).network().into(),
+    }
+}
+
+/// Takes a token of each, or of neither.
+fn both<K: Ord + Clone>(
+    (table, key, rate): (&mut Table<K>, K, Rate),
+    accounts: &mut Table<String>,
+    account: &str,
+    now: Timestamp,
+) -> Result<(), TooMany> {
+    table.peek(&key, rate, now)?;
+    accounts.take(account.to_owned(), ACCOUNT, now)?;
+    table.take(key, rate, now)
 }
 
 impl<K> Default for Table<K> {
@@ -122,11 +167,7 @@ impl<K> Default for Table<K> {
 }
 
 impl<K: Ord + Clone> Table<K> {
-    fn peek<Q>(&self, key: &Q, rate: Rate, now: Timestamp) -> Result<(), TooMany>
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Ord + ?Sized,
-    {
+    fn peek(&self, key: &K, rate: Rate, now: Timestamp) -> Result<(), TooMany> {
         match self.buckets.get(key) {
             Some(bucket) => bucket.refilled(rate, now).enough(rate),
             None => Ok(()),

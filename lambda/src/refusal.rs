@@ -53,9 +53,9 @@ impl Refusal {
             Failure::Throttled | Failure::Pending => {
                 Self::not_yet(format!("{what} is asked by too many at once; try again"))
             }
-            Failure::Unanswered => Self::not_yet(format!(
-                "{what} did not answer in time; the change may have been made, try again"
-            )),
+            Failure::Unanswered => {
+                Self::not_yet(format!("{what} did not answer in time; try again"))
+            }
             Failure::Conflict => Self::not_yet(
                 "the records were being changed by another request at the same time; try again",
             ),
@@ -70,6 +70,28 @@ impl Refusal {
                 Code::Unavailable,
                 format!("{what} answered what the updater cannot use{}", ask(config)),
             ),
+        }
+    }
+}
+
+impl Refusal {
+    /// The same when a change was sent before, and nobody knows whether it was made: asking again shows it.
+    /// What was decided by a look at the zone stays as it is.
+    pub(crate) fn after_a_lost_answer(self) -> Self {
+        match self.code {
+            Code::Busy | Code::Unavailable => Self::not_yet(format!(
+                "the change may have been made, as its answer was lost; {}",
+                self.text
+            )),
+            Code::Ok
+            | Code::BadRequest
+            | Code::ProofInvalid
+            | Code::NotAllowed
+            | Code::NameTaken
+            | Code::NameChanged
+            | Code::TooLarge
+            | Code::UnsupportedMediaType
+            | Code::RateLimited => self,
         }
     }
 }

@@ -33,6 +33,17 @@ pub struct Budget {
     until: Timestamp,
 }
 
+/// What a call met that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// What the last try met; [`Failure::Unanswered`] when there was time for none, or when time was up and
+    /// any try that went before had no answer.
+    pub failure: Failure,
+    /// Whether any try had no answer. Then what it asked for may have been done, whatever a later one was
+    /// told: a right that was just taken away says nothing about the moment before.
+    pub may_be_done: bool,
+}
+
 impl Budget {
     /// All of it, from now.
     pub fn from(now: Timestamp) -> Self {
@@ -41,30 +52,47 @@ impl Budget {
         }
     }
 
-    /// Makes a call until it succeeds, fails for good, or time is up: no call is begun after that, and
-    /// none goes on.
+    /// Makes a call that changes nothing until it succeeds, fails for good, or time is up: no call is begun
+    /// after that, and none goes on.
     ///
     /// # Errors
-    /// What the last try met; [`Failure::Unanswered`] when there was time for none, or when any try that
-    /// went before had no answer, since what it asked for may have been done.
-    pub async fn persist<P, T, F>(
+    /// As [`Missed::failure`].
+    pub async fn persist<P, T, F>(&self, ports: &P, call: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        P: Ports,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let outcome = self.persist_change(ports, call).await;
+        outcome.map_err(|missed| missed.failure)
+    }
+
+    /// The same for a call that changes something, and may have done so without an answer.
+    ///
+    /// # Errors
+    /// What it met.
+    pub async fn persist_change<P, T, F>(
         &self,
         ports: &P,
         mut call: impl FnMut() -> F,
-    ) -> Result<T, Failure>
+    ) -> Result<T, Missed>
     where
         P: Ports,
         F: Future<Output = Result<T, Failure>>,
     {
         let mut ceiling = FIRST;
         let mut met = None;
+        let mut may_be_done = false;
         while let Some(left) = self.left(ports.now()) {
             let failure = match within(ports, left.min(ONCE), call()).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
+            may_be_done |= failure == Failure::Unanswered;
             if !is_passing(failure) {
-                return Err(failure);
+                return Err(Missed {
+                    failure,
+                    may_be_done,
+                });
             }
             if met != Some(Failure::Unanswered) {
                 met = Some(failure);
@@ -76,7 +104,10 @@ impl Budget {
             ports.sleep(wait).await;
             ceiling = (ceiling * 2).min(LONGEST);
         }
-        Err(met.unwrap_or(Failure::Unanswered))
+        Err(Missed {
+            failure: met.unwrap_or(Failure::Unanswered),
+            may_be_done,
+        })
     }
 
     /// What is left of it; none when it is over.

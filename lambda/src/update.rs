@@ -32,20 +32,91 @@ pub struct Done {
     pub owner: Option<Owner>,
 }
 
-/// Who lost something by a request. Noted before the change is sent, so that it is known whatever becomes
-/// of the answer; empty again once it is certain that nothing was changed.
+/// What a request did, or may have done: whatever it is answered in the end, the log is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Losses {
+pub struct Effects {
+    change_id: Option<String>,
+    made: Losses,
+    /// By changes that had no answer and that no look has explained since.
+    open: Losses,
+    is_open: bool,
+    /// Whether one of those is the part that only takes from a holder who is gone ([`Batch::parts`]).
+    is_clearance: bool,
+}
+
+/// Who lost something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Losses {
     /// Whose the name was, if it is taken over.
-    pub former: Option<Principal>,
+    former: Option<Principal>,
     /// The name that makes place in the account's quota, and whose it was.
-    pub evicted: Option<(String, Principal)>,
+    evicted: Option<(String, Principal)>,
+}
+
+impl Losses {
+    fn or(self, other: Self) -> Self {
+        Self {
+            former: self.former.or(other.former),
+            evicted: self.evicted.or(other.evicted),
+        }
+    }
+}
+
+impl Effects {
+    /// Route 53's id of the last change that was made for certain.
+    pub fn change_id(&self) -> Option<&str> {
+        self.change_id.as_deref()
+    }
+
+    /// Whose the name was, if it was taken over, or may have been.
+    pub fn former(&self) -> Option<&Principal> {
+        self.open.former.as_ref().or(self.made.former.as_ref())
+    }
+
+    /// The name that made place in the account's quota, or may have, and whose it was.
+    pub fn evicted(&self) -> Option<&(String, Principal)> {
+        self.open.evicted.as_ref().or(self.made.evicted.as_ref())
+    }
+
+    fn made(&mut self, id: &str, lost: &Losses) {
+        self.change_id = Some(id.to_owned());
+        self.made = lost.clone().or(std::mem::take(&mut self.made));
+    }
+
+    fn unanswered(&mut self, part: &Batch, lost: &Losses) {
+        self.is_open = true;
+        self.is_clearance |= part.is_clearance();
+        self.open = lost.clone().or(std::mem::take(&mut self.open));
+    }
+
+    /// A look explains what had no answer. Done can be by such a change; anything else shows that it was
+    /// not made. But of a clearance only the holder's mark shows that, which is there still: a name that is
+    /// free may be so by it, and a look at one name says nothing about another that made place.
+    fn looked(&mut self, verdict: &Verdict<'_>) {
+        let open = std::mem::take(&mut self.open);
+        let is_holder_there = match verdict {
+            Verdict::Done(_) => {
+                self.made = open.or(std::mem::take(&mut self.made));
+                self.is_open = false;
+                return;
+            }
+            Verdict::Held(owner) => open.former.as_ref() == Some(&owner.principal),
+            Verdict::Free | Verdict::Change(_) | Verdict::Refused(_) => false,
+        };
+        match self.is_clearance && !is_holder_there {
+            true => self.open = open,
+            false => (self.is_open, self.is_clearance) = (false, false),
+        }
+    }
 }
 
 /// Why something was not done.
 enum Stopped {
-    /// The zone was otherwise than the batch expected.
-    Conflict,
+    /// The zone was otherwise than the batch expected. With `evicts`, the name that should make place for
+    /// another may have been.
+    Conflict {
+        evicts: bool,
+    },
     Refused(Refusal),
 }
 
@@ -55,35 +126,47 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// Makes it so. `losses` says afterwards who lost something by it, or may have, whatever it came to.
+/// Makes it so. `effects` says afterwards what was changed, or may have been, whatever it came to.
 ///
 /// # Errors
-/// Why it is not so.
+/// Why it is not so, or why nobody knows whether it is.
 pub async fn update<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Refusal> {
-    match first(context, allowed, losses).await {
+    let outcome = tries(context, allowed, effects).await;
+    outcome.map_err(|refusal| match effects.is_open {
+        true => refusal.after_a_lost_answer(),
+        false => refusal,
+    })
+}
+
+async fn tries<P: Ports>(
+    context: &Context<'_, P>,
+    allowed: &Allowed,
+    effects: &mut Effects,
+) -> Result<Done, Refusal> {
+    match first(context, allowed, effects).await {
         Ok(done) => return Ok(done),
         Err(Stopped::Refused(refusal)) => return Err(refusal),
-        Err(Stopped::Conflict) => {}
+        Err(Stopped::Conflict { .. }) => {}
     }
     let live = look(context, allowed).await?;
-    match settle(context, allowed, &live, None, losses).await {
+    match settle(context, allowed, &live, None, effects).await {
         Ok(done) => Ok(done),
         Err(Stopped::Refused(refusal)) => Err(refusal),
-        Err(Stopped::Conflict) => last(context, allowed, &live, losses).await,
+        Err(Stopped::Conflict { evicts }) => last(context, allowed, &live, evicts, effects).await,
     }
 }
 
 async fn first<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Stopped> {
     match (allowed.task(), allowed.sent()) {
-        (Task::Set(..), Some(sent)) => renew(context, allowed, sent, losses).await,
+        (Task::Set(..), Some(sent)) => renew(context, allowed, sent, effects).await,
         (Task::Set(..), None) => {
             let mut survey = Survey::below(allowed.parent());
             read(context, &mut survey).await?;
@@ -91,11 +174,11 @@ async fn first<P: Ports>(
                 Some(live) => live,
                 None => look(context, allowed).await?,
             };
-            settle(context, allowed, &live, Some(survey), losses).await
+            settle(context, allowed, &live, Some(survey), effects).await
         }
         (Task::Remove(_), _) => {
             let live = look(context, allowed).await?;
-            settle(context, allowed, &live, None, losses).await
+            settle(context, allowed, &live, None, effects).await
         }
     }
 }
@@ -105,19 +188,20 @@ async fn last<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
     before: &Live,
-    losses: &mut Losses,
+    evicts: bool,
+    effects: &mut Effects,
 ) -> Result<Done, Refusal> {
     let live = look(context, allowed).await?;
-    if let Verdict::Done(owner) = judge(context.config, allowed, &live) {
+    let verdict = judge(context.config, allowed, &live);
+    effects.looked(&verdict);
+    if let Verdict::Done(owner) = verdict {
         return Ok(Done {
             change_id: None,
             owner,
         });
     }
     // What a name that should make place met is its own affair, and passes.
-    let is_stuck = live == *before && losses.evicted.is_none();
-    *losses = Losses::default();
-    if is_stuck {
+    if live == *before && !evicts {
         return Err(stuck(context, allowed));
     }
     Err(Refusal::failed(context.config, ROUTE_53, Failure::Conflict))
@@ -130,12 +214,12 @@ async fn renew<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
     sent: &Owner,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Stopped> {
     match Batch::renew(allowed, sent, None) {
-        Some(batch) => change(context, batch, Losses::default(), losses).await,
+        Some(batch) => change(context, batch, Losses::default(), effects).await,
         // Older than what it says is there: perhaps an answer was lost, which a look tells.
-        None => Err(Stopped::Conflict),
+        None => Err(Stopped::Conflict { evicts: false }),
     }
 }
 
@@ -145,25 +229,20 @@ async fn settle<P: Ports>(
     allowed: &Allowed,
     live: &Live,
     survey: Option<Survey>,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Stopped> {
     let verdict = judge(context.config, allowed, live);
-    let is_done = matches!(verdict, Verdict::Done(_));
-    // Done can be by a change whose answer was lost. Anything else shows that none of this request's was
-    // made.
-    if !is_done {
-        *losses = Losses::default();
-    }
+    effects.looked(&verdict);
     match verdict {
         Verdict::Done(owner) => Ok(Done {
             change_id: None,
             owner,
         }),
         Verdict::Refused(refusal) => Err(refusal.into()),
-        Verdict::Change(batch) => change(context, batch, Losses::default(), losses).await,
-        Verdict::Free => claim(context, allowed, survey, losses).await,
+        Verdict::Change(batch) => change(context, batch, Losses::default(), effects).await,
+        Verdict::Free => claim(context, allowed, survey, effects).await,
         Verdict::Held(owner) => match allowed.task() {
-            Task::Set(..) => take_over(context, allowed, live, owner, losses).await,
+            Task::Set(..) => take_over(context, allowed, live, owner, effects).await,
             Task::Remove(_) => Err(taken(context.config, allowed, owner, false).into()),
         },
     }
@@ -173,7 +252,7 @@ async fn claim<P: Ports>(
     context: &Context<'_, P>,
     allowed: &Allowed,
     survey: Option<Survey>,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Stopped> {
     let config = context.config;
     let survey = match survey {
@@ -211,7 +290,7 @@ async fn claim<P: Ports>(
         }
     };
     match batch {
-        Some(batch) => change(context, batch, lost, losses).await,
+        Some(batch) => change(context, batch, lost, effects).await,
         None => Err(unwritable(context).into()),
     }
 }
@@ -221,7 +300,7 @@ async fn take_over<P: Ports>(
     allowed: &Allowed,
     live: &Live,
     owner: &Owner,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Stopped> {
     let config = context.config;
     let now = context.ports.now();
@@ -255,37 +334,41 @@ async fn take_over<P: Ports>(
         ..Losses::default()
     };
     match Batch::take_over(allowed, live, &vacant) {
-        Some(batch) => change(context, batch, lost, losses).await,
+        Some(batch) => change(context, batch, lost, effects).await,
         None => Err(unwritable(context).into()),
     }
 }
 
-/// Sends a batch. `lost` is what somebody loses by it.
+/// Sends a batch. `lost` is what somebody loses by it, in the first part if there are two.
 async fn change<P: Ports>(
     context: &Context<'_, P>,
     batch: Batch,
     lost: Losses,
-    losses: &mut Losses,
+    effects: &mut Effects,
 ) -> Result<Done, Stopped> {
-    *losses = lost;
     let mut done = Done {
         change_id: None,
         owner: batch.mark().cloned(),
     };
     for part in batch.parts(context.config) {
         let call = || context.ports.change(&part);
-        match context.budget.persist(context.ports, call).await {
-            Ok(id) => done.change_id = Some(id),
-            // Perhaps by an earlier try of the same whose answer was lost: the next look tells.
-            Err(Failure::Conflict) => return Err(Stopped::Conflict),
-            Err(failure) => {
-                let is_certain = failure != Failure::Unanswered && done.change_id.is_none();
-                if is_certain {
-                    *losses = Losses::default();
-                }
-                return Err(Refusal::failed(context.config, ROUTE_53, failure).into());
+        let missed = match context.budget.persist_change(context.ports, call).await {
+            Ok(id) => {
+                effects.made(&id, &lost);
+                done.change_id = Some(id);
+                continue;
             }
+            Err(missed) => missed,
+        };
+        if missed.may_be_done {
+            effects.unanswered(&part, &lost);
         }
+        if missed.failure == Failure::Conflict {
+            // Perhaps by an earlier try of the same whose answer was lost: the next look tells.
+            let evicts = lost.evicted.is_some();
+            return Err(Stopped::Conflict { evicts });
+        }
+        return Err(Refusal::failed(context.config, ROUTE_53, missed.failure).into());
     }
     Ok(done)
 }

@@ -457,6 +457,11 @@ fn unusual_answers_of_route_53_have_the_right_consequence() {
     check(vec![(200, "x".repeat(2_000_000))], "unavailable", 1);
     // A redirect is not followed.
     check(vec![(302, String::new())], "unavailable", 1);
+    // But to a change it may be Route 53's after all, which took it.
+    for unread in ["<html><br></html>".to_owned(), "x".repeat(2_000_000)] {
+        let empty = "<R><ResourceRecordSets/><IsTruncated>false</IsTruncated></R>".to_owned();
+        check(vec![(200, unread), (200, empty)], "ok", 3);
+    }
     // Refused twice, and nothing at the name changes: no other request was the reason. The last is asked
     // first.
     let conflict = "<InvalidChangeBatch><Messages><Message>AWS says so</Message></Messages>\

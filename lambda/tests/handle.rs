@@ -15,7 +15,8 @@ use spore_updater::Event;
 use spore_updater::ports::{Failure, State};
 use time::run;
 use world::{
-    Ask, HOME, LEASE_SECS, Machine, Said, World, config, event, plain, principal, send, updater,
+    Ask, Fate, HOME, LEASE_SECS, Machine, Said, World, config, event, plain, principal, send,
+    updater,
 };
 
 const WEB: &str = "web.1kpqzg2c.spore.example.edu";
@@ -717,6 +718,32 @@ fn a_caller_that_asks_too_often_is_told_when_to_come_back() {
         ok(&scene.ask(&other, &Ask::set("db", other.address)).await);
         scene.world.advance(wait);
         ok(&scene.ask(&machine, &set).await);
+    });
+}
+
+#[test]
+fn a_caller_has_one_rate_whatever_region_it_signs_for() {
+    run(async {
+        let mut scene =
+            Scene::with(|config| config["rate"] = json!({ "requests": 3, "per_secs": 60 }));
+        let machine = scene.world.start(HOME, "us-east-1");
+        let neighbour = scene.world.start(HOME, "us-east-1");
+        let mut passed = 0;
+        let regions = spore_updater::protocol::REGIONS;
+        for region in regions.into_iter().filter(|name| name.starts_with("ap-")) {
+            let elsewhere = Machine {
+                region,
+                ..machine.clone()
+            };
+            let set = Ask::set("web", machine.address);
+            let said = scene.ask(&elsewhere, &set).await;
+            passed += u32::from(said.code != "rate_limited");
+        }
+        assert_eq!(passed, 3);
+        assert!(scene.world.calls("describe") <= 3);
+        ok(&scene
+            .ask(&neighbour, &Ask::set("db", neighbour.address))
+            .await);
     });
 }
 

@@ -27,7 +27,16 @@ pub(super) async fn change(aws: &Aws, now: Timestamp, batch: &Batch) -> Result<S
         content_type: "application/xml",
         body: body(batch),
     };
-    let root = read(aws.ask(now, ask).await?)?;
+    // An answer that cannot be read refuses nothing: the change may be made, and asking again shows it.
+    let unread = |failure| match failure == Failure::Unusable {
+        true => Failure::Unanswered,
+        false => failure,
+    };
+    let answer = aws.ask(now, ask).await.map_err(unread)?;
+    let root = match answer.status {
+        200 => read(answer).map_err(unread)?,
+        _ => read(answer)?,
+    };
     let id = root.child("ChangeInfo").and_then(|info| info.text_of("Id"));
     // The change is made. Without an id there is nothing to tell about it, which is no reason to say that
     // it was not.

@@ -25,10 +25,18 @@ fn key_part(line: usize) -> Vec<u8> {
 }
 
 fn documents() -> Scene {
+    documents_and(|_| {})
+}
+
+/// Documents and signed proofs, and some changes.
+fn documents_and(change: impl FnOnce(&mut Value)) -> Scene {
     let mut scene = Scene::new();
     let region = Region::named("us-east-1").unwrap();
     let keys = Keys::aws().with(region, KeyType::Signature, &key_part(1));
-    let config = config(|config| config["proofs"] = json!(["identity-document"]));
+    let config = config(|config| {
+        config["proofs"] = json!(["identity-document"]);
+        change(config);
+    });
     scene.updater = Updater::new(
         config.parse().unwrap(),
         spore_updater::proof::Own::default(),
@@ -171,5 +179,73 @@ fn a_document_that_is_changed_or_old_removes_nothing() {
         let crossed = super::event(&body.to_string(), own);
         assert_eq!(scene.send(&machine, &crossed).await.code, "proof_invalid");
         assert!(scene.world.mark(WEB).is_some());
+    });
+}
+
+#[test]
+fn copies_of_a_document_use_up_nothing_of_the_instance() {
+    run(async {
+        for account in [HOME, FAR] {
+            let mut scene = documents_and(|config| {
+                config["proofs"] = json!(["identity-document", "instance-role"]);
+                config["rate"] = json!({ "requests": 3, "per_secs": 600 });
+            });
+            let machine = scene.world.start(account, "us-east-1");
+            let neighbour = scene.world.start(account, "us-east-1");
+            // From many places, until those are told to wait, and more than an account may ask at once.
+            for last in 0..40_u8 {
+                let source = IpAddr::from([198, 35, 26, last]);
+                let set = Ask::set("web", source);
+                for _ in 0..4 {
+                    asked(&scene, &machine, &set, source).await;
+                }
+            }
+            let seconds = 160;
+            let describes = scene.world.calls("describe");
+            assert!(describes <= 25 + 5 * seconds, "{describes}");
+            let before = scene.world.calls("describe");
+            let source: IpAddr = [198, 35, 26, 0].into();
+            let said = asked(&scene, &machine, &Ask::set("web", source), source).await;
+            assert_eq!(said.code, "rate_limited", "{}", said.text);
+            assert_eq!(scene.world.calls("describe"), before);
+            // The instance itself, by either proof, and its neighbours.
+            let own = machine.address.into();
+            let own_document = asked(&scene, &machine, &Ask::set("db", own), own).await;
+            ok(&own_document);
+            ok(&scene.ask(&machine, &Ask::set("db", own)).await);
+            ok(&scene.ask(&machine, &Ask::set("db", own)).await);
+            ok(&scene
+                .ask(&neighbour, &Ask::set("app-1", neighbour.address))
+                .await);
+        }
+    });
+}
+
+#[test]
+fn what_copies_of_an_accounts_documents_ask_is_bounded() {
+    run(async {
+        let mut scene = documents_and(|config| {
+            config["proofs"] = json!(["identity-document", "instance-role"]);
+        });
+        let machine = scene.world.start(HOME, "us-east-1");
+        for last in 0..100_u8 {
+            let source = IpAddr::from([198, 35, 26, last]);
+            let event = event_with_document(&scene, &machine, &Ask::set("web", source), source);
+            scene.send(&machine, &event).await;
+        }
+        assert_eq!(scene.world.calls("describe"), 25);
+        ok(&scene.ask(&machine, &Ask::set("web", machine.address)).await);
+        // A document from the instance's own address counts as the instance's.
+        let mut scene = documents_and(|config| {
+            config["proofs"] = json!(["identity-document", "instance-role"]);
+            config["rate"] = json!({ "requests": 3, "per_secs": 600 });
+        });
+        let machine = scene.world.start(HOME, "us-east-1");
+        let set = Ask::set("web", machine.address);
+        for _ in 0..3 {
+            ok(&scene.ask(&machine, &set).await);
+        }
+        let said = asked(&scene, &machine, &set, machine.address.into()).await;
+        assert_eq!(said.code, "rate_limited", "{}", said.text);
     });
 }

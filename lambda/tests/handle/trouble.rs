@@ -1,6 +1,8 @@
 //! What does not go as it should: AWS that fails, is slow or loses answers, records that others made by
 //! hand, a stack document that was narrowed.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::*;
 
 #[test]
@@ -294,5 +296,187 @@ fn a_document_that_was_narrowed_strands_no_name() {
         assert_eq!(said.audit["evictedOwner"], principal(&one));
         assert!(scene.world.values(evicted, "A").is_empty());
         assert_eq!(scene.world.mark(evicted), None);
+    });
+}
+
+/// A name of `one`, who is gone, and the change with which `two` takes it over meets `fates`.
+async fn taken_over(fates: &[Fate], lists: Option<Failure>) -> (Said, String) {
+    let mut scene = Scene::new();
+    let (one, two) = (
+        scene.world.start(HOME, "us-east-1"),
+        scene.world.start(HOME, "us-east-1"),
+    );
+    ok(&scene.ask(&one, &Ask::set("web", one.address)).await);
+    scene.world.terminate(&one);
+    {
+        let mut state = scene.world.state.lock().unwrap();
+        state.weather.next_changes = fates.iter().copied().collect();
+        state.weather.lists_after_change = lists;
+        state.calls.clear();
+    }
+    let said = scene.ask(&two, &Ask::set("web", two.address)).await;
+    assert_eq!(said.audit["success"], said.code == "ok");
+    (said, principal(&one))
+}
+
+#[test]
+fn a_change_whose_answer_was_lost_may_have_been_made_whatever_is_said_later() {
+    run(async {
+        let lost = [
+            Fate::MadeBut(Failure::Unanswered),
+            Fate::Not(Failure::Unanswered),
+        ];
+        for lost in lost {
+            for later in [
+                Failure::Denied,
+                Failure::Unusable,
+                Failure::Throttled,
+                Failure::Pending,
+            ] {
+                let fates = [lost].into_iter().chain([Fate::Not(later); 40]);
+                let (said, former) = taken_over(&fates.collect::<Vec<_>>(), None).await;
+                assert_eq!(
+                    (said.status, said.code.as_str()),
+                    (503, "busy"),
+                    "{}",
+                    said.text
+                );
+                assert!(said.text.contains("may have been made"), "{}", said.text);
+                assert_eq!(said.audit["formerOwner"], former, "{later:?}");
+                assert_eq!(said.audit["changeId"], Value::Null);
+            }
+        }
+        // An answer that came later and decides, but the look that would tell fails.
+        for failure in [Failure::Denied, Failure::Unanswered] {
+            let fates = [Fate::MadeBut(Failure::Unanswered)];
+            let (said, former) = taken_over(&fates, Some(failure)).await;
+            assert_eq!(said.code, "busy");
+            assert!(said.text.contains("may have been made"), "{}", said.text);
+            assert_eq!(said.audit["formerOwner"], former);
+        }
+        // Nothing was made, for certain.
+        for failure in [Failure::Denied, Failure::Unusable, Failure::Throttled] {
+            let (said, _) = taken_over(&[Fate::Not(failure); 40], None).await;
+            assert!(!said.text.contains("may have been made"), "{}", said.text);
+            assert_eq!(said.audit["formerOwner"], Value::Null);
+        }
+        let (said, _) = taken_over(&[Fate::Not(Failure::Conflict)], Some(Failure::Denied)).await;
+        assert_eq!(said.code, "unavailable");
+        assert!(!said.text.contains("may have been made"), "{}", said.text);
+        assert_eq!(said.audit["formerOwner"], Value::Null);
+    });
+}
+
+#[test]
+fn only_a_change_that_was_sent_may_have_been_made() {
+    run(async {
+        let mut scene = Scene::new();
+        let machine = scene.world.start(HOME, "us-east-1");
+        let set = Ask::set("web", machine.address);
+        scene.world.state.lock().unwrap().weather.describe = Some(Failure::Unanswered);
+        let said = scene.refused(&machine, &set, "busy", "EC2").await;
+        assert!(!said.text.contains("may have been made"), "{}", said.text);
+        for slow_ms in [2_200, 3_000, 3_900, 100_000] {
+            let mut scene = Scene::new();
+            let machine = scene.world.start(HOME, "us-east-1");
+            scene.world.state.lock().unwrap().weather.slow_ms = slow_ms;
+            let said = scene.ask(&machine, &set).await;
+            let is_sent = scene.world.calls("change") > 0;
+            assert_eq!(
+                (said.code.as_str(), said.text.contains("may have been made")),
+                ("busy", is_sent),
+                "{slow_ms}: {}",
+                said.text
+            );
+        }
+    });
+}
+
+/// `one` holds a name with records of a type that the stack does not let instances have any more, and has
+/// let its lease end.
+async fn lapsed_and_narrowed() -> (Scene, Machine, Machine) {
+    let mut scene = Scene::new();
+    let (one, two) = (
+        scene.world.start(HOME, "us-east-1"),
+        scene.world.start(HOME, "us-east-1"),
+    );
+    let v6: IpAddr = "2600:1f18::0".parse().unwrap();
+    ok(&scene.ask(&one, &Ask::set("web", one.address)).await);
+    ok(&scene.ask(&one, &Ask::set("web", v6)).await);
+    scene.updater = updater(&config(|config| config["record_types"] = json!(["A"])));
+    scene.world.advance(u64::try_from(LEASE_SECS).unwrap() + 10);
+    scene.world.state.lock().unwrap().weather.narrowed = Some((vec!["A"], Vec::new()));
+    (scene, one, two)
+}
+
+fn mark_of(machine: &Machine, time: &str) -> spore_updater::zone::RecordSet {
+    let mark = format!(
+        "\"v=1 p={} t={time} n={:032x}\"",
+        principal(machine),
+        0x0077
+    );
+    plain(&format!("_spore.{WEB}"), "TXT", &mark)
+}
+
+#[test]
+fn a_take_over_in_two_parts_takes_nothing_of_a_holder_who_comes_back() {
+    run(async {
+        let (mut scene, one, two) = lapsed_and_narrowed().await;
+        let renewed = vec![mark_of(&one, "20261129T060012Z")];
+        scene.world.state.lock().unwrap().weather.written_before = BTreeMap::from([(0, renewed)]);
+        let said = scene.ask(&two, &Ask::set("web", two.address)).await;
+        assert_eq!(said.code, "name_taken", "{}", said.text);
+        assert_eq!(scene.world.values(WEB, "AAAA"), ["2600:1f18::"]);
+        assert_eq!(scene.world.values(WEB, "A"), [one.address.to_string()]);
+        assert_eq!(said.audit["formerOwner"], Value::Null);
+        assert_eq!(said.audit["changeId"], Value::Null);
+    });
+}
+
+#[test]
+fn what_was_done_is_in_the_line_though_the_request_is_refused() {
+    run(async {
+        // Between the parts, when the name is free, a third one claims it.
+        let (mut scene, one, two) = lapsed_and_narrowed().await;
+        let three = scene.world.start(HOME, "us-east-1");
+        let mark = mark_of(&three, "20261129T060012Z");
+        let claimed = vec![mark, plain(WEB, "A", &three.address.to_string())];
+        scene.world.state.lock().unwrap().weather.written_before = BTreeMap::from([(1, claimed)]);
+        let said = scene.ask(&two, &Ask::set("web", two.address)).await;
+        assert_eq!(said.code, "name_taken", "{}", said.text);
+        assert!(scene.world.values(WEB, "AAAA").is_empty());
+        assert_eq!(scene.world.values(WEB, "A"), [three.address.to_string()]);
+        assert_eq!(said.audit["formerOwner"], principal(&one));
+        assert_eq!(said.audit["changeId"], "/change/C3");
+        // The second part fails, or the answer of the first is lost.
+        for (fates, code) in [
+            (vec![Fate::Not(Failure::Denied)], "unavailable"),
+            (vec![Fate::Not(Failure::Throttled); 40], "busy"),
+            (Vec::new(), "ok"),
+        ] {
+            for lost in [None, Some(Fate::MadeBut(Failure::Unanswered))] {
+                let (mut scene, one, two) = lapsed_and_narrowed().await;
+                {
+                    let mut state = scene.world.state.lock().unwrap();
+                    let mut all: VecDeque<Fate> = lost.into_iter().collect();
+                    // The same change once more, which does not fit any more; or it is well.
+                    all.push_back(match lost {
+                        Some(_) => Fate::Not(Failure::Conflict),
+                        None => Fate::Made,
+                    });
+                    all.extend(fates.iter().copied());
+                    state.weather.next_changes = all;
+                }
+                let said = scene.ask(&two, &Ask::set("web", two.address)).await;
+                let is_unknown = lost.is_some() && code != "ok";
+                assert_eq!(said.code, if is_unknown { "busy" } else { code });
+                assert_eq!(said.text.contains("may have been made"), is_unknown);
+                assert_eq!(said.audit["formerOwner"], principal(&one));
+                assert!(scene.world.values(WEB, "AAAA").is_empty());
+                let is_made = code == "ok";
+                assert_eq!(scene.world.mark(WEB).is_some(), is_made);
+                assert_eq!(scene.world.values(WEB, "A").len(), usize::from(is_made));
+            }
+        }
     });
 }

@@ -4,7 +4,7 @@
 //! It also judges: every change is compared with whose the name was, by rules written down here and not
 //! taken from the updater.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -55,12 +55,26 @@ pub struct Weather {
     pub describe: Option<Failure>,
     /// Changes fail so.
     pub change: Option<Failure>,
+    /// The next changes are answered so, each whether or not it was made.
+    pub next_changes: VecDeque<Fate>,
+    /// What somebody else writes before so many calls more of a change.
+    pub written_before: BTreeMap<u32, Vec<RecordSet>>,
+    /// Lists fail so once a change was asked for.
+    pub lists_after_change: Option<Failure>,
     /// Each call is answered after so many milliseconds.
     pub slow_ms: u64,
     /// STS throttles so many calls, with status and code.
     pub sts_throttles: Vec<(u16, &'static str)>,
     /// What the role's policy still allows, if it was narrowed: types, and reserved labels.
     pub narrowed: Option<(Vec<&'static str>, Vec<&'static str>)>,
+}
+
+/// What becomes of a change, and what is answered.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate {
+    Made,
+    MadeBut(Failure),
+    Not(Failure),
 }
 
 #[derive(Debug)]
@@ -270,7 +284,20 @@ impl World {
     /// Route 53's own rules: all or nothing; CREATE needs nothing there, DELETE exactly that.
     fn apply(&self, batch: &Batch, by: &str) -> Result<String, Failure> {
         let mut state = self.state.lock().unwrap();
+        let before = std::mem::take(&mut state.weather.written_before);
+        for (calls, sets) in before {
+            match calls {
+                0 => state
+                    .sets
+                    .extend(sets.into_iter().map(|set| (key(&set), set))),
+                _ => drop(state.weather.written_before.insert(calls - 1, sets)),
+            }
+        }
         if let Some(failure) = state.weather.change {
+            return Err(failure);
+        }
+        let fate = state.weather.next_changes.pop_front();
+        if let Some(Fate::Not(failure)) = fate {
             return Err(failure);
         }
         if state.weather.limits {
@@ -320,7 +347,10 @@ impl World {
             state.weather.lost_answers -= 1;
             return Err(Failure::Unanswered);
         }
-        Ok(id)
+        match fate {
+            Some(Fate::MadeBut(failure)) => Err(failure),
+            Some(Fate::Made | Fate::Not(_)) | None => Ok(id),
+        }
     }
 
     /// The promises, whatever the updater thinks: nobody changes what is another's unless that one is
@@ -355,19 +385,16 @@ impl World {
                     "{by} changed {name}, which {holder} holds"
                 );
             }
-            // It is the caller's now, or nobody's; where the policy wants removals apart, also still that
-            // of a holder who is gone.
-            let is_apart = state.weather.narrowed.is_some();
-            let is_former = is_apart && heir == holder.map(|(holder, _)| holder);
+            // It is the caller's now, or nobody's.
             assert!(
-                heir.as_deref().is_none_or(|heir| heir == by) || is_former,
+                heir.as_deref().is_none_or(|heir| heir == by),
                 "{name}: {heir:?}, by {by}"
             );
             let has_records = after
                 .values()
                 .any(|set| set.name == name && ["A", "AAAA", "TXT"].contains(&set.kind.as_str()));
             assert!(
-                has_records == heir.is_some() || (is_former && !has_records),
+                has_records == heir.is_some(),
                 "{name} has records and no mark, or neither"
             );
         }
@@ -506,6 +533,12 @@ impl Ports for Port<'_> {
         self.world.take_token("list")?;
         let page = {
             let state = self.world.state.lock().unwrap();
+            if let (Some(failure), true) = (
+                state.weather.lists_after_change,
+                state.calls.contains_key("change"),
+            ) {
+                return Err(failure);
+            }
             let from = (
                 reversed(&start.name),
                 start.kind.clone().unwrap_or_default(),

@@ -118,18 +118,33 @@ impl GatewayResponse {
 impl Definition {
     /// What is sent for a type: its own response, else that of its family, else the default. A status
     /// that the family sets holds for all members that have none of their own.
-    pub fn gateway_response(&self, kind: &str) -> (Option<u16>, GatewayResponse) {
-        let family = match status_default(kind) {
-            Some(status) if status >= 500 => "DEFAULT_5XX",
-            Some(_) | None => "DEFAULT_4XX",
-        };
-        let own = self.gateway_responses.get(kind);
-        let response = own.or_else(|| self.gateway_responses.get(family));
-        let status = response
-            .and_then(|response| response.status_code.as_ref()?.parse().ok())
-            .or(status_default(kind));
+    /// A response of the type's own holds whole: with it, a call that Lambda throttles is answered with its
+    /// status or the type's default, and with 500 (`met`) without it (measured by a user:
+    /// <https://repost.aws/questions/QUL-z6rJbmR4meafB7MzYXxw>).
+    pub fn gateway_response(&self, kind: &str, met: Option<u16>) -> (u16, GatewayResponse) {
+        let (status, response) = chosen(&self.gateway_responses, kind, met);
         (status, response.cloned().unwrap_or_default())
     }
+}
+
+fn chosen<'a>(
+    responses: &'a BTreeMap<String, GatewayResponse>,
+    kind: &str,
+    met: Option<u16>,
+) -> (u16, Option<&'a GatewayResponse>) {
+    let family = match status_default(kind) {
+        Some(status) if status >= 500 => "DEFAULT_5XX",
+        Some(_) | None => "DEFAULT_4XX",
+    };
+    let own = responses.get(kind);
+    let response = own.or_else(|| responses.get(family));
+    let set = response.and_then(|response| response.status_code.as_ref()?.parse().ok());
+    let default = status_default(kind);
+    let status = match own {
+        Some(_) => set.or(default).or(met),
+        None => set.or(met).or(default),
+    };
+    (status.unwrap_or(500), response)
 }
 
 fn describe(definition: &Definition, kind: &str) -> Value {
@@ -164,4 +179,36 @@ fn put(world: &mut World, caller: &Caller, input: Value) -> Result<Value, AwsErr
     response.check()?;
     definition.gateway_responses.insert(kind.clone(), response);
     Ok(describe(definition, &kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_was_set_holds_whatever_was_met() {
+        let status = |set: &[(&str, Option<&str>)], kind: &str, met| {
+            let response = |(kind, status): &(&str, Option<&str>)| {
+                let response = GatewayResponse {
+                    status_code: status.map(ToOwned::to_owned),
+                    response_parameters: BTreeMap::new(),
+                    response_templates: BTreeMap::new(),
+                };
+                ((*kind).to_owned(), response)
+            };
+            chosen(&set.iter().map(response).collect(), kind, met).0
+        };
+        let (failure, family) = ("INTEGRATION_FAILURE", "DEFAULT_5XX");
+        // A function that is throttled.
+        assert_eq!(status(&[], failure, Some(500)), 500);
+        assert_eq!(status(&[(failure, Some("503"))], failure, Some(500)), 503);
+        assert_eq!(status(&[(failure, None)], failure, Some(500)), 504);
+        assert_eq!(status(&[(family, None)], failure, Some(500)), 500);
+        assert_eq!(status(&[(family, Some("503"))], failure, Some(500)), 503);
+        // An answer that is none.
+        assert_eq!(status(&[], family, Some(502)), 502);
+        assert_eq!(status(&[(family, None)], family, Some(502)), 502);
+        assert_eq!(status(&[(family, Some("503"))], family, Some(502)), 503);
+        assert_eq!(status(&[], "THROTTLED", None), 429);
+    }
 }

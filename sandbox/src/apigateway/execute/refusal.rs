@@ -15,7 +15,7 @@ pub(super) struct Refusal {
     pub message: String,
     /// What a validator found.
     pub validation: Option<String>,
-    /// The status where it is not the type's own, unless the response sets one.
+    /// The status where it is not the type's own, unless somebody set a response for the type.
     pub status: Option<u16>,
     /// What the sandbox lacks; then the answer is none of AWS's.
     unmodelled: bool,
@@ -64,7 +64,7 @@ impl Refusal {
 
     /// The answer, as the API customises it.
     pub fn response(self, exchange: &mut Exchange) -> Response {
-        let (status, response) = exchange.definition.gateway_response(self.kind);
+        let (status, response) = exchange.definition.gateway_response(self.kind, self.status);
         exchange.refusal = Some(self.clone());
         if self.unmodelled {
             return Response {
@@ -75,11 +75,6 @@ impl Refusal {
                     .into_bytes(),
             };
         }
-        let status = match self.kind {
-            "DEFAULT_5XX" => status.or(self.status),
-            _ => self.status.or(status),
-        };
-        let status = status.unwrap_or(500);
         exchange.status = Some(status);
         let templates = &response.response_templates;
         let (kind, template) = templates
