@@ -312,6 +312,33 @@ fn no_text_has_a_hole() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// An assumption has a number of its own, and whoever cites one cites one that there is.
+#[test]
+fn assumptions_are_numbered_and_cited_rightly() {
+    let text = fs::read_to_string(root().join("ASSUMPTIONS.md")).unwrap();
+    let head = regex_lite::Regex::new(r"(?m)^\*\*A-(\d+)\.").unwrap();
+    let number = |found: regex_lite::Captures<'_>| found[1].parse::<u32>().unwrap();
+    let mut numbers: Vec<u32> = head.captures_iter(&text).map(number).collect();
+    assert!(numbers.len() > 50, "{numbers:?}");
+    numbers.sort_unstable();
+    let twice: Vec<_> = numbers
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    let cited = regex_lite::Regex::new(r"\bA-(\d+)\b").unwrap();
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        let cites = text.lines().filter(|line| line.contains("ASSUMPTIONS.md"));
+        for found in cites.flat_map(|line| cited.captures_iter(line)) {
+            if !numbers.contains(&number(found)) {
+                wrong.push(name.clone());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 /// A file that `all.rs` does not name would be compiled by nobody, and its tests never run.
 #[test]
 fn every_file_of_tests_is_run() {

@@ -1,7 +1,7 @@
 //! Aliases and published versions of the function. The stack makes none: each is a second door to the updater's
 //! role, with permissions of its own (GetPolicy with a qualifier) and perhaps with code of before.
 //!
-//! Permissions go with what they are on (ASSUMPTIONS.md, A-48), so that taking back an alias or a version takes those back as well.
+//! Permissions go with what they are on (ASSUMPTIONS.md, A-57), so that taking back an alias or a version takes those back as well.
 //! A version that an alias leads to cannot be deleted before the alias (DeleteFunction). AWS: ListAliases,
 //! ListVersionsByFunction, GetPolicy, DeleteAlias, DeleteFunction with a qualifier.
 
