@@ -306,6 +306,13 @@ mod tests {
         problems.collect::<Vec<_>>().join("\n")
     }
 
+    #[test]
+    fn spans_as_bind_writes_them_are_told_in_seconds() {
+        assert!(problems("$TTL 1h\n").contains("1h is 3600"));
+        assert!(problems("a 1w2d A 192.0.2.1\n").contains("1w2d is 777600"));
+        assert!(!problems("a A 192.0.2\n").contains("seconds"));
+    }
+
     /// Values of every type as Route 53 shows them, after Developer Guide, "Supported DNS record types".
     #[test]
     fn every_type_comes_back_as_route_53_spells_it() {

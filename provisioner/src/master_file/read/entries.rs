@@ -31,6 +31,29 @@ pub struct Entries<'a> {
     more: VecDeque<Piece>,
 }
 
+/// A span as BIND alone writes TTLs, such as `1h` or `1w2d`, and its seconds.
+fn span(word: &str) -> Option<(&str, u64)> {
+    let mut secs: u64 = 0;
+    let mut rest = word;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .filter(|at| *at > 0)?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit = match rest.as_bytes()[digits].to_ascii_lowercase() {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3_600,
+            b'd' => 86_400,
+            b'w' => 604_800,
+            _ => return None,
+        };
+        secs = secs.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[digits + 1..];
+    }
+    (!word.is_empty()).then_some((word, secs))
+}
+
 /// The text of one entry: lines, or several where a parenthesis or a string goes on.
 #[derive(Clone, Copy)]
 struct Cut<'a> {
@@ -248,7 +271,12 @@ impl Cut<'_> {
                 .and_then(|part| part.trim().parse::<usize>().ok())
         };
         let (line, column) = (number(), number());
-        let what = parts.next().unwrap_or(told).trim().to_owned();
+        let mut what = parts.next().unwrap_or(told).trim().to_owned();
+        if let Some((span, secs)) = self.text.split_whitespace().find_map(span) {
+            what.push_str(&format!(
+                "; a TTL is a number of seconds (RFC 1035, section 5.1): {span} is {secs}"
+            ));
+        }
         let (Some(line), Some(column)) = (line, column) else {
             let place = self.beginning();
             return Problem { place, what };
