@@ -72,7 +72,7 @@ pub const EVIDENCE_DS_SEEN: &str = "spore:ds-since";
 /// The step that notes the TTLs of a delegation to others.
 pub const NOTE_FORMER: &str = "remember-former";
 /// The step that notes since when there is none.
-const NOTE_FORMER_GONE: &str = "remember-former-gone";
+pub const NOTE_FORMER_GONE: &str = "remember-former-gone";
 
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

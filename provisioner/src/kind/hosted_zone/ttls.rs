@@ -154,6 +154,11 @@ fn begin(addr: &Addr, desired: &Desired, zone: &Live) -> Turn {
         0,
         Draft::new(KEEP, keep)
             .after(After::Answered(StepId::new(&journal, "create")))
+            // CloudWatch Logs takes few tags at a time, and who is refused there writes all of it again.
+            .after(After::Answered(StepId::new(
+                &journal,
+                journal_group::NOTE_FORMER_GONE,
+            )))
             .after(After::Answered(StepId::new(addr, "tag"))),
     );
     turn.fields.extend([
