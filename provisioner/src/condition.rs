@@ -15,6 +15,25 @@ pub const LIST_LAG: Duration = Duration::from_secs(150);
 /// A holder of the lock without a sign of life for this long is believed gone (design, section 5).
 pub const STALE: Duration = Duration::from_secs(15 * 60);
 
+/// The longest that any resolver is taken to remember anything, whatever the TTL: RFC 8767, section 4, recommends a cap
+/// of seven days, which is BIND's `max-cache-ttl`, and Unbound's `cache-max-ttl` is a day (ASSUMPTIONS.md, A-58).
+/// Route 53 itself serves no longer TTL in a signed zone.
+pub const REMEMBERED_MAX: Duration = Duration::from_secs(604_800);
+
+/// For how long resolvers may remember what has this TTL.
+pub fn remembered(ttl_secs: u64) -> Duration {
+    Duration::from_secs(ttl_secs).min(REMEMBERED_MAX)
+}
+
+/// What is to be added where a wait is named by a TTL of which it is only a part.
+pub fn capped(ttl_secs: u64) -> &'static str {
+    if remembered(ttl_secs).as_secs() < ttl_secs {
+        " (resolvers keep nothing for more than 7 d)"
+    } else {
+        ""
+    }
+}
+
 /// A fact that a step needs before it starts, or that shows it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

@@ -105,6 +105,22 @@ impl Dns {
         name: &Name,
         rtype: RecordType,
     ) -> Result<Message, String> {
+        let answer = self.reply(server, name, rtype).await?;
+        let code = answer.metadata.response_code;
+        if matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+            Ok(answer)
+        } else {
+            Err(format!("answered {code}"))
+        }
+    }
+
+    /// What a server says, also that it says nothing.
+    async fn reply(
+        &self,
+        server: IpAddr,
+        name: &Name,
+        rtype: RecordType,
+    ) -> Result<Message, String> {
         let mut query = Message::query();
         query.metadata.recursion_desired = false;
         query.add_query(Query::query(name.clone(), rtype));
@@ -121,12 +137,7 @@ impl Dns {
         if answer.metadata.id != query.metadata.id || answer.queries != query.queries {
             return Err("the answer is not to our question".into());
         }
-        let code = answer.metadata.response_code;
-        if matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
-            Ok(answer)
-        } else {
-            Err(format!("answered {code}"))
-        }
+        Ok(answer)
     }
 
     /// Carries one message to a server, and its answer back.

@@ -60,6 +60,7 @@ pub fn empty() -> Snapshot {
         metric_filters: BTreeMap::new(),
         alarms: BTreeMap::new(),
         parent: parent(Delegated::default()),
+        theirs: None,
         parent_zone: delegation::Parent::External,
         served: Ok(()),
         strays: BTreeSet::new(),
@@ -183,6 +184,10 @@ pub fn in_use() -> Snapshot {
         dnssec.signing = "NOT_SIGNING".into();
     }
     snapshot.parent = in_use_by(&[]);
+    if let Observation::Present(journal) = &mut snapshot.journal_group {
+        let key = journal_group::EVIDENCE_FORMER_GONE.to_owned();
+        journal.tags.insert(key, "2026-11-01T12:00:00Z".into());
+    }
     if let Observation::Present(zone) = &mut snapshot.hosted_zone {
         zone.reference = "console, 2023".into();
         for soa in zone.records.iter_mut().filter(|set| set.rtype == "SOA") {

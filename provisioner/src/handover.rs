@@ -9,10 +9,10 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::condition::remembered;
 use crate::desired::Desired;
 use crate::ds::check::{Verdict, verdict};
 use crate::ds::judgement::{Fit, Judgement, Keys, Published, Trust, fit, judge};
@@ -502,7 +502,7 @@ impl Facts<'_> {
         } else {
             "The key of this record is no longer to be used. The other record stays.".into()
         };
-        let held = span(Duration::from_secs(u64::from(ttl)));
+        let held = span(remembered(ttl.into()));
         let mut check = self.parent_commands("DS");
         check.push(if is_all {
             "# each must answer nothing".into()
@@ -686,7 +686,7 @@ impl Facts<'_> {
         // Resolvers prefer the zone's own NS set to the parent's (RFC 2181, section 5.4.1).
         let own = zone.and_then(|zone| zone.name_server_set(domain)?.ttl_secs);
         let own = own.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(0);
-        let held = span(Duration::from_secs(u64::from(ttl.max(own))));
+        let held = span(remembered(ttl.max(own).into()));
         let mut check = self.parent_commands("NS");
         check.push("# none may answer NS records of it, nor refer to it".into());
         self.ticket(Draft {

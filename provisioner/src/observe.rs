@@ -14,6 +14,7 @@ use crate::ds::DnsKey;
 use crate::journal;
 use crate::kind::hosted_zone::{Records, ttls};
 use crate::kind::rest_api::Remembered;
+use crate::kind::zone_signing::former;
 use crate::kind::{
     alarm, api_account, delegation, function, hosted_zone, journal_group, kms_key, ksk, log_group,
     logs_key, logs_policy, metric_filter, query_logging, rest_api, role, zone_signing,
@@ -297,6 +298,8 @@ pub async fn snapshot(
             dnssec.present().map(|dnssec| &dnssec.keys[..]),
             &parent,
         );
+    let others = former::others(desired, &hosted_zone, &parent);
+    let theirs = dns.theirs(&desired.domain, &others).await;
     let parent_zone = delegation::observe(read, desired, &parent, shows_all).await;
     let is_to_be_noted = zone_signing::is_to_be_noted(&journal_group);
     let of_parent = (&parent_zone, is_to_be_noted);
@@ -344,6 +347,7 @@ pub async fn snapshot(
         metric_filters,
         alarms,
         parent,
+        theirs,
         parent_zone,
         served,
         strays,

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output};
-use crate::condition::{Condition, Since, later};
+use crate::condition::{Condition, Since, later, remembered};
 use crate::desired::Desired;
 use crate::ds::judgement::{Judgement, Keys, Published, Trust};
 use crate::ds::keys::{Whose, is_gone, unread, unusable, whose};
@@ -151,14 +151,18 @@ pub struct Turn<'a> {
 }
 
 /// The rotation under way, if there is one.
-pub fn turn<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<Turn<'a>> {
+pub fn turn<'a>(
+    desired: &Desired,
+    snapshot: &'a Snapshot,
+    answers: &[&Delegated],
+) -> Option<Turn<'a>> {
     let Some(Stage::Two { old, new }) = stage(snapshot) else {
         return None;
     };
     let Times {
         add_from,
         remove_from,
-    } = times(snapshot, answers);
+    } = times(desired, snapshot, answers);
     Some(Turn {
         old,
         new,
@@ -174,7 +178,7 @@ struct Times {
 }
 
 /// A time of which there is no evidence counts from the snapshot; `ksk rotate` writes the evidence down.
-fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
+fn times(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
     let counted = |key: &str| {
         match evidence(snapshot, key) {
         Some(since) => (since, format!("since {since:.0}, by the journal")),
@@ -206,9 +210,9 @@ fn times(snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
     let (both_since, both_source) = counted(EVIDENCE_BOTH);
     let ds_ttl = ds_ttl(snapshot, answers);
     let published = later(next_since, DNSKEY_TTL);
-    let unsigned = zone_signing::unsigned(snapshot);
+    let unsigned = zone_signing::unsigned(desired, snapshot);
     let add_from = match (&unsigned, unsigned.why()) {
-        (Unsigned::Until(until), Some(why)) if *until > published => (*until, why),
+        (Unsigned::Until(memory), Some(why)) if memory.until > published => (memory.until, why),
         (Unsigned::No | Unsigned::Until(_) | Unsigned::Unknown(_), _) => (
             published,
             format!(
@@ -281,10 +285,10 @@ fn remove_command(
 /// The largest TTL under which a resolver may hold a DS record of the zone.
 pub fn ds_ttl(snapshot: &Snapshot, answers: &[&Delegated]) -> Duration {
     let journal = snapshot.journal_group.present();
-    let remembered = journal.and_then(journal_group::Live::ds_ttl_secs);
+    let noted = journal.and_then(journal_group::Live::ds_ttl_secs);
     let shown = answers.iter().map(|answer| answer.ds_ttl_secs).max();
-    let secs = remembered.max(shown).unwrap_or_default();
-    Duration::from_secs(secs.into()).max(HOLD_DOWN_MIN)
+    let secs = noted.max(shown).unwrap_or_default();
+    remembered(secs.into()).max(HOLD_DOWN_MIN)
 }
 
 /// What stands against rotating at all.
@@ -358,7 +362,7 @@ fn stands_against(
         return refusal(PARENT_LAGS, message);
     }
     let published = judged(desired, snapshot, &answers);
-    let right = to_vouch_for(snapshot, &answers)
+    let right = to_vouch_for(desired, snapshot, &answers)
         .and_then(|key| DnsKey::parse(&key.dnskey).ok())
         .map(|key| key.ds(&desired.domain, DigestType::Sha256));
     if let Some(at_once) = pick::at_once(&published, right.as_ref(), false) {
@@ -393,18 +397,22 @@ fn stands_against(
 
 /// The key whose record may be published now, by what Route 53, KMS and the journal show. Of two it is the old
 /// one until the new one's time has come: every resolver that knows the zone's keys knows it.
-fn to_vouch_for<'a>(snapshot: &'a Snapshot, answers: &[&Delegated]) -> Option<&'a Key> {
+fn to_vouch_for<'a>(
+    desired: &Desired,
+    snapshot: &'a Snapshot,
+    answers: &[&Delegated],
+) -> Option<&'a Key> {
     let key = match stage(snapshot)? {
         Stage::One(key) | Stage::Ended(key) => key,
         Stage::Two { old, new } => {
-            let (from, _) = times(snapshot, answers).add_from;
+            let (from, _) = times(desired, snapshot, answers).add_from;
             if snapshot.taken_at >= from { new } else { old }
         }
     };
     let is_ready = key.status == "ACTIVE"
         && unusable(snapshot, key).is_none()
         && snapshot.served.is_ok()
-        && zone_signing::unsigned(snapshot) == Unsigned::No;
+        && zone_signing::unsigned(desired, snapshot) == Unsigned::No;
     is_ready.then_some(key)
 }
 
@@ -706,7 +714,7 @@ impl<'a> Drafts<'a> {
             });
             return;
         }
-        let times = times(self.snapshot, &answers);
+        let times = times(self.desired, self.snapshot, &answers);
         let held = delegation::held(desired, self.snapshot);
         if !seen.new_everywhere {
             self.forget(&EVIDENCE[1..3]);
@@ -729,7 +737,10 @@ impl<'a> Drafts<'a> {
             if let Some(set) = held {
                 let mut ready = vec![self.next_hold_down(next_since)];
                 if early.is_some() {
-                    ready.extend(zone_signing::unsigned_hold_down(self.snapshot));
+                    ready.extend(zone_signing::unsigned_hold_down(
+                        self.desired,
+                        self.snapshot,
+                    ));
                 }
                 let why = format!("{} is vouched for beside {}", new.name, old.name);
                 return self.publish("add-ds", (set, &[old, new]), ready, &why);

@@ -156,6 +156,9 @@ pub struct Snapshot {
     pub code: Code,
     /// What the parent zone's servers say about the zone.
     pub parent: ParentView,
+    /// What the servers have to which the parent delegates instead of the zone's; none where it delegates to nobody
+    /// else, or where nobody answers for the zone there.
+    pub theirs: Option<Theirs>,
     /// The parent zone, where this tool can write it.
     pub parent_zone: delegation::Parent,
     /// Whether every name server of the zone answers for it and serves each of its active key-signing
@@ -209,6 +212,15 @@ pub enum ParentView {
     },
     /// The walk did not reach it.
     Unknown(String),
+}
+
+/// What name servers have for the zone that are not its own: each the largest TTL seen, none while nobody said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Theirs {
+    /// Of the NS set, in seconds.
+    pub ns_ttl_secs: Option<u32>,
+    /// Of what else was asked for, in seconds.
+    pub ttl_secs: Option<u32>,
 }
 
 /// One server of the parent zone.

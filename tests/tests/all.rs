@@ -10,6 +10,7 @@ mod edge;
 mod instance;
 mod kill;
 mod lifecycle;
+mod moved;
 mod names;
 mod never_bogus;
 mod others;

@@ -140,7 +140,8 @@ async fn let_in(parent: &Bench, account: &str) {
     parent.advance(HOUR);
 }
 
-async fn world() -> (Sandbox, Bench) {
+/// A world with a signed parent zone of the account.
+pub(crate) async fn world() -> (Sandbox, Bench) {
     let options = Options {
         seed: 7,
         start: Some("2026-11-21T12:00:00Z".parse().unwrap()),

@@ -716,6 +716,10 @@ fn a_zone_made_anew_comes_to_be_secure_in_one_order() {
     assert_eq!(status(&stage)["verdict"]["word"], "insecure");
     apply();
     world(&stage, &["advance", "50h"]);
+    // The first apply found the deleted zone's servers answering still: who remembers these is waited for as well.
+    let early = told(&stage, "ds-add", 3).tell();
+    assert!(early.contains("former servers"), "{early}");
+    world(&stage, &["advance", "24h"]);
     let asked = records(&stage, "ds-add", &[]);
     world(
         &stage,

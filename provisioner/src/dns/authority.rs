@@ -1,13 +1,27 @@
 //! Whether name servers speak for a zone, and show what was changed in it: asked directly, each of them,
 //! before anybody is told to delegate to them, and before anything is counted from the change.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, Record, RecordType};
 use jiff::Timestamp;
 
 use super::{Dns, rrset};
 use crate::condition::{Served, Shown};
+use crate::snapshot::Theirs;
+
+/// What former servers are asked for at the zone's name: what most zones have there, and the keys of a signed one.
+const THEIR_TYPES: [RecordType; 7] = [
+    RecordType::NS,
+    RecordType::SOA,
+    RecordType::DNSKEY,
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::MX,
+    RecordType::TXT,
+];
 
 impl Dns {
     /// Whether every given name server answers for `domain` with authority; the error says which does not.
@@ -69,6 +83,65 @@ impl Dns {
         });
         let checks = futures_util::future::join_all(checks).await;
         checks.into_iter().collect()
+    }
+
+    /// The largest TTLs with which servers answer for `domain` that are not the zone's own; none where there are no such
+    /// servers, or each of them says that it has no such zone: a resolver that asks those gets nothing. Who does not
+    /// answer may do so again.
+    pub async fn theirs(&self, domain: &str, name_servers: &BTreeSet<String>) -> Option<Theirs> {
+        let apex = Name::from_str(&format!("{domain}.")).ok()?;
+        let asked = name_servers
+            .iter()
+            .map(|server| self.of_server(server, &apex));
+        let answers = futures_util::future::join_all(asked).await;
+        answers.into_iter().flatten().reduce(|a, b| Theirs {
+            ns_ttl_secs: a.ns_ttl_secs.max(b.ns_ttl_secs),
+            ttl_secs: a.ttl_secs.max(b.ttl_secs),
+        })
+    }
+
+    async fn of_server(&self, server: &str, apex: &Name) -> Option<Theirs> {
+        let unknown = Some(Theirs::default());
+        let Ok(name) = Name::from_str(&format!("{server}.")) else {
+            return unknown;
+        };
+        let address = match self.addresses(&name, 0).await {
+            Ok(addresses) => addresses.into_iter().next()?,
+            Err(_) => return unknown,
+        };
+        let asked = THEIR_TYPES
+            .iter()
+            .map(|rtype| self.reply(address, apex, *rtype));
+        let mut found = None;
+        for reply in futures_util::future::join_all(asked).await {
+            let Ok(reply) = reply else {
+                found = found.or(unknown);
+                continue;
+            };
+            let code = reply.metadata.response_code;
+            let has_none = code == ResponseCode::Refused
+                || code == ResponseCode::NotAuth
+                || code == ResponseCode::NoError && !reply.metadata.authoritative;
+            if has_none {
+                continue;
+            }
+            let theirs = found.get_or_insert(Theirs::default());
+            let records = reply.answers.iter().chain(&reply.authorities);
+            for record in records.filter(|record| record.name == *apex) {
+                let rtype = record.record_type();
+                // A signature has the TTL of what it signs, which comes with it.
+                if rtype == RecordType::RRSIG {
+                    continue;
+                }
+                let ttl = if rtype == RecordType::NS {
+                    &mut theirs.ns_ttl_secs
+                } else {
+                    &mut theirs.ttl_secs
+                };
+                *ttl = (*ttl).max(Some(record.ttl));
+            }
+        }
+        found
     }
 
     async fn signs(&self, server: &str, domain: &str, now: Timestamp) -> Result<(), String> {

@@ -139,7 +139,7 @@ pub fn own_turn<'a>(
     answers: &[&Delegated],
 ) -> Option<Turn<'a>> {
     let is_ours = |ksk: &ksk::Key| whose(desired, snapshot, ksk).is_ours();
-    rotation::turn(snapshot, answers)
+    rotation::turn(desired, snapshot, answers)
         .filter(|turn| is_ours(turn.old) && is_ours(turn.new) && !is_gone(snapshot, turn.new))
 }
 

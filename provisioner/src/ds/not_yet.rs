@@ -74,10 +74,13 @@ pub fn not_yet(desired: &Desired, snapshot: &Snapshot, ksk: &ksk::Key) -> Option
         let what = format!("{} {}", dnssec.signing, dnssec.signing_message);
         return Some(NotYet::Signing(what.trim_end().to_owned()));
     }
-    let unsigned = zone_signing::unsigned(snapshot);
+    let unsigned = zone_signing::unsigned(desired, snapshot);
     let why = unsigned.why()?;
     Some(match unsigned {
-        Unsigned::Until(until) => NotYet::Remembered { until, why },
+        Unsigned::Until(memory) => NotYet::Remembered {
+            until: memory.until,
+            why,
+        },
         Unsigned::No | Unsigned::Unknown(_) => NotYet::Unknown(why),
     })
 }

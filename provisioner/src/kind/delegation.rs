@@ -450,10 +450,12 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
     };
     let hold_down = match not_yet(desired, snapshot, key) {
         None => None,
-        Some(why @ NotYet::Remembered { .. }) => match zone_signing::unsigned_hold_down(snapshot) {
-            Some(hold_down) => Some(hold_down),
-            None => return held(&why.to_string()),
-        },
+        Some(why @ NotYet::Remembered { .. }) => {
+            match zone_signing::unsigned_hold_down(desired, snapshot) {
+                Some(hold_down) => Some(hold_down),
+                None => return held(&why.to_string()),
+            }
+        }
         // What this very plan does about it, the next one builds on.
         Some(why @ (NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Delegation { .. })) => {
             return held(&why.to_string());

@@ -20,6 +20,7 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::hosted_zone::ttls::Kept;
 use crate::kind::log_group::{JOURNAL, Lines, Place};
+use crate::kind::zone_signing::former;
 use crate::kind::{hosted_zone, log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -50,6 +51,12 @@ pub const EVIDENCE_DS_TTL: &str = "spore:ds-ttl";
 /// Evidence: the largest TTL in seconds with which a parent server showed a delegation of the zone.
 pub const EVIDENCE_DELEGATED: &str = "spore:delegated-ttl";
 
+/// Evidence: the largest TTLs in seconds seen of a delegation of the zone to other servers: of the parent's NS set, of
+/// those servers' own, and of what else they answer.
+pub const EVIDENCE_FORMER: &str = "spore:former-ttls";
+/// Evidence: since when the parent delegates to nobody but the zone's servers.
+pub const EVIDENCE_FORMER_GONE: &str = "spore:former-gone-since";
+
 /// Evidence: how many seconds resolvers remember the delegation that this tool takes out of the parent zone.
 pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
 /// Evidence: since when it is out.
@@ -61,6 +68,11 @@ pub const EVIDENCE_TTLS: &str = "spore:ttls";
 pub const EVIDENCE_LOWERED: &str = "spore:ttls-low-since";
 /// Evidence: since when every parent server has had a DS record, noted while TTLs are low.
 pub const EVIDENCE_DS_SEEN: &str = "spore:ds-since";
+
+/// The step that notes the TTLs of a delegation to others.
+pub const NOTE_FORMER: &str = "remember-former";
+/// The step that notes since when there is none.
+pub const NOTE_FORMER_GONE: &str = "remember-former-gone";
 
 /// The journal group as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +175,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             let mut tags = desired.tags();
             // With the group itself, so that there is no moment at which it says nothing.
             tags.extend(zone_signing::lost_note(snapshot));
+            for (key, value) in former::to_note(desired, snapshot) {
+                tags.insert(key.to_owned(), value.to_string());
+            }
             let mut fields = vec![
                 Field::new("name", &name),
                 Field::new("retention-days", RETENTION_DAYS.to_string()),
@@ -204,6 +219,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             remember(&mut lowered, "remember-zone", evidence);
             if let Some(api) = api_id(desired, snapshot) {
                 remember(&mut lowered, "remember-api", vec![(EVIDENCE_API, api)]);
+            }
+            if former::is_gone_to_be_noted(desired, snapshot) {
+                remember(&mut lowered, NOTE_FORMER_GONE, former_gone());
             }
             lowered
         }
@@ -328,6 +346,26 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 });
                 remember(&mut lowered, "remember-api", vec![(EVIDENCE_API, api)]);
             }
+            for (step, evidence) in [
+                (NOTE_FORMER, former::to_note(desired, snapshot)),
+                (
+                    NOTE_FORMER_GONE,
+                    if former::is_gone_to_be_noted(desired, snapshot) {
+                        former_gone()
+                    } else {
+                        Vec::new()
+                    },
+                ),
+            ] {
+                fields.extend(evidence.iter().map(|(key, value)| Field {
+                    name: format!("tags.{key}"),
+                    before: live.evidence(key).map(str::to_owned),
+                    after: Some(value.to_string()),
+                }));
+                if !evidence.is_empty() {
+                    remember(&mut lowered, step, evidence);
+                }
+            }
             if fields.is_empty() {
                 let mut unchanged = super::up_to_date(addr, Outputs::new());
                 unchanged.report.extend(lowered.report);
@@ -343,6 +381,10 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             lowered
         }
     }
+}
+
+fn former_gone() -> Vec<(&'static str, Arg)> {
+    vec![(EVIDENCE_FORMER_GONE, Arg::Now)]
 }
 
 /// Whether names remembered are exactly these.
@@ -477,7 +519,7 @@ impl Op {
     }
 
     /// Several pieces in one call.
-    fn remember_all(desired: &Desired, evidence: Vec<(&'static str, Arg)>) -> super::Op {
+    pub fn remember_all(desired: &Desired, evidence: Vec<(&'static str, Arg)>) -> super::Op {
         let arn = desired.log_group_arn(&desired.journal_group());
         super::Op::JournalGroup(Op::Remember { arn, evidence })
     }

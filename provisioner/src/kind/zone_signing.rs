@@ -11,6 +11,7 @@
 //!                 +------(AWS's fault)------ INTERNAL_FAILURE   cured by Enable again
 //! ```
 
+pub mod former;
 pub mod known;
 
 use std::collections::BTreeSet;
@@ -21,11 +22,14 @@ use jiff::Timestamp;
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output, Outputs};
 use crate::aws::{Answer as _, Clients, change_id};
-use crate::condition::{Condition, Served, Shown, Since, later};
+use crate::condition::{
+    Condition, REMEMBERED_MAX, Served, Shown, Since, capped, later, remembered,
+};
 use crate::desired::Desired;
 use crate::ds::Ds;
 use crate::ds::keys::to_sign;
 use crate::kind::hosted_zone::ttls;
+use crate::kind::zone_signing::former::Former;
 use crate::kind::{hosted_zone, journal_group};
 use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -39,8 +43,8 @@ pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(3_600);
 /// records; the parent's NS TTL may be shorter than that.
 pub const HOLD_DOWN_UNSEEN: Duration = Duration::from_secs(86_400);
 
-/// The longest TTL that Route 53 serves in a signed zone: a week.
-const TTL_MAX_SECS: u64 = 604_800;
+/// The largest TTL that counts, where it is not known.
+const TTL_MAX_SECS: u64 = REMEMBERED_MAX.as_secs();
 
 /// How long after its hold-down evidence is still believed. A DS record that came and went unseen in
 /// between would be missed; a day covers an operator who comes back the next morning.
@@ -337,6 +341,38 @@ pub fn may_be_remembered(zone: &Observation<hosted_zone::Live>, parent: &ParentV
         })
 }
 
+/// What resolvers may remember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Until when.
+    pub until: Timestamp,
+    /// Which.
+    pub of: Old,
+}
+
+/// Which of what was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Old {
+    /// Unsigned answers of the zone's own servers, and what is to be said of that besides.
+    Answers(&'static str),
+    /// Servers that had the zone before, and what those answered; in words.
+    Servers(String),
+}
+
+impl Memory {
+    /// Why a DS record has to wait.
+    pub fn why(&self) -> String {
+        let until = self.until;
+        match &self.of {
+            Old::Answers(besides) => format!(
+                "the zone was delegated before it was signed, and resolvers may remember unsigned \
+                 answers until {until:.0}{besides}"
+            ),
+            Old::Servers(words) => format!("{words}: until {until:.0}"),
+        }
+    }
+}
+
 /// Whether resolvers may hold unsigned answers of a zone that is signed by now: a DS record would make
 /// those bogus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -344,7 +380,7 @@ pub enum Unsigned {
     /// It was signed before anybody could ask for it, or that was long enough ago.
     No,
     /// Until then.
-    Until(Timestamp),
+    Until(Memory),
     /// It can not be told; why, and what to do.
     Unknown(String),
 }
@@ -354,20 +390,49 @@ impl Unsigned {
     pub fn why(&self) -> Option<String> {
         match self {
             Unsigned::No => None,
-            Unsigned::Until(until) => Some(format!(
-                "the zone was delegated before it was signed, and resolvers may remember unsigned \
-                 answers until {until:.0}"
-            )),
+            Unsigned::Until(memory) => Some(memory.why()),
             Unsigned::Unknown(why) => Some(format!(
-                "resolvers may remember unsigned answers of the zone, nobody knows until when: {why}"
+                "resolvers may remember answers of the zone that are not signed with its keys, nobody knows until when: \
+                 {why}"
             )),
+        }
+    }
+}
+
+/// Whether resolvers may hold answers that a DS record of the zone's keys makes bogus: of its own servers from before it
+/// was signed, or of those that had it before.
+pub fn unsigned(desired: &Desired, snapshot: &Snapshot) -> Unsigned {
+    match (
+        unsigned_answers(snapshot),
+        former::remembered_of(desired, snapshot),
+    ) {
+        (Unsigned::Unknown(why), _) | (_, Former::Unknown(why)) => Unsigned::Unknown(why),
+        (answers, Former::None) => answers,
+        (
+            answers,
+            Former::Remembered {
+                since,
+                lasts,
+                words,
+            },
+        ) => {
+            let until = later(since, lasts);
+            let is_longer = !matches!(&answers, Unsigned::Until(memory) if memory.until >= until);
+            if is_longer && snapshot.taken_at < until {
+                Unsigned::Until(Memory {
+                    until,
+                    of: Old::Servers(words),
+                })
+            } else {
+                answers
+            }
         }
     }
 }
 
 /// Whether resolvers may hold unsigned answers (Route 53 Developer Guide, "Enabling DNSSEC signing and
 /// establishing a chain of trust", has the zone's largest TTL waited out).
-pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
+fn unsigned_answers(snapshot: &Snapshot) -> Unsigned {
     match &snapshot.journal_group {
         Observation::Present(_) => {}
         Observation::Unreadable(why) | Observation::Foreign(why, _) => {
@@ -402,7 +467,7 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
         .present()
         .is_some_and(|live| live.signing == "NOT_SIGNING");
     let by_lowering = by_lowering.map(|until| {
-        let largest = Duration::from_secs(largest_ttl_secs(snapshot));
+        let largest = remembered(largest_ttl_secs(snapshot));
         if is_off {
             later(until.max(snapshot.taken_at), largest)
         } else {
@@ -412,30 +477,56 @@ pub fn unsigned(snapshot: &Snapshot) -> Unsigned {
     let until = by_signing.max(by_lowering);
     until
         .filter(|until| snapshot.taken_at < *until)
-        .map_or(Unsigned::No, Unsigned::Until)
+        .map_or(Unsigned::No, |until| {
+            let kept = snapshot.ttls.as_ref().ok().and_then(Option::as_ref);
+            let lowered = kept.and_then(|kept| ttls::largest_secs(kept));
+            let largest = signed_ttl_secs(snapshot).into_iter().chain(lowered).max();
+            Unsigned::Until(Memory {
+                until,
+                of: Old::Answers(capped(largest.unwrap_or_default())),
+            })
+        })
 }
 
 /// How long resolvers may remember unsigned answers: the largest TTL of when signing came on. Lowering one
 /// afterwards makes nobody forget sooner.
 fn remembered_for(snapshot: &Snapshot) -> Duration {
-    let journal = snapshot.journal_group.present();
-    let ttl = journal.and_then(|journal| journal.evidence(journal_group::EVIDENCE_SIGNED_TTL));
-    let secs = ttl.and_then(|secs| secs.parse().ok());
-    Duration::from_secs(secs.unwrap_or(TTL_MAX_SECS))
+    remembered(signed_ttl_secs(snapshot).unwrap_or(TTL_MAX_SECS))
+}
+
+fn signed_ttl_secs(snapshot: &Snapshot) -> Option<u64> {
+    let journal = snapshot.journal_group.present()?;
+    let ttl = journal.evidence(journal_group::EVIDENCE_SIGNED_TTL)?;
+    ttl.parse().ok()
 }
 
 /// The same wait as a condition of a step; none where it is not signing that it counts from.
-pub fn unsigned_hold_down(snapshot: &Snapshot) -> Option<Condition> {
-    let (since, lasts) = (noted(snapshot)?.ok()?, remembered_for(snapshot));
+pub fn unsigned_hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<Condition> {
+    let by_signing = noted(snapshot).and_then(Result::ok).map(|since| {
+        let besides = capped(signed_ttl_secs(snapshot).unwrap_or_default());
+        let source = format!(
+            "the zone was delegated before it was signed, and resolvers may remember unsigned \
+             answers for the largest TTL of the zone{besides}"
+        );
+        (since, remembered_for(snapshot), source)
+    });
+    let by_servers = match former::remembered_of(desired, snapshot) {
+        Former::Remembered {
+            since,
+            lasts,
+            words,
+        } => Some((since, lasts, words)),
+        Former::None | Former::Unknown(_) => None,
+    };
+    let both = by_signing.into_iter().chain(by_servers);
+    let (since, lasts, source) = both.max_by_key(|(since, lasts, _)| later(*since, *lasts))?;
     if ttls::remembered(snapshot).ok()? > Some(later(since, lasts)) {
         return None;
     }
     Some(Condition::HoldDown {
         since: Since::At(since),
         lasts,
-        source: "the zone was delegated before it was signed, and resolvers may remember unsigned \
-                 answers for the largest TTL of the zone"
-            .into(),
+        source,
     })
 }
 
@@ -524,7 +615,7 @@ pub fn delegated_elsewhere(desired: &Desired, snapshot: &Snapshot) -> Option<Els
             .iter()
             .flat_map(|answer| answer.ds.clone())
             .collect(),
-        ds_ttl: Duration::from_secs(ds_ttl.unwrap_or_default().into()),
+        ds_ttl: remembered(ds_ttl.unwrap_or_default().into()),
     })
 }
 
@@ -640,13 +731,15 @@ fn hold_down_of(
     } else {
         ", although no parent server delegates the zone any more"
     };
-    let secs = |ttl: u32| Duration::from_secs(u64::from(ttl));
+    let secs = |ttl: u32| remembered(ttl.into());
+    let besides = |ttl: u32| capped(ttl.into());
     let (lasts, source) = match journal.and_then(journal_group::Live::ds_ttl_secs) {
         Some(ttl) => (
             secs(ttl).max(HOLD_DOWN_MIN),
             format!(
                 "resolvers may remember a DS record for its TTL, of which {ttl} s was the largest \
-                 seen{gone}; at least one hour"
+                 seen{gone}; at least one hour{}",
+                besides(ttl)
             ),
         ),
         None if ns_ttl == 0 => (
@@ -657,7 +750,8 @@ fn hold_down_of(
             secs(ns_ttl).max(HOLD_DOWN_UNSEEN),
             format!(
                 "resolvers may remember a DS record, whose TTL was not seen{gone}: for the parent's \
-                 NS TTL of {ns_ttl} s, at least one day"
+                 NS TTL of {ns_ttl} s, at least one day{}",
+                besides(ns_ttl)
             ),
         ),
     };

@@ -4,7 +4,7 @@ use super::{is_signed, wrong_ds};
 use crate::desired::Desired;
 use crate::ds::keys::to_sign;
 use crate::kind::delegation::Parent;
-use crate::kind::zone_signing::Unsigned;
+use crate::kind::zone_signing::{Memory, Old, Unsigned};
 use crate::kind::{self, delegation};
 use crate::snapshot::{ParentView, Snapshot};
 
@@ -79,11 +79,14 @@ pub(super) fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
     }
     let without = answers.iter().any(|answer| answer.ds.is_empty());
     (desired.dnssec && without).then(|| {
-        let when = match kind::zone_signing::unsigned(snapshot) {
+        let when = match kind::zone_signing::unsigned(desired, snapshot) {
             Unsigned::No => String::new(),
-            Unsigned::Until(until) => format!(
-                ", not before {until:.0}, as resolvers may remember unsigned answers until then"
-            ),
+            Unsigned::Until(Memory { until, of }) => match of {
+                Old::Answers(besides) => format!(
+                    ", not before {until:.0}, as resolvers may remember unsigned answers until then{besides}"
+                ),
+                Old::Servers(words) => format!(", not before {until:.0}, as {words}"),
+            },
             Unsigned::Unknown(why) => format!(", which it does not yet: {why}"),
         };
         format!(

@@ -504,7 +504,10 @@ fn where_nobody_can_ask_for_the_zone_nothing_is_waited_for() {
     remembered(&mut snapshot, EVIDENCE_NEXT, now);
     let from = |snapshot: &Snapshot| {
         let answers = snapshot.parent.all().unwrap_or_default();
-        turn(snapshot, &answers).unwrap().add_from.0
+        turn(&fixture::desired(), snapshot, &answers)
+            .unwrap()
+            .add_from
+            .0
     };
     assert_eq!(from(&snapshot), now);
     // Who saw it delegated knows of resolvers that go on asking.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::facts::{Aws, Facts, Heard, Ksk, Trouble, Verdict, Zone};
 use super::report::{Finding, Level};
 use crate::addr::Kind;
+use crate::condition::remembered;
 use crate::ds::judgement::{Fit, Judgement, Keys, Trust, judge};
 use crate::ds::keys::{Unserved, Whose};
 use crate::ds::{DigestType, DnsKey, Ds};
@@ -209,11 +210,11 @@ impl<'a> State<'a> {
             .map(|(ds, _)| ds)
     }
 
-    /// Largest TTLs that parent servers show: of NS, of DS.
+    /// For how long resolvers keep what parent servers show, by the largest TTLs: of NS, of DS.
     pub fn ttls(&self) -> (Duration, Duration) {
         let largest = |of: fn(&super::facts::Delegation) -> u32| {
             let ttl = self.zone.delegations().map(|(_, answer)| of(answer)).max();
-            Duration::from_secs(ttl.unwrap_or(0).into())
+            remembered(ttl.unwrap_or(0).into())
         };
         (
             largest(|answer| answer.ns_ttl_secs),

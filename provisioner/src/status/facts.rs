@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -291,6 +292,9 @@ pub struct Aws {
     pub unsigned: Option<String>,
     /// Until when, where that is known.
     pub unsigned_until: Option<Timestamp>,
+    /// How long resolvers may go on with other servers, to which the parent delegates the zone now, and with what these
+    /// answer, when that has ended.
+    pub others_remembered: Option<Duration>,
     /// The parent zone in words, where it is the tool that writes into it.
     pub parent_zone: Option<String>,
 }

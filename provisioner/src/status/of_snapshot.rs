@@ -74,12 +74,13 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws.evidence = evidence(snapshot);
     aws.is_key_lost = kms_key::lost(desired, snapshot).is_some();
     aws.way_after_loss = rotation::way_after_loss(desired, snapshot);
-    let unsigned = zone_signing::unsigned(snapshot);
+    let unsigned = zone_signing::unsigned(desired, snapshot);
     aws.unsigned_until = match unsigned {
-        Unsigned::Until(until) => Some(until),
+        Unsigned::Until(ref memory) => Some(memory.until),
         Unsigned::No | Unsigned::Unknown(_) => None,
     };
     aws.unsigned = unsigned.why();
+    aws.others_remembered = zone_signing::former::to_come(desired, snapshot);
     aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
     aws.turning = turning(desired, snapshot);
     if aws.turning.is_some() {
@@ -203,6 +204,7 @@ fn evidence(snapshot: &Snapshot) -> Vec<String> {
             "no parent server has had a DS record since {since}"
         ));
     }
+    lines.extend(zone_signing::former::told(journal));
     if let Some(ttl) = journal.ds_ttl_secs() {
         lines.push(format!(
             "the largest TTL seen of a DS record is {}",

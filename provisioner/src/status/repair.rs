@@ -588,10 +588,20 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str,
             " once it is delegated to these servers, so that the zone is signed: Route 53 does not sign it before",
         );
     }
-    steps.wait(format!(
-        "{} for resolvers that hold the old NS records",
-        span(ns_ttl)
-    ));
+    let others = facts
+        .aws
+        .as_ref()
+        .ok()
+        .and_then(|aws| aws.others_remembered);
+    steps.wait(match others {
+        Some(lasts) => format!(
+            "{} for resolvers that hold the old NS records, the parent's and the old servers' own, and what these \
+             answered; it counts from when `spore-infra apply` first sees every server of {} delegate to these servers",
+            span(lasts),
+            state.parent
+        ),
+        None => format!("{} for resolvers that hold the old NS records", span(ns_ttl)),
+    });
     publish(facts, state, steps, "then");
 }
 

@@ -3,7 +3,8 @@
 //! A [`Judge`] looks at the world again and again, as often as something may have changed. It asks every
 //! server of every zone from the root down, and remembers what it got for as long as a resolver may:
 //! until the TTL has run out after the last moment at which a server gave that answer, or the signature
-//! has. Then it validates every combination: each DS set that some resolver may hold with each DNSKEY set
+//! has. That goes for who serves a zone as well, as its parent has it and as the zone itself has it: those servers
+//! are asked as long as some resolver may ask them. Then it validates every combination: each DS set that some resolver may hold with each DNSKEY set
 //! that some resolver may hold, and each of those with each answer. One combination that fails is one
 //! resolver somewhere that answers SERVFAIL, so the verdict is bogus. A new judge knows no past, which is
 //! the view of a resolver with a cold cache ([`verdict`]).
@@ -23,7 +24,7 @@ use std::time::Duration;
 use domain::base::Rtype;
 use jiff::Timestamp;
 
-use self::observe::{Answer, Observation, Referral};
+use self::observe::{Answer, Followed, Observation, Referral};
 use super::DnsName;
 use crate::world::World;
 
@@ -65,6 +66,7 @@ pub struct Judge {
     questions: Vec<Question>,
     answers: BTreeMap<Question, Vec<Held<Answer>>>,
     referrals: BTreeMap<DnsName, Vec<Held<Referral>>>,
+    own: BTreeMap<DnsName, Vec<Held<Referral>>>,
     /// What was under way at the last look, and what is to be seen when it has arrived.
     arriving: Vec<(Timestamp, Observation)>,
 }
@@ -90,6 +92,7 @@ impl Judge {
             ],
             answers: BTreeMap::new(),
             referrals: BTreeMap::new(),
+            own: BTreeMap::new(),
             arriving: Vec::new(),
         }
     }
@@ -127,6 +130,14 @@ impl Judge {
         }
     }
 
+    /// When the next resolver stops asking servers that nobody names any more. Who looks then knows to the second what
+    /// was last got from them; who looks later takes it for got until then.
+    pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let followed = self.referrals.values().chain(self.own.values()).flatten();
+        let ends = followed.filter_map(|held| Some(held.last_served? + held.what.ttl()));
+        ends.filter(|end| *end > now).min()
+    }
+
     /// How many different answers some resolver may hold although no server gives them any more.
     pub fn stale(&self, now: Timestamp) -> usize {
         let held = self.answers.values().flatten();
@@ -135,12 +146,14 @@ impl Judge {
     }
 
     fn observe(&self, world: &World, now: Timestamp) -> Observation {
-        let held = |zone: &DnsName| -> Vec<Referral> {
-            let referrals = self.referrals.get(zone).into_iter().flatten();
-            referrals
-                .filter(|held| held.usable(now))
-                .map(|held| held.what.clone())
-                .collect()
+        let usable = |of: &BTreeMap<DnsName, Vec<Held<Referral>>>, zone: &DnsName| {
+            let referrals = of.get(zone).into_iter().flatten();
+            let usable = referrals.filter(|held| held.usable(now));
+            usable.map(|held| held.what.clone()).collect()
+        };
+        let held = |zone: &DnsName| Followed {
+            parents: usable(&self.referrals, zone),
+            own: usable(&self.own, zone),
         };
         observe::observe(world, now, (&self.zone, &self.questions), held)
     }
@@ -152,6 +165,13 @@ impl Judge {
         }
         for (zone, fresh) in referrals {
             take(self.referrals.entry(zone).or_default(), fresh, now);
+        }
+        let mut own = seen.own;
+        for (zone, held) in &mut self.own {
+            take(held, own.remove(zone).unwrap_or_default(), now);
+        }
+        for (zone, fresh) in own {
+            take(self.own.entry(zone).or_default(), fresh, now);
         }
         let mut answers = seen.answers;
         for (question, held) in &mut self.answers {

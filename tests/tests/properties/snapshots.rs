@@ -88,6 +88,7 @@ fn snapshots(desired: Desired) -> impl Strategy<Value = Snapshot> {
                     metric_filters: BTreeMap::new(),
                     alarms: BTreeMap::new(),
                     parent,
+                    theirs: None,
                     parent_zone,
                     served: Ok(()),
                     strays: BTreeSet::new(),

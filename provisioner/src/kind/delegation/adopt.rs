@@ -15,6 +15,7 @@ use crate::condition::Condition;
 use crate::desired::Desired;
 use crate::ds::keys::unread;
 use crate::kind::hosted_zone::RecordSet;
+use crate::kind::zone_signing::former;
 use crate::kind::{self, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol};
 use crate::safety::Refusal;
@@ -147,6 +148,17 @@ pub fn adopt(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered {
     });
     let mut draft = Draft::new("adopt", op).done(Condition::ChangeInSync);
     let mut drafts = Vec::new();
+    // Who comes after a run that dies right after the change sees nothing of the former servers any more.
+    let evidence = former::to_note(desired, snapshot);
+    if !evidence.is_empty() {
+        let journal = desired.addr(Kind::JournalGroup);
+        let note = kind::journal_group::Op::remember_all(desired, evidence);
+        let step = kind::journal_group::NOTE_FORMER;
+        let note =
+            Draft::new(step, note).after(After::Answered(StepId::new(&journal, "retention")));
+        drafts.push(note.after(After::Answered(StepId::new(&journal, "create"))));
+        draft = draft.after(After::Answered(StepId::new(addr, step)));
+    }
     if published.is_empty()
         && let Some((note, wait)) = zone_signing::hold_down_for(addr, desired, snapshot)
     {

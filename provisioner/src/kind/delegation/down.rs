@@ -14,14 +14,12 @@
 //! that no parent server delegates is not waited for (the text of `handover --step teardown` tells them how
 //! long).
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::{Op, Parent, delegates_to_us, held, shown};
 use crate::addr::{Addr, Kind};
 use crate::arg::Arg;
-use crate::condition::{Condition, Since};
+use crate::condition::{Condition, Since, capped, remembered};
 use crate::desired::Desired;
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::{self, journal_group};
@@ -226,10 +224,11 @@ pub fn zone_hold_down(desired: &Desired, snapshot: &Snapshot) -> Option<Conditio
     };
     Some(Condition::HoldDown {
         since,
-        lasts: Duration::from_secs(u64::from(secs)),
+        lasts: remembered(secs.into()),
         source: format!(
             "resolvers may remember the zone's name servers for {secs} s, the longer TTL of the parent's NS set and \
-             of the zone's own; whoever got one of these servers would answer them"
+             of the zone's own{}; whoever got one of these servers would answer them",
+            capped(secs.into())
         ),
     })
 }

@@ -17,15 +17,13 @@
 //! stays until the last is put back: one memory, never renewed while it is there. A record set that is
 //! neither as it was nor as it was lowered is somebody else's doing, and left.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edit, Live, OWNER_PREFIX, Op, RecordSet, SOA_MINIMUM_SECS, SOA_TTL_SECS};
 use crate::addr::{Addr, Kind};
 use crate::arg::{Arg, Output};
-use crate::condition::{Condition, Served, Shown, Since, later};
+use crate::condition::{Condition, Served, Shown, Since, capped, later, remembered as kept_for};
 use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
 use crate::kind::zone_signing::HOLD_DOWN_UNSEEN;
@@ -156,6 +154,11 @@ fn begin(addr: &Addr, desired: &Desired, zone: &Live) -> Turn {
         0,
         Draft::new(KEEP, keep)
             .after(After::Answered(StepId::new(&journal, "create")))
+            // CloudWatch Logs takes few tags at a time, and who is refused there writes all of it again.
+            .after(After::Answered(StepId::new(
+                &journal,
+                journal_group::NOTE_FORMER_GONE,
+            )))
             .after(After::Answered(StepId::new(addr, "tag"))),
     );
     turn.fields.extend([
@@ -256,7 +259,8 @@ fn signed(
     let parents = answers.iter().map(|answer| answer.ns_ttl_secs).max();
     let parents = parents.unwrap_or_default();
     let own = apex_ns_ttl_secs(desired, zone);
-    let lasts = Duration::from_secs(u64::from(parents).max(own)).max(HOLD_DOWN_UNSEEN);
+    let longer = u64::from(parents).max(own);
+    let lasts = kept_for(longer).max(HOLD_DOWN_UNSEEN);
     let mut first = Vec::new();
     let mut fields = Vec::new();
     let since = match noted.as_deref().map(str::parse::<Timestamp>) {
@@ -276,7 +280,8 @@ fn signed(
     let source = format!(
         "every server of the parent zone has a DS record, {counted}; resolvers meet it when they ask for the \
          delegation anew, whose NS sets have TTLs of {parents} s in the parent zone and {own} s in the zone; \
-         at least a day, for so long they may remember that there was none"
+         at least a day, for so long they may remember that there was none{}",
+        capped(longer)
     );
     let restore = Restore {
         kept,
@@ -506,15 +511,16 @@ pub fn before_signing(desired: &Desired, snapshot: &Snapshot) -> Result<Option<C
     };
     let source = format!(
         "the TTLs are lowered before the zone is signed, {counted}; resolvers may remember answers for the \
-         largest of before, {} s of {} {}",
+         largest of before, {} s of {} {}{}",
         largest.ttl_secs.unwrap_or_default(),
         largest.name,
-        largest.rtype
+        largest.rtype,
+        capped(secs(largest))
     );
     let noted = StepId::new(&desired.addr(Kind::HostedZone), "note-lowered");
     Ok(Some(Condition::HoldDown {
         since: since.map_or(Since::Answered(noted), Since::At),
-        lasts: Duration::from_secs(secs(largest)),
+        lasts: kept_for(secs(largest)),
         source,
     }))
 }
@@ -532,7 +538,7 @@ pub fn remembered(snapshot: &Snapshot) -> Result<Option<Timestamp>, String> {
     };
     let since = lowered_since(snapshot)
         .ok_or("the TTLs of its records are being lowered; `spore-infra apply` goes on with it")?;
-    Ok(Some(later(since, Duration::from_secs(secs(largest)))))
+    Ok(Some(later(since, kept_for(secs(largest)))))
 }
 
 /// The largest TTL that the zone's records have when it is signed by a plan made now.
@@ -775,6 +781,11 @@ fn low(kept: &[RecordSet]) -> String {
 fn largest(sets: &[RecordSet]) -> Option<&RecordSet> {
     // Of equals the first: the same words in every run.
     sets.iter().rev().max_by_key(|set| set.ttl_secs)
+}
+
+/// The largest TTL of these record sets.
+pub fn largest_secs(sets: &[RecordSet]) -> Option<u64> {
+    largest(sets).map(secs)
 }
 
 fn secs(set: &RecordSet) -> u64 {

@@ -14,6 +14,10 @@ fn delegated(ds: &[&str]) -> Delegated {
     }
 }
 
+fn unsigned(snapshot: &Snapshot) -> Unsigned {
+    super::unsigned(&fixture::desired(), snapshot)
+}
+
 fn note(snapshot: &mut Snapshot, since: &str) {
     if let Observation::Present(journal) = &mut snapshot.journal_group {
         let key = journal_group::EVIDENCE_SIGNED;
@@ -31,9 +35,24 @@ fn a_ds_waits_for_unsigned_answers_and_for_who_cannot_tell() {
     // The NS set of the zone has the largest TTL: two days.
     note(&mut snapshot, "2026-11-20T12:00:00Z");
     let until = "2026-11-22T12:00:00Z".parse().unwrap();
-    assert_eq!(unsigned(&snapshot), Unsigned::Until(until));
+    let memory = Memory {
+        until,
+        of: Old::Answers(""),
+    };
+    assert_eq!(unsigned(&snapshot), Unsigned::Until(memory));
     note(&mut snapshot, "2026-11-18T12:00:00Z");
     assert_eq!(unsigned(&snapshot), Unsigned::No);
+    // Whatever the TTL, nobody keeps it for longer than a week.
+    note(&mut snapshot, "2026-11-15T12:00:00Z");
+    if let Observation::Present(journal) = &mut snapshot.journal_group {
+        let key = journal_group::EVIDENCE_SIGNED_TTL;
+        journal.tags.insert(key.into(), "2147483647".into());
+    }
+    let memory = Memory {
+        until,
+        of: Old::Answers(capped(2_147_483_647)),
+    };
+    assert_eq!(unsigned(&snapshot), Unsigned::Until(memory));
     for strange in [NOT_NOTED, "", "yesterday"] {
         note(&mut snapshot, strange);
         assert!(
@@ -136,6 +155,11 @@ fn a_delegation_withdrawn_a_moment_ago_is_waited_out_by_what_was_noted_of_it() {
         (&[(journal_group::EVIDENCE_DS_TTL, "7200")][..], 7_200),
         (&[(journal_group::EVIDENCE_DELEGATED, "172800")], 172_800),
         (&[(journal_group::EVIDENCE_DELEGATED, "60")], 86_400),
+        (
+            &[(journal_group::EVIDENCE_DELEGATED, "2147483647")],
+            604_800,
+        ),
+        (&[(journal_group::EVIDENCE_DS_TTL, "2147483647")], 604_800),
         (
             &[
                 (journal_group::EVIDENCE_DELEGATED, "172800"),

@@ -42,7 +42,7 @@ impl PartialEq for Answer {
     }
 }
 
-/// The servers a parent names.
+/// The servers of a zone, as its parent or the zone itself names them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Referral {
     pub servers: BTreeSet<DnsName>,
@@ -56,6 +56,8 @@ pub(super) struct Observation {
     pub zones: Vec<DnsName>,
     /// What parents name as the servers of each of them.
     pub referrals: BTreeMap<DnsName, Vec<Referral>>,
+    /// What those servers say themselves of who serves the zone.
+    pub own: BTreeMap<DnsName, Vec<Referral>>,
     /// DS, DNSKEY and the questions about the judged zone.
     pub answers: BTreeMap<Question, Vec<Answer>>,
     /// Servers that answer for a zone.
@@ -96,23 +98,37 @@ pub(super) fn name_of(name: &DnsName) -> Name {
     Name::from_bytes(name.wire().as_slice()).unwrap_or_else(|_| Name::root())
 }
 
-/// Asks every server of every zone on the way to the judged one. `held` are referrals that resolvers
-/// may still follow.
+/// What resolvers may still follow of what servers said before of a zone's servers.
+pub(super) struct Followed {
+    /// What the parent said.
+    pub parents: Vec<Referral>,
+    /// What the zone's servers of then said. That outranks the parent's (RFC 2181, section 5.4.1), and has a TTL of its
+    /// own.
+    pub own: Vec<Referral>,
+}
+
+/// Asks every server of every zone on the way to the judged one. `held` is what resolvers may still follow.
+///
+/// Of a zone's own NS set only that counts which a server gives to whom the parent referred, or had: a resolver
+/// that gets it from there follows it for its TTL, and does not have it prolonged by the servers that it names, or a
+/// delegation that was taken out would never end ("ghost domains", CVE-2012-1033).
 pub(super) fn observe(
     world: &World,
     now: Timestamp,
     (zone, questions): (&DnsName, &[Question]),
-    held: impl Fn(&DnsName) -> Vec<Referral>,
+    held: impl Fn(&DnsName) -> Followed,
 ) -> Observation {
     let mut seen = Observation {
         zones: Vec::new(),
         referrals: BTreeMap::new(),
+        own: BTreeMap::new(),
         answers: BTreeMap::new(),
         reached: BTreeSet::new(),
     };
     let mut at = DnsName::root();
     // The root's thirteen servers are one as far as anybody here can see.
     let mut servers: BTreeSet<DnsName> = address::root_names().into_iter().take(1).collect();
+    let mut by_parent = BTreeSet::new();
     for _ in 0..ZONES_MAX {
         seen.zones.push(at.clone());
         let mut next: BTreeMap<DnsName, Vec<Referral>> = BTreeMap::new();
@@ -126,8 +142,20 @@ pub(super) fn observe(
                 seen.reached.insert((at.clone(), server.clone()));
             }
             note(&mut seen.answers, (at.clone(), Rtype::DNSKEY), keys);
+            if by_parent.contains(server)
+                && let Some(referral) = asked(&at, Rtype::NS).and_then(|said| own(&at, said))
+            {
+                let known = seen.own.entry(at.clone()).or_default();
+                if !known.contains(&referral) {
+                    known.push(referral);
+                }
+            }
             if at == *zone {
                 for (name, rtype) in questions {
+                    // Who follows the zone's own NS set has it, and asks nobody for it before it has run out.
+                    if *rtype == Rtype::NS && *name == at && !by_parent.contains(server) {
+                        continue;
+                    }
                     let message = asked(name, *rtype);
                     note(&mut seen.answers, (name.clone(), *rtype), message);
                 }
@@ -143,8 +171,11 @@ pub(super) fn observe(
         let Some((cut, referrals)) = next.into_iter().next() else {
             return seen;
         };
-        let named = referrals.iter().cloned().chain(held(&cut));
-        servers = named.flat_map(|referral| referral.servers).collect();
+        let followed = held(&cut);
+        let named = referrals.iter().chain(&followed.parents);
+        by_parent = named.flat_map(|said| said.servers.clone()).collect();
+        servers = by_parent.clone();
+        servers.extend(followed.own.into_iter().flat_map(|said| said.servers));
         seen.referrals.insert(cut.clone(), referrals);
         at = cut;
     }
@@ -192,10 +223,21 @@ fn referral(message: Message) -> Option<(DnsName, Referral)> {
     if message.metadata.authoritative {
         return None;
     }
+    named(&message.authorities)
+}
+
+/// What a server of a zone says of who serves it.
+fn own(zone: &DnsName, message: Message) -> Option<Referral> {
+    let (owner, referral) = named(&message.answers)?;
+    (message.metadata.authoritative && owner == *zone).then_some(referral)
+}
+
+/// The NS set among records.
+fn named(records: &[Record]) -> Option<(DnsName, Referral)> {
     let mut servers = BTreeSet::new();
     let mut cut = None;
     let mut ttl_secs = u32::MAX;
-    for record in &message.authorities {
+    for record in records {
         if let RData::NS(target) = &record.data {
             servers.extend(DnsName::parse(&target.0.to_ascii()));
             cut = DnsName::parse(&record.name.to_ascii()).ok();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::time::Duration;
+
 use super::*;
 use crate::fixture::{self, DOMAIN, alias, set};
 use crate::kind::Op as AnyOp;
@@ -88,6 +90,17 @@ fn hold_down(plan: &Plan, step: &str) -> (Since, u64) {
         panic!("{:?}", step.ready_when)
     };
     (since.clone(), lasts.as_secs())
+}
+
+fn unsigned(snapshot: &Snapshot) -> zone_signing::Unsigned {
+    zone_signing::unsigned(&fixture::desired(), snapshot)
+}
+
+fn unsigned_until(snapshot: &Snapshot) -> Option<Timestamp> {
+    match unsigned(snapshot) {
+        zone_signing::Unsigned::Until(memory) => Some(memory.until),
+        zone_signing::Unsigned::No | zone_signing::Unsigned::Unknown(_) => None,
+    }
 }
 
 fn at(time: &str) -> Since {
@@ -251,11 +264,39 @@ fn a_resumed_run_remembers_what_the_first_saw_and_lowers_the_rest() {
         "{:?}",
         plan.waits()
     );
-    let unsigned = zone_signing::unsigned(&fixture::low_since(""));
+    let unsigned = unsigned(&fixture::low_since(""));
     assert!(
         matches!(unsigned, zone_signing::Unsigned::Unknown(_)),
         "{unsigned:?}"
     );
+}
+
+/// RFC 8767, section 4: no resolver keeps anything for longer than a week.
+#[test]
+fn a_ttl_of_decades_is_waited_out_for_a_week_and_that_is_said() {
+    let mut snapshot = fixture::in_use();
+    zone(&mut snapshot)
+        .records
+        .push(set("forever.x.", "A", 2_147_483_647, "192.0.2.1"));
+    let plan = converge(&snapshot);
+    let noted = Since::Answered(StepId::new(
+        &fixture::desired().addr(Kind::HostedZone),
+        "note-lowered",
+    ));
+    assert_eq!(hold_down(&plan, "announce-signing"), (noted, 604_800));
+    let shown = format!("{:?}", plan.steps);
+    assert!(shown.contains("nothing for more than 7 d"), "{shown}");
+    let kept = to_keep(zone(&mut snapshot));
+    snapshot.ttls = Ok(Some(kept));
+    if let Observation::Present(journal) = &mut snapshot.journal_group {
+        let key = journal_group::EVIDENCE_LOWERED.to_owned();
+        journal.tags.insert(key, SINCE.to_owned());
+    }
+    sign(&mut snapshot);
+    let until = later(SINCE.parse().unwrap(), Duration::from_secs(604_800));
+    assert_eq!(unsigned_until(&snapshot), Some(until));
+    let why = unsigned(&snapshot).why().unwrap();
+    assert!(why.contains("nothing for more than 7 d"), "{why}");
 }
 
 #[test]
@@ -282,18 +323,12 @@ fn the_wait_counts_from_the_evidence_and_says_where_it_comes_from() {
         SINCE.parse().unwrap(),
         Duration::from_secs(172_800 + 86_400),
     );
-    assert_eq!(
-        zone_signing::unsigned(&snapshot),
-        zone_signing::Unsigned::Until(until)
-    );
+    assert_eq!(unsigned_until(&snapshot), Some(until));
     // Whoever signs it in between: no DS record before the old TTLs have run out.
     let until = later(SINCE.parse().unwrap(), Duration::from_secs(172_800));
     let mut signed = snapshot.clone();
     sign(&mut signed);
-    assert_eq!(
-        zone_signing::unsigned(&signed),
-        zone_signing::Unsigned::Until(until)
-    );
+    assert_eq!(unsigned_until(&signed), Some(until));
     // What somebody raises meanwhile is waited out after signing.
     let mut raised = fixture::low_since(SINCE);
     for set in &mut zone(&mut raised).records {
@@ -458,7 +493,7 @@ fn what_cannot_be_read_again_blocks_signing_and_changes_nothing() {
     let plan = converge(&snapshot);
     assert_eq!(steps(&plan), [""; 0]);
     assert!(plan.blocked().is_empty() && told(&plan).contains("AccessDenied"));
-    let unsigned = zone_signing::unsigned(&snapshot);
+    let unsigned = unsigned(&snapshot);
     assert!(matches!(unsigned, zone_signing::Unsigned::Unknown(_)));
 }
 
