@@ -268,16 +268,14 @@ class Route53(ZoneCase):
             )
         self.assertEqual({one["Name"] for one in self.records(zone)}, set(found))
 
-    def test_route53_routing_policies_and_aliases_are_refused_by_name(self):
+    def test_route53_what_is_not_modelled_is_refused_by_name(self):
         zone, name = self.zone(), "heavy.judged.example."
-        target = {
-            "HostedZoneId": zone.removeprefix("/hostedzone/"),
-            "DNSName": "judged.example.",
-            "EvaluateTargetHealth": False,
-        }
+        place = {"AWSRegion": "us-east-1"}
         for what, record in {
-            "SetIdentifier": txt(name, "one", SetIdentifier="one", Weight=1),
-            "AliasTarget": {"Name": name, "Type": "A", "AliasTarget": target},
+            "HealthCheckId": txt(name, "one", HealthCheckId="one"),
+            "GeoProximityLocation": txt(
+                name, "one", SetIdentifier="one", GeoProximityLocation=place
+            ),
         }.items():
             changes = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
             error = self.refused(
@@ -390,11 +388,12 @@ class Route53(ZoneCase):
             [{key: value for key, value in one.items() if value != []} for one in listed],
             [alias, *group, place],
         )
+        other = group[0] | {"SetIdentifier": "red", "TTL": 61}
         self.refused(
             "InvalidChangeBatch",
-            self.change,
-            zone,
-            ("CREATE", group[0] | {"SetIdentifier": "red", "TTL": 61}),
+            self.route53.change_resource_record_sets,
+            HostedZoneId=zone,
+            ChangeBatch={"Changes": [{"Action": "CREATE", "ResourceRecordSet": other}]},
         )
         self.change(zone, *(("DELETE", one) for one in [*group, place, alias]))
         self.assertEqual(self.records(zone), [])
