@@ -720,3 +720,36 @@ fn variables_that_are_set_to_nothing_are_not_set() {
     let said = real("nonsense");
     assert!(said.contains("no http or https URL"), "{said}");
 }
+
+/// The page of the program refers to those of its commands; policies make their folder, and take no id that is none.
+#[test]
+fn pages_and_policies_are_written_into_folders() {
+    let stage = Stage::new();
+    let pages = stage.path("man");
+    let run = stage.run(["man", "--out"]).arg(&pages);
+    run.done("man").expect("writes the pages");
+    let read = |name: &str| fs::read_to_string(pages.join(name)).expect("a page");
+    let whole = read("spore-infra.1").replace('\\', "");
+    let referred = regex_lite::Regex::new(r"(spore-infra-[a-z-]+)\(1\)").expect("is one");
+    let named: Vec<&str> = referred
+        .captures_iter(&whole)
+        .filter_map(|found| Some(found.get(1)?.as_str()))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named.iter().filter(|name| !name.ends_with("-help")) {
+        assert!(read(&format!("{name}.1")).contains("SYNOPSIS"), "{name}");
+    }
+    let policy = || stage.run(["policy", "operator"]).arg(stage.document());
+    let folder = stage.path("policies/of/ours");
+    policy()
+        .arg("--out")
+        .arg(&folder)
+        .done("policy")
+        .expect("makes the folder");
+    assert!(folder.join("operator-1.json").exists());
+    for id in ["foo bar", "*", ""] {
+        let run = policy().arg("--zone-id").arg(id);
+        let said = run.exits(1, id).expect("is refused").stderr;
+        assert!(said.contains("is no id of a hosted zone"), "{said}");
+    }
+}

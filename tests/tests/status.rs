@@ -3,15 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-use spore_infra::desired::Desired;
-use spore_infra::stack;
+use serde_json::{Value, json};
 use spore_sandbox::dns::Fault;
 use spore_sandbox::door::{Options, Sandbox};
-use spore_tests::bench::{Bench, run};
+use spore_tests::bench::{Bench, desired_of, run};
 use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Stage, record};
+use spore_tests::updater;
 
 /// What `status --json` said.
 struct Said(Value);
@@ -135,9 +135,7 @@ fn delegated() -> Stage {
 /// Somebody works on the world by hand, with nobody else holding it.
 fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
     run(async {
-        let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
-        let document = std::fs::read_to_string(stage.document()).unwrap();
-        let desired = Desired::of(&stack::parse("stack.toml", &document, &read).unwrap());
+        let desired = desired_of(&std::fs::read_to_string(stage.document()).unwrap());
         let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
         let bench = Bench::on(sandbox, desired).await;
         work(&bench).await;
@@ -640,4 +638,50 @@ fn without_access_to_kms_nothing_is_guessed() {
     // It is back, and nothing happened meanwhile.
     assert_eq!(Said::of(&stage).level(), "ok");
     stage.is_converged().unwrap();
+}
+
+/// Code of somebody else's in the updater is the first thing that has to be noticed.
+#[test]
+fn other_code_than_the_updaters_is_counted() {
+    let stage = Stage::new();
+    stage.apply().done("apply").unwrap();
+    let changes = |zip: &Path| {
+        let zip = format!("--updater-zip={}", zip.display());
+        let run = stage.on_world("status", &["--json", &zip]);
+        let said = run.done("status").unwrap().stdout;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["aws"]["plan"]["changes"].clone()
+    };
+    assert_eq!(changes(updater::stand_in_zip()), json!([]));
+    assert_eq!(changes(updater::zip()), json!(["function/updater"]));
+}
+
+/// A document that gives signing up before it was on is told what was made for it, and how that goes.
+#[test]
+fn keys_that_nobody_wants_any_more_are_named_with_the_way_down() {
+    let stage = Stage::new();
+    stage.apply().done("apply").unwrap();
+    by_hand(&stage, async |bench| {
+        let zone = bench.zone_id().await;
+        let call = bench.write.route53.disable_hosted_zone_dnssec();
+        call.hosted_zone_id(zone).send().await.unwrap();
+    });
+    let unsigned = format!("{DOCUMENT}[dnssec]\nenabled = false\n");
+    stage.write("stack.toml", unsigned);
+    let plan = || stage.on_world("plan", &[]).done("plan").unwrap().tell();
+    let way = "`spore-infra dnssec disable` takes down what was made for that";
+    let said = plan();
+    assert!(said.contains(way), "{said}");
+    assert!(
+        said.contains("key-signing key spore_spore_example_edu_1 and KMS key arn:"),
+        "{said}"
+    );
+    let run = stage
+        .run(["dnssec", "disable", "--yes"])
+        .arg(stage.document());
+    run.arg(format!("--sandbox={}", stage.world().display()))
+        .done("dnssec disable")
+        .unwrap();
+    let said = plan();
+    assert!(!said.contains(way), "{said}");
 }

@@ -67,6 +67,25 @@ fn lines(text: &str) -> Vec<String> {
     lines
 }
 
+/// Takes a stack down with its records; the one file that they are in.
+fn taken_down(stage: &Stage) -> PathBuf {
+    let folder = stage.path("saved");
+    fs::create_dir(&folder).unwrap();
+    let run = stage.on_world("destroy", &["--yes", "--include-records"]);
+    let cwd = folder.clone();
+    run.with(move |command| {
+        command.current_dir(cwd);
+    })
+    .done("destroy")
+    .unwrap();
+    let files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
+}
+
 fn applied() -> Stage {
     static DONE: OnceLock<Stage> = OnceLock::new();
     let done = DONE.get_or_init(|| {
@@ -103,24 +122,10 @@ fn a_zone_that_was_taken_down_comes_back_as_it_was() {
     }
 
     // Down, with the records in a file, and up again with another zone.
-    let folder = stage.path("saved");
-    fs::create_dir(&folder).unwrap();
-    let run = stage.on_world("destroy", &["--yes", "--include-records"]);
-    let cwd = folder.clone();
-    run.with(move |command| {
-        command.current_dir(cwd);
-    })
-    .done("destroy")
-    .unwrap();
-    let saved: Vec<PathBuf> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
+    let saved = taken_down(&stage);
     stage.apply().done("apply").unwrap();
     assert!(lines(&export(&stage)).is_empty());
-    restore(&stage, &saved[0], &["--yes"])
-        .done("restore")
-        .unwrap();
+    restore(&stage, &saved, &["--yes"]).done("restore").unwrap();
     assert_eq!(lines(&export(&stage)), lines(&before));
     stage.plan().done("the plan afterwards").unwrap();
 }
@@ -176,17 +181,7 @@ fn aliases_and_groups_are_named_and_an_alias_comes_back_by_its_comment() {
         change(&bench.write, &zone, ChangeAction::Delete, group()).await;
         bench.advance(SETTLED);
     });
-    let folder = stage.path("saved");
-    fs::create_dir(&folder).unwrap();
-    let run = stage.on_world("destroy", &["--yes", "--include-records"]);
-    let cwd = folder.clone();
-    run.with(move |command| {
-        command.current_dir(cwd);
-    })
-    .done("destroy")
-    .unwrap();
-    let saved = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
-    let saved = fs::read_to_string(saved.path()).unwrap();
+    let saved = fs::read_to_string(taken_down(&stage)).unwrap();
     stage.apply().done("apply").unwrap();
     let file = stage.write("saved.zone", &saved);
     restore(&stage, &file, &["--yes"]).done("restore").unwrap();
