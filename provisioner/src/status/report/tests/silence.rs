@@ -225,6 +225,33 @@ fn a_zone_of_others_is_settled_before_anything_builds_on_it() {
 }
 
 #[test]
+fn a_zone_that_validates_elsewhere_does_not_fail_for_what_is_not_signed_here() {
+    let mut facts = facts();
+    facts.aws().signing = Some(("NOT_SIGNING".into(), String::new()));
+    let report = of(&facts);
+    let finding = told(&report, "not-signed");
+    assert_eq!(finding.level, Level::Warning);
+    assert!(
+        finding.text.contains("is signed, and validates"),
+        "{finding:?}"
+    );
+}
+
+#[test]
+fn what_only_the_journal_has_to_note_is_told_as_that() {
+    let mut facts = facts();
+    facts.aws().plan.changes = vec!["journal_group/spore.example.edu".into()];
+    let tells = |facts: &Facts, words: &str| {
+        let report = of(facts);
+        steps(&report).iter().any(|(_, what)| what.contains(words))
+    };
+    assert!(tells(&facts, "notes in the journal what the parent shows"));
+    facts.aws().plan.changes.push("role/updater".into());
+    assert!(!tells(&facts, "notes in the journal"));
+    assert!(tells(&facts, "look at `spore-infra plan`: 2 of"));
+}
+
+#[test]
 fn what_was_not_read_is_not_none() {
     let mut facts = facts();
     facts.aws().zone = None;
