@@ -25,6 +25,7 @@ use crate::kind::{journal_group, zone_signing};
 use crate::plan::span;
 use crate::rotation::Turn;
 use crate::snapshot::{Delegated, Snapshot};
+use crate::teardown;
 
 mod ours;
 pub mod pick;
@@ -90,6 +91,11 @@ pub fn write(step: &Step, facts: &Facts<'_>) -> Handover {
         (facts.snapshot.hosted_zone.foreign(), step)
     {
         return Handover::Unsafe(why.to_owned());
+    }
+    // What is built on it now would be torn down in the middle of its use.
+    if let (Some(since), Step::Delegate | Step::DsAdd) = (teardown::since(facts.snapshot), step) {
+        let (told, ways) = (teardown::told(since), teardown::ways());
+        return Handover::Unsafe(format!("{told}: {ways}"));
     }
     let outcome = match step {
         Step::Delegate => facts.delegate(),

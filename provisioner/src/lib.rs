@@ -66,4 +66,5 @@ pub mod status;
 pub mod strays;
 pub mod tags;
 pub mod target;
+pub mod teardown;
 pub mod updater;

@@ -26,6 +26,7 @@ use crate::rotation;
 use crate::safety;
 use crate::snapshot::{Delegated, Snapshot, holder_words};
 use crate::strays;
+use crate::teardown;
 
 mod outside;
 
@@ -512,12 +513,9 @@ pub fn destroy(desired: &Desired, snapshot: &Snapshot, options: &DestroyOptions)
             (addr, lowered)
         })
         .collect();
-    link(
-        desired,
-        snapshot,
-        goal,
-        ds_first(desired, snapshot, lowered),
-    )
+    let mut lowered = ds_first(desired, snapshot, lowered);
+    teardown::note(desired, snapshot, &mut lowered);
+    link(desired, snapshot, goal, lowered)
 }
 
 /// Where the parent zone vouches for the zone and we can write it, that goes first, and alone; of
@@ -789,6 +787,7 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
         .map(|(addr, _)| addr.clone())
         .filter(|addr| *addr != journal)
         .collect();
+    let noted = || After::Answered(StepId::new(&journal, teardown::NOTE));
     for (addr, draft) in drafts {
         match goal {
             Goal::Converge if *addr != journal => {
@@ -798,7 +797,9 @@ fn journal_order(goal: &Goal, drafts: &mut [(Addr, Draft)]) {
             }
             Goal::Destroy(_) if *addr == journal && draft.name == "delete" => {
                 draft.after.extend(others.iter().cloned().map(After::AllOf));
+                draft.after.push(noted());
             }
+            Goal::Destroy(_) if *addr != journal => draft.after.push(noted()),
             Goal::Converge
             | Goal::Destroy(_)
             | Goal::Unsign

@@ -1065,7 +1065,13 @@ mod tests {
         );
         let short = Run::new(&plan, Some(Duration::from_secs(600)));
         let (started, outcome, ..) = play(short, |_, op, _| Ok(brings(op)), in_sync);
-        assert_eq!(started, ["zone_signing/spore.example.edu:remember-ds-gone"]);
+        assert_eq!(
+            started,
+            [
+                "journal_group/spore.example.edu:note-destroy",
+                "zone_signing/spore.example.edu:remember-ds-gone"
+            ]
+        );
         let until = later(fixture::now(), Duration::from_secs(172_800));
         assert!(
             matches!(outcome, Outcome::Waiting { until: at, .. } if at == until),

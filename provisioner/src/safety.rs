@@ -12,6 +12,7 @@ use crate::kind::delegation::{self, Parent};
 use crate::plan::{Goal, Plan};
 use crate::rotation;
 use crate::snapshot::{Observation, Snapshot};
+use crate::teardown;
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,12 +67,14 @@ pub fn review(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Vec<Refusa
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::Rotate => {
+            refusals.extend(under_way_down(desired, snapshot));
             refusals.extend(parent_zone_unknown(desired, snapshot));
             refusals.extend(rotation::fit(desired, snapshot));
             refusals.extend(rotation::just_rotated(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
         }
         Goal::AbortRotation => {
+            refusals.extend(under_way_down(desired, snapshot));
             refusals.extend(parent_zone_unknown(desired, snapshot));
             refusals.extend(rotation::may_abort(desired, snapshot));
             refusals.extend(nothing_unreadable(plan));
@@ -212,6 +215,20 @@ fn ds_at_parent(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Option<R
         message: format!(
             "{place} still has: {}; {next} (nothing was deleted)",
             lines.join("; ")
+        ),
+    })
+}
+
+/// The keys of a zone that is being taken down go, both.
+fn under_way_down(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
+    let since = teardown::since(snapshot)?;
+    Some(Refusal {
+        rule: "destroy-under-way",
+        addr: desired.addr(Kind::JournalGroup),
+        message: format!(
+            "{}: {} (nothing was changed)",
+            teardown::told(since),
+            teardown::ways()
         ),
     })
 }

@@ -10,7 +10,6 @@ use aws_sdk_route53::types::{
 use spore_infra::aws::Clients;
 use spore_infra::desired::Desired;
 use spore_sandbox::dns::RegistrarAction;
-use spore_sandbox::door::{Options, Sandbox};
 
 use crate::bench::{Bench, run};
 use crate::stage::{DOMAIN, Stage};
@@ -21,7 +20,7 @@ pub const SETTLED: Duration = Duration::from_secs(600);
 /// Somebody works on a stage's world.
 pub fn by_hand(stage: &Stage, desired: Desired, work: impl AsyncFnOnce(&Bench)) {
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let bench = Bench::on(sandbox, desired).await;
         work(&bench).await;
         bench.advance(SETTLED);

@@ -14,6 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use spore_sandbox::door::{OpenError, Options, Sandbox};
+use spore_sandbox::store::StoreError;
 use tempfile::TempDir;
 
 use crate::binary;
@@ -122,6 +124,11 @@ impl Stage {
     /// The folder of the simulated world.
     pub fn world(&self) -> PathBuf {
         self.path("world")
+    }
+
+    /// The world, which no command uses.
+    pub fn open_world(&self) -> Sandbox {
+        open_world(&self.world(), &Options::default())
     }
 
     /// Writes a file.
@@ -344,6 +351,25 @@ fn litter(own: &Path) -> Vec<String> {
         found.extend(entries.map(|entry| format!("{name}/{}", entry.file_name().display())));
     }
     found
+}
+
+/// The world in a folder that no command uses.
+///
+/// A child that another test starts at the same moment has this process's files open until it is another program,
+/// the lock of a world that was just closed among them: so it is asked for again.
+///
+/// # Panics
+/// When it cannot be used.
+pub fn open_world(dir: &Path, options: &Options) -> Sandbox {
+    for _ in 0..300 {
+        match Sandbox::open(Some(dir.to_owned()), options.clone()) {
+            Err(OpenError::Store(StoreError::Held { .. })) => {
+                thread::sleep(Duration::from_millis(100));
+            }
+            opened => return opened.expect("the world can be used"),
+        }
+    }
+    panic!("{} is in use", dir.display())
 }
 
 /// The lines of a record (`SPORE_RECORD`).

@@ -8,7 +8,6 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use spore_sandbox::door::{Options, Sandbox};
 use spore_sandbox::store::Store;
 use spore_tests::binary;
 use spore_tests::served::{Served, call, json_request};
@@ -48,7 +47,7 @@ fn world_bytes(stage: &Stage) -> Vec<u8> {
 
 /// One call of a JSON service, straight to the stored world.
 fn edit_live(stage: &Stage, service: &str, target: &str, body: &str) {
-    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).expect("nobody holds it");
+    let sandbox = stage.open_world();
     let request = json_request(
         "127.0.0.1",
         target,

@@ -434,7 +434,7 @@ fn with_parent() -> &'static Stage {
     DONE.get_or_init(|| {
         let stage = Stage::new();
         run(async {
-            let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+            let sandbox = stage.open_world();
             parent(&sandbox, ACCOUNT).await;
         });
         stage
@@ -458,7 +458,7 @@ fn with_role() -> &'static Stage {
     DONE.get_or_init(|| {
         let stage = Stage::new();
         run(async {
-            let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+            let sandbox = stage.open_world();
             let parent = parent(&sandbox, OTHER).await;
             let_in(&parent, ACCOUNT).await;
         });
@@ -488,7 +488,7 @@ fn of_parent(stage: &Stage) -> &'static str {
 /// What a stored world's DNS is worth to a resolver that knows nothing, and what the parent zone holds.
 fn state(stage: &Stage) -> (Verdict, Vec<String>) {
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let name = DnsName::parse(DOMAIN).unwrap();
         let verdict = sandbox.inspect(|world, now| verdict(world, now, &name));
         let parent = Bench::on(sandbox, desired(PARENT, of_parent(stage), "")).await;
@@ -712,7 +712,7 @@ fn of(calls: &[Value], service: &str) -> usize {
 fn a_parent_that_lacks_something_costs_four_calls_more() {
     let stage = Stage::copy_of(applied());
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
         let sets = in_parent(&parent).await;
         let (_, _, ds) = sets.iter().find(|(kind, ..)| kind == "DS").unwrap();
@@ -742,7 +742,7 @@ fn who_cannot_go_on_is_told_where_and_what_to_do() {
     let edited = |base: &Stage, name: &str, rtype: RrType, value: &str| {
         let stage = Stage::copy_of(base);
         run(async {
-            let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+            let sandbox = stage.open_world();
             let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
             by_hand(&parent, ChangeAction::Create, name, rtype, value).await;
         });
@@ -769,7 +769,7 @@ fn who_cannot_go_on_is_told_where_and_what_to_do() {
     // Two zones of the parent's name, of which DNS shows one.
     let stage = Stage::copy_of(with_parent());
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
         let create = parent.write.route53.create_hosted_zone();
         create
@@ -841,7 +841,7 @@ fn a_parent_in_another_account_is_written_by_the_role_of_the_document() {
 /// A server of a zone hears of nothing for a month.
 fn lag(stage: &Stage, zone: &str) {
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let bench = Bench::on(sandbox.clone(), desired(zone, ACCOUNT, "")).await;
         let snapshot = bench.snapshot(Records::FirstPage, None).await;
         let servers = snapshot.hosted_zone.present().unwrap().name_servers(zone);
@@ -888,7 +888,7 @@ fn a_server_that_lags_ends_each_command_with_3() {
 fn without(base: &Stage, kinds: &[&str]) -> Stage {
     let stage = Stage::copy_of(base);
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
         let sets = in_parent(&parent).await;
         for (kind, ttl, values) in sets.iter().filter(|(kind, ..)| kinds.contains(&&**kind)) {
@@ -958,7 +958,7 @@ fn texts_ask_nobody_where_the_parent_is_ones_own() {
     let stage = Stage::copy_of(&no_ds);
     let stale = format!("12735 13 2 {}", "AB".repeat(32));
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let parent = Bench::on(sandbox, desired(PARENT, ACCOUNT, "")).await;
         by_hand(&parent, ChangeAction::Create, DOMAIN, RrType::Ds, &stale).await;
     });

@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 
 use jiff::SignedDuration;
 use serde_json::Value;
-use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::cases::each;
 use spore_tests::served::json_request;
 use spore_tests::stage::{DOMAIN, Run, Stage, record};
@@ -334,7 +333,7 @@ fn schedule_deletion(stage: &Stage, ksk: &str) {
     let live = stage.live().unwrap();
     let arn = live.zones(DOMAIN)[0]["ksks"][ksk]["kms_arn"].clone();
     let arn = arn.as_str().unwrap();
-    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let sandbox = stage.open_world();
     let request = json_request(
         "127.0.0.1",
         "TrentService.ScheduleKeyDeletion",

@@ -27,7 +27,7 @@ use spore_tests::bench::{Bench, run};
 const DOMAIN: &str = "spore.example.edu";
 const ACCOUNT: &str = "123456789012";
 /// Whose account the former servers' zone is in.
-const FORMER: &str = "555555555555";
+pub(crate) const FORMER: &str = "555555555555";
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -57,7 +57,14 @@ fn registrar(sandbox: &Sandbox, action: RegistrarAction) {
 }
 
 /// A record set in a zone, whatever was there.
-async fn put(bench: &Bench, zone: &str, name: &str, rtype: RrType, ttl: i64, values: &[String]) {
+pub(crate) async fn put(
+    bench: &Bench,
+    zone: &str,
+    name: &str,
+    rtype: RrType,
+    ttl: i64,
+    values: &[String],
+) {
     let set = ResourceRecordSet::builder().name(name).r#type(rtype);
     let set = values.iter().fold(set.ttl(ttl), |set, value| {
         set.resource_records(ResourceRecord::builder().value(value).build().unwrap())
@@ -73,7 +80,7 @@ async fn put(bench: &Bench, zone: &str, name: &str, rtype: RrType, ttl: i64, val
 }
 
 /// A zone made by hand; its id and name servers.
-async fn make(bench: &Bench, ttls: (i64, i64)) -> (String, Vec<String>) {
+pub(crate) async fn make(bench: &Bench, ttls: (i64, i64)) -> (String, Vec<String>) {
     let call = bench.write.route53.create_hosted_zone().name(DOMAIN);
     let made = call.caller_reference("by hand").send().await.unwrap();
     let zone = made.hosted_zone.unwrap().id;

@@ -25,7 +25,7 @@ use spore_infra::aws::{Access, Clients};
 use spore_infra::kind::hosted_zone::{self, Held, Op, RecordSet};
 use spore_infra::names::mark::Mark;
 use spore_infra::target::Target;
-use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::door::Sandbox;
 use spore_tests::bench::run;
 use spore_tests::stage::{DOCUMENT, DOMAIN, Run, Stage, record};
 use spore_updater::owner::Owner;
@@ -475,7 +475,7 @@ fn a_name_that_is_renewed_at_the_last_moment_stays() {
     let held: Vec<Held> = (0..3).map(name).collect();
     let renewed = set("_spore.n1.x", "TXT", &mark("i-01234567", now, 0));
     run(async {
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let target = Target::Local(sandbox.clone());
         let access = Access::Write {
             digest: String::new(),

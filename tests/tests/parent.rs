@@ -9,7 +9,6 @@ use serde_json::Value;
 use spore_infra::desired::Desired;
 use spore_infra::stack;
 use spore_sandbox::dns::{DnsName, Fault};
-use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, run};
 use spore_tests::stage::{DOMAIN, Finished, Run, Stage};
 
@@ -88,7 +87,7 @@ fn form(stage: &Stage, form: &str) -> String {
 
 /// A server misbehaves, or does no longer.
 fn server_fault(stage: &Stage, server: &str, fault: Option<Fault>) {
-    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let sandbox = stage.open_world();
     let name = DnsName::parse(server).unwrap();
     let done = sandbox.with_world(|world, _| world.named_server_fault(&name, fault));
     done.unwrap().unwrap();
@@ -105,7 +104,7 @@ fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
         let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
         let document = std::fs::read_to_string(stage.document()).unwrap();
         let desired = Desired::of(&stack::parse("stack.toml", &document, &read).unwrap());
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let bench = Bench::on(sandbox, desired).await;
         work(&bench).await;
     });

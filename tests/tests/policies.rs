@@ -22,7 +22,7 @@ use spore_infra::desired::Desired;
 use spore_infra::principal::{self, Grant, Principal};
 use spore_infra::target::Target;
 use spore_sandbox::Need;
-use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::door::Sandbox;
 use spore_sandbox::policy::{Kind, Policy, Principal as Caller, Question};
 use spore_tests::bench::{desired_of, run};
 use spore_tests::stage::{DOCUMENT, Finished, Stage, record};
@@ -179,7 +179,7 @@ fn life(document: &str, prepare: impl Fn(&Stage)) -> (Vec<Need>, Vec<Need>) {
 
 /// Clients of an administrator who works by hand on a stage's world.
 async fn administrator(stage: &Stage, desired: &Desired) -> (Sandbox, Clients) {
-    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let sandbox = stage.open_world();
     let target = Target::Local(sandbox.clone());
     let access = Access::Write {
         digest: String::new(),

@@ -5,9 +5,9 @@
 use spore_infra::aws::{Access, Clients};
 use spore_infra::target::Target;
 use spore_sandbox::Profile;
-use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::door::Options;
 use spore_tests::bench::run;
-use spore_tests::stage::{Stage, record};
+use spore_tests::stage::{Stage, open_world, record};
 
 /// Route 53 Developer Guide, "Quotas": hosted zones per account.
 const ZONES: usize = 500;
@@ -19,7 +19,7 @@ fn fill(stage: &Stage, count: usize) {
             profile: Some(Profile::Instant),
             ..Options::default()
         };
-        let sandbox = Sandbox::open(Some(stage.world()), options).unwrap();
+        let sandbox = open_world(&stage.world(), &options);
         let access = Access::Write {
             digest: String::new(),
         };

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spore_sandbox::dns::Fault;
-use spore_sandbox::door::{Options, Sandbox};
 use spore_tests::bench::{Bench, desired_of, run};
 use spore_tests::stage::{DOCUMENT, DOMAIN, Finished, Stage, record};
 use spore_tests::updater;
@@ -136,7 +135,7 @@ fn delegated() -> Stage {
 fn by_hand(stage: &Stage, work: impl AsyncFnOnce(&Bench)) {
     run(async {
         let desired = desired_of(&std::fs::read_to_string(stage.document()).unwrap());
-        let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+        let sandbox = stage.open_world();
         let bench = Bench::on(sandbox, desired).await;
         work(&bench).await;
     });
@@ -294,7 +293,7 @@ fn an_unsigned_parent_makes_an_island() {
     let stage = delegated();
     registrar(&stage, &["unsign", "example.edu"]);
     // Its signatures stay until its DS has run out of caches.
-    let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+    let sandbox = stage.open_world();
     sandbox.advance(Duration::from_secs(3 * 86_400)).unwrap();
     drop(sandbox);
     let said = Said::of(&stage);
@@ -684,4 +683,82 @@ fn keys_that_nobody_wants_any_more_are_named_with_the_way_down() {
         .unwrap();
     let said = plan();
     assert!(!said.contains(way), "{said}");
+}
+
+/// A destroy that has not ended, here because it died: whoever looks later, from any machine, is told to go on with it
+/// and by no command to build up again.
+#[test]
+fn a_destroy_under_way_is_no_reason_to_build_up_again() {
+    let stage = delegated();
+    registrar(&stage, &["withdraw", DOMAIN, "--ds-only"]);
+    let run = stage.destroy().fault("crash-after:iam.DeleteRole");
+    run.dies("destroy").unwrap();
+    let folder = format!("--sandbox={}", stage.world().display());
+    let advance = stage.run(["sandbox", "advance", "1min", &folder]);
+    advance.done("advance").unwrap();
+
+    let said = Said::of(&stage);
+    assert_eq!(said.level(), "warning", "{:?}", said.0["findings"]);
+    assert!(said.told("destroying").contains("a destroy began at "));
+    let codes = said.codes();
+    assert!(
+        codes
+            .iter()
+            .all(|code| ["destroying", "waits"].contains(code)),
+        "{codes:?}"
+    );
+    let next = said.next();
+    assert_eq!(next.last().unwrap().0, "us", "{next:?}");
+    let go_on = "run `spore-infra destroy` to go on with it, or `spore-infra apply` first if";
+    assert!(next.last().unwrap().1.starts_with(go_on), "{next:?}");
+    assert!(
+        next.iter().any(|(who, what)| {
+            *who == "wait" && what.contains("resolvers may remember a DS record")
+        }),
+        "{next:?}"
+    );
+    assert!(
+        next.iter()
+            .any(|(_, what)| what.contains("have example.edu withdraw its delegation")),
+        "{next:?}"
+    );
+
+    let plan = stage.plan().exits(2, "plan").unwrap().stdout;
+    assert!(
+        plan.contains("an apply makes again what it took down"),
+        "{plan}"
+    );
+    assert!(!plan.contains("publish the DS record"), "{plan}");
+    let tells = |command: &str, more: &[&str], code: i32| {
+        let run = stage.on_world(command, more);
+        let told = run.exits(code, command).unwrap();
+        let words = told.tell().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("a destroy began at "), "{words}");
+        assert!(words.contains(go_on), "{words}");
+        assert!(!told.stdout.contains(" IN DS "), "{}", told.stdout);
+    };
+    tells("handover", &["--step", "delegate"], 4);
+    tells("handover", &["--step", "ds-add"], 4);
+    tells("ds", &[], 3);
+    let rotate = stage.run(["ksk", "rotate", "--yes", &folder]);
+    let rotate = rotate.arg(stage.document());
+    let told = rotate.exits(4, "ksk rotate").unwrap().tell();
+    assert!(told.contains("[destroy-under-way]"), "{told}");
+    // What has to go outside may be asked for.
+    let run = stage.on_world("handover", &["--step", "ds-remove"]);
+    run.done("handover ds-remove").unwrap();
+
+    // Who applies after all ends it, and then everything is asked for again.
+    let kept = Stage::copy_of(&stage);
+    kept.apply().done("apply").unwrap();
+    let said = Said::of(&kept);
+    assert!(
+        said.codes().contains(&"no-ds") && !said.codes().contains(&"destroying"),
+        "{:?}",
+        said.codes()
+    );
+    assert!(!ds(&kept).is_empty());
+
+    stage.destroy().done("destroy").unwrap();
+    stage.is_gone().unwrap();
 }

@@ -18,6 +18,7 @@ use crate::handover::{self, Facts, Handover, Step};
 use crate::kind::hosted_zone::{Live, Records};
 use crate::observe::Purpose;
 use crate::snapshot::{ParentView, Snapshot};
+use crate::teardown;
 
 /// `handover`.
 pub async fn handover(
@@ -134,6 +135,8 @@ async fn readiness(
         .present()
         .is_some_and(|dnssec| dnssec.signing != "NOT_SIGNING");
     match step {
+        // They are refused.
+        Step::Delegate | Step::DsAdd if teardown::since(snapshot).is_some() => Ok(by_status),
         // In a rotation, the key that comes is the one to be vouched for.
         Step::Delegate | Step::DsAdd if desired.dnssec => {
             let found = find(session, snapshot).await?;

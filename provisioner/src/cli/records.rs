@@ -23,6 +23,7 @@ use crate::observe::Purpose;
 use crate::plan::Plan;
 use crate::render;
 use crate::snapshot::{Observation, ParentView, ServerView, Snapshot};
+use crate::teardown;
 
 /// The zone's keys and what the parent is to vouch for.
 pub struct Found {
@@ -59,6 +60,11 @@ impl Found {
 pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Found> {
     let desired = &session.desired;
     own_zone(snapshot)?;
+    // What is missing may be what a destroy took down.
+    let first = match teardown::since(snapshot) {
+        Some(since) => format!("{}: {}", teardown::told(since), teardown::ways()),
+        None => "run `spore-infra apply` first".to_owned(),
+    };
     let live = match &snapshot.kms_key {
         Observation::Present(live) if !live.arn.is_empty() => live,
         Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the key: {why}"),
@@ -69,19 +75,16 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
                     "the document says `[dnssec] enabled = false`: the zone has no key and no DS record"
                 )
             }
-            None => bail!("there is no usable key yet; run `spore-infra apply` first"),
+            None => bail!("there is no usable key; {first}"),
         },
     };
     let dnssec = match &snapshot.dnssec {
         Observation::Present(dnssec) => dnssec,
         Observation::Unreadable(why) | Observation::Foreign(why, _) => bail!("the zone: {why}"),
-        Observation::Absent => bail!("there is no zone yet; run `spore-infra apply` first"),
+        Observation::Absent => bail!("there is no zone; {first}"),
     };
     let Some(ksk) = dnssec.keys.iter().find(|ksk| ksk.kms_arn == live.arn) else {
-        bail!(
-            "no key-signing key of the zone uses {}; run `spore-infra apply` first",
-            live.arn
-        )
+        bail!("no key-signing key of the zone uses {}; {first}", live.arn)
     };
     let mut keys = Keys::of(desired, snapshot);
     let all = snapshot.parent.all();
@@ -148,6 +151,13 @@ async fn state_of(
             keys.unserved(&key, &why);
             not_yet = Some(NotYet::Unserved(why.to_string()));
         }
+    }
+    // Which it may still serve, for those who remember its DS record.
+    if let Some(since) = teardown::since(snapshot) {
+        not_yet = Some(NotYet::Leaving {
+            why: teardown::told(since),
+            signs: not_yet.as_ref().is_none_or(NotYet::signs),
+        });
     }
     Ok(State {
         name: ksk.name.clone(),

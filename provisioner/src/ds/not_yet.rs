@@ -9,6 +9,7 @@ use crate::desired::Desired;
 use crate::kind::ksk;
 use crate::kind::zone_signing::{self, Unsigned};
 use crate::snapshot::Snapshot;
+use crate::teardown;
 
 /// What has to come first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub enum NotYet {
     Unknown(String),
     /// Not every name server serves the zone's keys, signed with this one.
     Unserved(String),
+    /// The zone is being taken down.
+    Leaving {
+        /// That a destroy is under way, and since when.
+        why: String,
+        /// Whether it is signed with the key all the same, so far.
+        signs: bool,
+    },
 }
 
 /// What Route 53 and the journal say against a key's DS record; that every name server serves the key is
@@ -90,6 +98,7 @@ impl NotYet {
     pub fn signs(&self) -> bool {
         match self {
             NotYet::Remembered { .. } | NotYet::Unknown(_) => true,
+            NotYet::Leaving { signs, .. } => *signs,
             NotYet::Key { .. }
             | NotYet::Signing(_)
             | NotYet::Delegation { .. }
@@ -109,6 +118,9 @@ impl NotYet {
             NotYet::Unknown(why) => format!(
                 "{has} of the zone's key already, which is right and stays; how long resolvers may refuse the zone's \
                  names for what they remember, nobody can tell: {why}"
+            ),
+            NotYet::Leaving { why, .. } => format!(
+                "{has} of the zone's key, which has to be taken out before the key may go: {why}"
             ),
             NotYet::Key { .. }
             | NotYet::Signing(_)
@@ -136,7 +148,8 @@ impl NotYet {
             | NotYet::Signing(_)
             | NotYet::Remembered { .. }
             | NotYet::Unknown(_)
-            | NotYet::Unserved(_) => self.to_string(),
+            | NotYet::Unserved(_)
+            | NotYet::Leaving { .. } => self.to_string(),
         }
     }
 
@@ -149,6 +162,7 @@ impl NotYet {
             NotYet::Remembered { until, .. } => format!("ask again at {until:.0}"),
             NotYet::Unknown(_) => "ask again when that is done".into(),
             NotYet::Unserved(_) => "ask again in a minute".into(),
+            NotYet::Leaving { .. } => teardown::ways(),
         }
     }
 }
@@ -159,7 +173,9 @@ impl fmt::Display for NotYet {
             NotYet::Key { what, .. } => write!(f, "key-signing key {what}"),
             NotYet::Signing(what) => write!(f, "signing is {what}"),
             NotYet::Delegation { what, .. } => write!(f, "the zone is not signed: {what}"),
-            NotYet::Remembered { why, .. } | NotYet::Unknown(why) => f.write_str(why),
+            NotYet::Remembered { why, .. } | NotYet::Unknown(why) | NotYet::Leaving { why, .. } => {
+                f.write_str(why)
+            }
             NotYet::Unserved(why) => write!(f, "not every name server is ready: {why}"),
         }
     }
@@ -253,6 +269,13 @@ mod tests {
             (
                 NotYet::Unserved("ns-1 lags".into()),
                 "until it is right: not every name server",
+            ),
+            (
+                NotYet::Leaving {
+                    why: "a destroy began".into(),
+                    signs: true,
+                },
+                "has to be taken out before the key may go: a destroy began",
             ),
             (
                 delegation,

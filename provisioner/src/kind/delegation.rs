@@ -460,7 +460,7 @@ fn vouch(addr: &Addr, desired: &Desired, snapshot: &Snapshot, live: &Live) -> Lo
         Some(why @ (NotYet::Key { .. } | NotYet::Signing(_) | NotYet::Delegation { .. })) => {
             return held(&why.to_string());
         }
-        Some(why @ (NotYet::Unknown(_) | NotYet::Unserved(_))) => {
+        Some(why @ (NotYet::Unknown(_) | NotYet::Unserved(_) | NotYet::Leaving { .. })) => {
             return held(&format!("{why}; {}", why.remedy()));
         }
     };

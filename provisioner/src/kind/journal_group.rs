@@ -27,6 +27,7 @@ use crate::retry::{Class, Failure};
 use crate::rotation;
 use crate::snapshot::{Observation, ParentView, Snapshot, Stranger};
 use crate::tags::{self, Tags};
+use crate::teardown;
 
 /// Years of history are small: a few events per change. One of the values CloudWatch Logs allows.
 pub const RETENTION_DAYS: i32 = 3653;
@@ -61,6 +62,9 @@ pub const EVIDENCE_FORMER_GONE: &str = "spore:former-gone-since";
 pub const EVIDENCE_NS_TTL: &str = "spore:ns-ttl";
 /// Evidence: since when it is out.
 pub const EVIDENCE_NS_GONE: &str = "spore:ns-gone-since";
+
+/// Evidence: since when a destroy is under way.
+pub const EVIDENCE_DESTROYING: &str = "spore:destroying-since";
 
 /// Evidence: the log stream that says what the zone's TTLs were before they were lowered for signing it.
 pub const EVIDENCE_TTLS: &str = "spore:ttls";
@@ -284,9 +288,20 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             }
             // Nor does who applies withdraw the delegation.
             let withdrawal = [
+                (EVIDENCE_DESTROYING, "forget-destroy"),
                 (EVIDENCE_NS_GONE, "forget-ns-gone"),
                 (EVIDENCE_NS_TTL, "forget-ns-ttl"),
             ];
+            if let Some(since) = teardown::since(snapshot) {
+                lowered.report.push(Report::Warning {
+                    addr: addr.clone(),
+                    what: format!(
+                        "{}: an apply makes again what it took down; to go on with it instead, run `{}`",
+                        teardown::told(since),
+                        teardown::COMMAND
+                    ),
+                });
+            }
             let leftover = rotation::leftover_evidence(snapshot).into_iter();
             for (key, step) in leftover.chain(withdrawal) {
                 if let Some(value) = live.evidence(key) {
@@ -624,6 +639,7 @@ pub fn indexed(
             .iter()
             .any(|(key, _)| tags.contains_key(*key))
         && !tags.contains_key(EVIDENCE_TTLS)
+        && !tags.contains_key(EVIDENCE_DESTROYING)
         // And so is one that is about to be written.
         && tags
             .get(EVIDENCE_SIGNED)

@@ -7,6 +7,7 @@ use crate::kind::delegation::Parent;
 use crate::kind::zone_signing::{Memory, Old, Unsigned};
 use crate::kind::{self, delegation};
 use crate::snapshot::{ParentView, Snapshot};
+use crate::teardown;
 
 /// Whether a notice says what is to be done where the parent delegates to other servers than the zone's.
 pub fn tells_of_delegation(snapshot: &Snapshot) -> bool {
@@ -22,6 +23,10 @@ pub fn tells_of_delegation(snapshot: &Snapshot) -> bool {
 /// What the people of the parent zone still have to do. A notice, never a change of ours.
 pub(super) fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
     let domain = &desired.domain;
+    // While it is being taken down, nobody is asked for what it would need.
+    if teardown::since(snapshot).is_some() {
+        return None;
+    }
     // They would be sent to another zone than the one that somebody else may have there; what blocks says more.
     snapshot.hosted_zone.known()?;
     match snapshot.parent_zone {

@@ -16,6 +16,7 @@ use crate::ds::judgement::{Fit, Judgement, Keys, Trust, judge};
 use crate::ds::keys::{Unserved, Whose};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::plan::span;
+use crate::teardown;
 
 mod resolvers;
 
@@ -448,7 +449,30 @@ pub(super) fn findings(facts: &Facts, state: Option<&State<'_>>) -> Vec<Finding>
     for resolver in &facts.resolvers {
         resolvers::resolved(facts, resolver, &mut found);
     }
+    leaving(facts, &mut found);
     found.0
+}
+
+/// What a zone that is being taken down does not have any more is no news; what is broken, or cannot be told, is.
+fn leaving(facts: &Facts, found: &mut Found) {
+    let aws = facts.aws.as_ref().ok();
+    let Some(leaving) = aws.and_then(|aws| aws.leaving.as_ref()) else {
+        return;
+    };
+    let is_expected = |code: &str| ["undelegated", "no-zone"].contains(&code);
+    (found.0).retain(|finding| finding.level > Level::Warning && !is_expected(finding.code));
+    let told = teardown::told(&leaving.since);
+    found.add(Level::Warning, "destroying", told);
+    for why in leaving.against.iter().chain(&leaving.lags) {
+        found.add(
+            Level::Warning,
+            "destroying",
+            format!("it cannot go on: {why}"),
+        );
+    }
+    for wait in aws.map(|aws| &aws.plan.waits).into_iter().flatten() {
+        found.add(Level::Note, "waits", wait.clone());
+    }
 }
 
 struct Found(Vec<Finding>);
@@ -750,10 +774,15 @@ fn ds_records(facts: &Facts, state: &State<'_>, found: &mut Found) {
         );
         found.add(Level::Warning, "parent-differs", text);
     }
-    if let Some(until) = early(facts, state) {
+    if early(facts, state).is_some()
+        && let Some(why) = facts
+            .aws
+            .as_ref()
+            .ok()
+            .and_then(|aws| aws.unsigned.as_ref())
+    {
         let text = format!(
-            "{parent} has a right DS record too early: until {until:.0} resolvers may remember unsigned answers, \
-             and whoever does takes them for bogus"
+            "{parent} has a right DS record too early: {why}; whoever does, and validates, takes that for bogus"
         );
         found.add(Level::Warning, "ds-early", text);
     }

@@ -282,8 +282,10 @@ pub struct Aws {
     pub is_key_lost: bool,
     /// The way on where only one of the two keys of a rotation has.
     pub way_after_loss: Option<String>,
-    /// What a plan of now would do.
+    /// What a plan of now would do: an apply's, or that of a destroy that is under way.
     pub plan: Planned,
+    /// The destroy that is under way.
+    pub leaving: Option<Leaving>,
     /// The rotation under way.
     pub turning: Option<Turning>,
     /// Evidence for waits that the journal keeps, as sentences.
@@ -344,6 +346,19 @@ pub struct Planned {
     pub until: Option<(Timestamp, String)>,
     /// What is not as it should be, and is not changed by it, by resource.
     pub warnings: Vec<(Addr, String)>,
+}
+
+/// A destroy that has not ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leaving {
+    /// When it began.
+    pub since: String,
+    /// What stands against going on, and goes away by itself.
+    pub lags: Vec<String>,
+    /// What somebody has to settle before it can.
+    pub against: Vec<String>,
+    /// What is to be withdrawn outside, besides.
+    pub outside: Vec<String>,
 }
 
 /// A rotation of the key-signing key that is under way.

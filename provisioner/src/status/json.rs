@@ -176,6 +176,9 @@ fn aws(aws: &Aws, facts: &Facts) -> Value {
                 .collect::<Vec<_>>(),
         },
         "rotation": aws.turning.as_ref().map(|turning| &turning.words),
+        "destroying": aws.leaving.as_ref().map(|leaving| json!({
+            "since": leaving.since, "against": leaving.against,
+        })),
         "evidence": aws.evidence,
     })
 }

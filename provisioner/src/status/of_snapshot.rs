@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::facts::{Aws, Heard, Ksk, Mover, Planned, Turning};
+use super::facts::{Aws, Heard, Ksk, Leaving, Mover, Planned, Turning};
 use crate::addr::Kind;
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
@@ -14,10 +14,11 @@ use crate::journal;
 use crate::kind::hosted_zone::ttls;
 use crate::kind::zone_signing::Unsigned;
 use crate::kind::{delegation, journal_group, kms_key, ksk, zone_signing};
-use crate::plan::{self, Plan, Report, span};
+use crate::plan::{self, DestroyOptions, Plan, Report, span};
 use crate::rotation;
-use crate::safety::PARENT_UNKNOWN;
+use crate::safety::{PARENT_UNKNOWN, Refusal};
 use crate::snapshot::{Observation, Snapshot};
+use crate::teardown;
 
 /// Alarms that tell of DNSSEC.
 const ALARMS: [&str; 3] = [
@@ -82,6 +83,9 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws.unsigned = unsigned.why();
     aws.others_remembered = zone_signing::former::to_come(desired, snapshot);
     aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
+    if let Some(since) = teardown::since(snapshot) {
+        leave(desired, snapshot, since, &mut aws);
+    }
     aws.turning = turning(desired, snapshot);
     if aws.turning.is_some() {
         // The plan's warning that there are two keys says the same.
@@ -93,8 +97,37 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws
 }
 
+/// The destroy under way, and what it waits for: what `destroy` would plan now. Records that others made are no
+/// question any more.
+fn leave(desired: &Desired, snapshot: &Snapshot, since: &str, aws: &mut Aws) {
+    let options = DestroyOptions {
+        include_records: true,
+        ..DestroyOptions::default()
+    };
+    let plan = plan::destroy(desired, snapshot, &options);
+    let (lags, against): (Vec<_>, Vec<_>) =
+        (plan.refusals.iter()).partition(|refusal| refusal.is_wait());
+    let words = |refusals: Vec<&Refusal>| -> Vec<String> {
+        refusals
+            .into_iter()
+            .map(|refusal| format!("{}: {}", refusal.addr, refusal.message))
+            .collect()
+    };
+    aws.leaving = Some(Leaving {
+        since: since.to_owned(),
+        lags: words(lags),
+        against: words(against),
+        outside: plan.notices.clone(),
+    });
+    aws.plan = planned(&plan, snapshot.taken_at);
+}
+
 /// The rotation under way, and what it waits for: what `ksk rotate` would plan now.
 fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
+    // Both keys go.
+    if teardown::since(snapshot).is_some() {
+        return None;
+    }
     let answers = snapshot.parent.all().unwrap_or_default();
     let turn = own_turn(desired, snapshot, &answers)?;
     let both = format!(
@@ -199,6 +232,7 @@ fn evidence(snapshot: &Snapshot) -> Vec<String> {
         return Vec::new();
     };
     let mut lines: Vec<String> = ttls::told(snapshot).into_iter().collect();
+    lines.extend(teardown::since(snapshot).map(teardown::told));
     if let Some(since) = journal.evidence(journal_group::EVIDENCE_DS_GONE) {
         lines.push(format!(
             "no parent server has had a DS record since {since}"

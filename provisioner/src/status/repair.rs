@@ -14,7 +14,7 @@
 use super::diagnosis::{
     self, Delegated, State, There, ds_of, is_held_by_another, is_needed_and_failing, left, sound,
 };
-use super::facts::{Facts, Ksk, Mover, Verdict};
+use super::facts::{Aws, Facts, Ksk, Leaving, Mover, Verdict};
 use super::report::{Action, Who};
 use crate::addr::Kind;
 use crate::condition::later;
@@ -22,6 +22,7 @@ use crate::ds::judgement::{Fit, Trust};
 use crate::ds::keys::{GONE, Unserved, Whose};
 use crate::ds::{DnsKey, Ds};
 use crate::plan::span;
+use crate::teardown;
 
 /// The steps, in order; none when there is nothing to do.
 pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
@@ -36,6 +37,12 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
             "look again from a network that lets port 53 through, or with [dns] transport = \"tcp\"; \
              nothing else here is sure before that",
         );
+        return steps.actions;
+    }
+    if let Ok(aws) = &facts.aws
+        && let Some(leaving) = &aws.leaving
+    {
+        leave(aws, leaving, &mut steps);
         return steps.actions;
     }
     match &facts.aws {
@@ -55,7 +62,7 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
         repair(facts, state, &mut steps);
         if let Some(until) = diagnosis::early(facts, state) {
             steps.wait(format!(
-                "until {until:.0}, when no resolver remembers unsigned answers any more; taking the DS record out \
+                "until {until:.0}, when no resolver remembers any more what the DS record makes bogus; taking it out \
                  helps sooner only if that is more than {} away, for so long resolvers hold it",
                 span(state.ttls().1)
             ));
@@ -325,6 +332,23 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
         }
         publish(facts, state, steps, "then");
     }
+}
+
+/// What a destroy needs to go on.
+fn leave(aws: &Aws, leaving: &Leaving, steps: &mut Steps<'_>) {
+    for why in &leaving.against {
+        steps.us(format!("settle what the destroy stops at: {why}"));
+    }
+    for why in &leaving.lags {
+        steps.wait(format!("some minutes: {why}"));
+    }
+    if let (Some((until, what)), []) = (&aws.plan.until, leaving.against.as_slice()) {
+        steps.wait(format!("until {until:.0}: {what}"));
+    }
+    for notice in &leaving.outside {
+        steps.us(notice.clone());
+    }
+    steps.us(teardown::ways());
 }
 
 /// Servers of the parent of which nobody knows what they tell resolvers.

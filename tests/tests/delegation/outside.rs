@@ -12,7 +12,7 @@ use spore_infra::kind::hosted_zone::Records;
 use spore_sandbox::Profile;
 use spore_sandbox::serve::{self, Server};
 use spore_tests::cases::each_waiting;
-use spore_tests::stage::{DOCUMENT, Finished};
+use spore_tests::stage::{DOCUMENT, Finished, open_world};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -57,6 +57,8 @@ struct Life {
     stage: Stage,
     sandbox: Sandbox,
     watch: Arc<Mutex<Watch>>,
+    /// How often somebody looks while time passes.
+    step: Duration,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
 }
@@ -77,9 +79,10 @@ impl Life {
             profile: Some(Profile::Instant),
             ..Options::default()
         };
-        let sandbox = Sandbox::open(Some(stage.world()), options).unwrap();
+        let sandbox = open_world(&stage.world(), &options);
+        let name = DnsName::parse(DOMAIN).unwrap();
         let watch = Arc::new(Mutex::new(Watch {
-            judge: Judge::new(&DnsName::parse(DOMAIN).unwrap()),
+            judge: Judge::new(&name).also(&name.child("www"), "A".parse().unwrap()),
             looks: 0,
             bogus: None,
             writes: Vec::new(),
@@ -123,6 +126,7 @@ impl Life {
             stage,
             sandbox,
             watch,
+            step: Duration::MAX,
             stop: Some(stop),
             server: Some(server),
         };
@@ -144,8 +148,13 @@ impl Life {
     }
 
     fn wait(&self, span: Duration) {
-        self.sandbox.advance(span).unwrap();
-        self.look("time passed");
+        let mut left = span;
+        while !left.is_zero() {
+            let step = left.min(self.step);
+            self.sandbox.advance(step).unwrap();
+            self.look("time passed");
+            left -= step;
+        }
     }
 
     /// Time passes until the moment that a run named.
@@ -154,7 +163,10 @@ impl Life {
             .stderr
             .rsplit_once("run the same command again after ")
             .unwrap_or_else(|| panic!("no time is named: {}", told.tell()));
-        let until: Timestamp = time.split_whitespace().next().unwrap().parse().unwrap();
+        self.wait_until(time.split_whitespace().next().unwrap().parse().unwrap());
+    }
+
+    fn wait_until(&self, until: Timestamp) {
         let left = until.duration_since(self.sandbox.now());
         self.wait(Duration::try_from(left).unwrap_or_default() + Duration::from_secs(1));
     }
@@ -226,7 +238,7 @@ fn base(whose: Whose) -> &'static Stage {
         Whose::Elsewhere => ELSEWHERE.get_or_init(|| {
             let stage = Stage::new();
             run(async {
-                let sandbox = Sandbox::open(Some(stage.world()), Options::default()).unwrap();
+                let sandbox = stage.open_world();
                 let parent = parent(&sandbox, OTHER).await;
                 let_in(&parent, ACCOUNT).await;
             });
@@ -379,8 +391,152 @@ fn a_whole_life_below_a_parent_in_another_account() {
 struct Story {
     name: &'static str,
     base: Stage,
+    /// How often somebody looks while time passes.
+    step: Duration,
+    /// What happens first.
+    begins: fn(&Life) -> Result<(), String>,
     command: Order,
     leaves: fn(&Life) -> Result<(), String>,
+}
+
+impl Story {
+    fn begin(&self) -> Result<Life, String> {
+        let mut life = Life::of(&self.base);
+        life.step = self.step;
+        (self.begins)(&life)?;
+        Ok(life)
+    }
+}
+
+/// A name in use at other name servers, to which its parent delegates, with the stack beside it: the parent's NS set is
+/// remembered for a day, the servers' own for two, and an answer for an hour.
+fn elsewhere(base: Stage, parent: Option<&str>) -> Stage {
+    run(async {
+        let sandbox = base.open_world();
+        let former = Bench::on(sandbox.clone(), desired(DOMAIN, crate::moved::FORMER, "")).await;
+        let (_, servers) = crate::moved::make(&former, (172_800, 3_600)).await;
+        match parent {
+            Some(account) => {
+                let parent = Bench::on(sandbox.clone(), desired(PARENT, account, "")).await;
+                let zone = parent.zone_id().await;
+                crate::moved::put(&parent, &zone, DOMAIN, RrType::Ns, 86_400, &servers).await;
+            }
+            None => registrar(
+                &sandbox,
+                RegistrarAction::Delegate {
+                    zone: DOMAIN.into(),
+                    name_servers: Some(servers),
+                },
+            ),
+        }
+        former.advance(72 * HOUR);
+    });
+    base
+}
+
+fn is_secure(life: &Life, when: &str) -> Result<(), String> {
+    let verdict = life.look(when);
+    if verdict == Verdict::Secure {
+        Ok(())
+    } else {
+        Err(format!("{when}: {verdict:?}"))
+    }
+}
+
+/// The parent's people turn the NS set to the zone here.
+fn turned(life: &Life) -> Result<(), String> {
+    let snapshot = run(async {
+        let bench = Bench::on(life.sandbox.clone(), desired(DOMAIN, ACCOUNT, "")).await;
+        bench.snapshot(Records::FirstPage, None).await
+    });
+    let zone = snapshot.hosted_zone.present().ok_or("no zone")?;
+    registrar(
+        &life.sandbox,
+        RegistrarAction::Delegate {
+            zone: DOMAIN.into(),
+            name_servers: Some(zone.name_servers(DOMAIN)),
+        },
+    );
+    life.look("turned");
+    Ok(())
+}
+
+/// The parent's people publish what `ds` prints as soon as it does, and no resolver fails for it.
+fn vouched(life: &Life) -> Result<(), String> {
+    for _ in 0..12 {
+        life.through("apply", Stage::apply)?;
+        let ds = life.stage.on_world("ds", &["--format", "bind"]).end()?;
+        if ds.code == Some(0) {
+            let record = ds
+                .stdout
+                .lines()
+                .find_map(|line| line.split_once(" IN DS "));
+            let (_, record) = record.ok_or("no record")?;
+            let run = life
+                .stage
+                .run(["sandbox", "registrar", "ds", DOMAIN, record]);
+            let run = run.arg(format!("--sandbox={}", life.stage.world().display()));
+            run.done("registrar ds")?;
+            life.fine()?;
+            return is_secure(life, "vouched for");
+        }
+        if ds.code != Some(3) {
+            return Err(ds.tell());
+        }
+        let told = ds.stderr.rsplit_once("ask again at ");
+        match told.and_then(|(_, until)| until.split_whitespace().next()?.parse().ok()) {
+            Some(until) => life.wait_until(until),
+            None => life.wait(HOUR / 60),
+        }
+    }
+    Err("no DS record comes".to_owned())
+}
+
+/// Moves from other name servers, whoever turns the delegation.
+fn moves() -> Vec<Story> {
+    let secure: fn(&Life) -> Result<(), String> = |life| {
+        life.through("apply", Stage::apply)?;
+        life.wait(48 * HOUR);
+        is_secure(life, "the end")
+    };
+    let alone = elsewhere(Stage::new(), None);
+    let beside = Stage::copy_of(&alone);
+    beside.apply().done("apply").unwrap();
+    let own = elsewhere(Stage::copy_of(with_parent()), Some(ACCOUNT));
+    own.apply().done("apply").unwrap();
+    let story = |name, base: &Stage, begins, command, leaves| Story {
+        name,
+        base: Stage::copy_of(base),
+        step: HOUR,
+        begins,
+        command,
+        leaves,
+    };
+    vec![
+        story(
+            "apply before a move",
+            &alone,
+            |_| Ok(()),
+            Stage::apply,
+            |life| {
+                turned(life)?;
+                vouched(life)
+            },
+        ),
+        story("apply after a move", &beside, turned, Stage::apply, vouched),
+        story("move", &own, |_| Ok(()), adopt, secure),
+        story(
+            "apply after the tool's move",
+            &own,
+            |life| life.through("adopt", adopt).map(drop),
+            Stage::apply,
+            secure,
+        ),
+    ]
+}
+
+fn adopt(stage: &Stage) -> Run {
+    stage.on_world("adopt", &["--yes"])
 }
 
 fn stories() -> Vec<Story> {
@@ -405,12 +561,16 @@ fn stories() -> Vec<Story> {
         Story {
             name: "rotate",
             base: Stage::copy_of(applied()),
+            step: Duration::MAX,
+            begins: |_| Ok(()),
             command: rotate,
             leaves: secure,
         },
         Story {
             name: "give up",
             base: both,
+            step: Duration::MAX,
+            begins: |_| Ok(()),
             command: give_up,
             leaves: |life| match &keys(&life.stage)[..] {
                 [first] if first == FIRST => Ok(()),
@@ -420,6 +580,8 @@ fn stories() -> Vec<Story> {
         Story {
             name: "disable",
             base: off,
+            step: Duration::MAX,
+            begins: |_| Ok(()),
             command: disable,
             leaves: |life| match &sets(life, Whose::Own)[..] {
                 [ns] if ns == "NS" && keys(&life.stage).is_empty() => Ok(()),
@@ -429,6 +591,8 @@ fn stories() -> Vec<Story> {
         Story {
             name: "destroy",
             base: Stage::copy_of(applied()),
+            step: Duration::MAX,
+            begins: |_| Ok(()),
             command: Stage::destroy,
             leaves: |life| match &sets(life, Whose::Own)[..] {
                 [] => is_gone(life),
@@ -460,19 +624,20 @@ impl std::fmt::Display for Death<'_> {
 
 /// Tells a story undisturbed; where its run may die.
 fn deaths(story: &Story) -> Vec<Death<'_>> {
-    let life = Life::of(&story.base);
+    let life = story.begin().unwrap();
+    let begun = life.watch().writes.len();
     life.through(story.name, story.command).unwrap();
+    let ended = life.watch().writes.len();
     (story.leaves)(&life).unwrap();
     life.fine().unwrap();
     let watch = life.watch();
     let writes = watch.writes.iter().zip(1..);
+    let writes = writes.skip(begun).take(ended - begun);
     let deciding = writes.filter(|(what, _)| DECIDING.iter().any(|part| what.contains(part)));
     deciding.map(|(_, write)| Death(story, write)).collect()
 }
 
-#[test]
-fn no_resolver_fails_whatever_write_a_run_dies_after() {
-    let stories = stories();
+fn survives_every_death(stories: &[Story], least: usize) {
     let deaths: Vec<Death<'_>> = thread::scope(|scope| {
         let runs: Vec<_> = stories
             .iter()
@@ -481,12 +646,39 @@ fn no_resolver_fails_whatever_write_a_run_dies_after() {
         let deaths = runs.into_iter().flat_map(|run| run.join().unwrap());
         deaths.collect()
     });
-    assert!(deaths.len() > 25, "{} deaths", deaths.len());
+    assert!(deaths.len() > least, "{} deaths", deaths.len());
     each_waiting(&deaths, |Death(story, write)| {
-        let life = Life::of(&story.base);
+        let life = story.begin()?;
         life.through_death(story.command, *write)?;
         life.through(story.name, story.command)?;
         (story.leaves)(&life)?;
         life.fine()
     });
+}
+
+#[test]
+fn no_resolver_fails_whatever_write_a_run_dies_after() {
+    survives_every_death(&stories(), 25);
+}
+
+#[test]
+fn nor_on_the_way_here_from_other_name_servers() {
+    let moves = moves();
+    // The judge sees what a hostmaster does who waits for nothing.
+    let life = moves[1].begin().unwrap();
+    life.through("apply", Stage::apply).unwrap();
+    let keys = run(async {
+        let bench = Bench::on(life.sandbox.clone(), desired(DOMAIN, ACCOUNT, "")).await;
+        let snapshot = bench.snapshot(Records::FirstPage, None).await;
+        snapshot.dnssec.present().unwrap().keys.clone()
+    });
+    registrar(
+        &life.sandbox,
+        RegistrarAction::Ds {
+            zone: DOMAIN.into(),
+            records: keys.into_iter().map(|key| key.ds).collect(),
+        },
+    );
+    life.fine().unwrap_err();
+    survives_every_death(&moves, 20);
 }

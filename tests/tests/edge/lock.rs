@@ -10,8 +10,9 @@ use spore_infra::condition::LIST_LAG;
 use spore_infra::journal::{self, Lock, Taken};
 use spore_infra::plan::{Goal, Report};
 use spore_infra::snapshot::LockSeen;
-use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::door::Options;
 use spore_tests::bench::{Bench, run};
+use spore_tests::stage::open_world;
 
 use super::{bench, desired};
 
@@ -148,7 +149,7 @@ fn a_plan_tells_a_run_at_work_from_one_that_left_its_lock() {
 fn a_run_whose_world_can_no_longer_be_stored_ends() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::open(Some(dir.path().join("world")), Options::default()).unwrap();
+        let sandbox = open_world(&dir.path().join("world"), &Options::default());
         let bench = Bench::on(sandbox, desired("")).await;
         let mut lock = take(&bench).await;
         let plan = bench.plan(&Goal::Converge, Some(lock.seen.clone())).await;

@@ -14,6 +14,7 @@ use spore_infra::kind::{Op, hosted_zone, kms_key, ksk, log_group};
 use spore_infra::plan::{self, DestroyOptions, Goal, Plan, Report, StepId, Symbol};
 use spore_infra::render::{self, Paint};
 use spore_infra::snapshot::{Observation, ParentView, Snapshot};
+use spore_infra::teardown;
 
 use super::snapshots::situations;
 
@@ -250,7 +251,7 @@ proptest! {
         }
     }
 
-    /// The chain goes down from the top: signing, keys, zone.
+    /// The chain goes down from the top: signing, keys, zone. That it is to go is in the journal before.
     #[test]
     fn destroy_takes_signing_off_first_and_the_journal_last((document, snapshot) in situations()) {
         for plan in &plans(&document.desired(), &snapshot)[1..] {
@@ -286,8 +287,15 @@ proptest! {
                 if step.id.addr.kind() == Kind::JournalGroup {
                     let others = plan.steps.iter().filter(|other| other.id != step.id);
                     for other in others {
-                        prop_assert!(earlier.contains(&other.id), "{} is left", other.id);
+                        if step.id.name == teardown::NOTE {
+                            let after = before(plan, &other.id);
+                            prop_assert!(after.contains(&step.id), "{} before the note", other.id);
+                        } else {
+                            prop_assert!(earlier.contains(&other.id), "{} is left", other.id);
+                        }
                     }
+                    let is_noted = teardown::since(&snapshot).is_some();
+                    prop_assert!(step.id.name == "delete" || !is_noted, "{} again", step.id);
                 }
             }
         }

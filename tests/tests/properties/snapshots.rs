@@ -203,9 +203,11 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
         0.3,
         select(vec!["2026-03-01T11:59:00Z", "2026-02-01T00:00:00Z", "soon"]),
     );
+    let leaving = prop::option::weighted(0.2, Just("2026-03-01T11:58:00Z"));
     let version = prop::option::weighted(0.1, select(vec!["99.0.0", "0.0.1", "odd"]));
-    (tags(desired), days, (zone, lines()), (gone, ttl), version).prop_map(
-        |(mut tags, retention_days, (zone, lines), (gone, ttl), version)| {
+    let evidence = (gone, ttl, leaving);
+    (tags(desired), days, (zone, lines()), evidence, version).prop_map(
+        |(mut tags, retention_days, (zone, lines), (gone, ttl, leaving), version)| {
             let mut put = |key: &str, value: Option<&str>| {
                 if let Some(value) = value {
                     tags.insert(key.to_owned(), value.to_owned());
@@ -214,6 +216,7 @@ fn journals(desired: &Desired) -> impl Strategy<Value = journal_group::Live> + u
             put(journal_group::EVIDENCE_ZONE, zone);
             put(journal_group::EVIDENCE_DS_GONE, gone);
             put(journal_group::EVIDENCE_DS_TTL, ttl);
+            put(journal_group::EVIDENCE_DESTROYING, leaving);
             put(TAG_VERSION, version);
             journal_group::Live {
                 retention_days,

@@ -25,6 +25,7 @@ use spore_infra::stack;
 use spore_infra::target::Target;
 use spore_sandbox::dns::Fault;
 use spore_sandbox::door::{Options, Sandbox};
+use spore_tests::stage::open_world;
 
 /// Carries an edit out on the world in `dir`; the answer is what there is to say, mostly nothing.
 pub fn make(dir: &Path, document: &Path, words: &[String]) -> String {
@@ -43,7 +44,7 @@ async fn edit(dir: &Path, document: &Path, words: &[String]) -> String {
         &|_| Err(io::ErrorKind::NotFound.into()),
     );
     let desired = Desired::of(&stack.unwrap());
-    let sandbox = Sandbox::open(Some(dir.to_owned()), Options::default()).unwrap();
+    let sandbox = open_world(dir, &Options::default());
     let target = Target::Local(sandbox.clone());
     let access = Access::Write {
         digest: String::new(),

@@ -8,7 +8,8 @@
 //! fault RULES               what goes wrong in the next run of the tool
 //! advance DURATION          moves the world's clock
 //! elapsed                   whole hours that the world's clock was moved since the last such question
-//! registrar ARGS            what a registrar or hostmaster does; `@ds` is the DS record `ds` prints
+//! registrar ARGS            what a registrar or hostmaster does; `@ds` is the DS record `ds` prints,
+//!                           `@old-ds` the one it printed last
 //! edit-live EDIT            what somebody does to AWS by hand (`edit.rs`)
 //! show ENDING               a file that the tool wrote, judged by named-checkzone where there is one
 //! ```
@@ -19,7 +20,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use spore_sandbox::door::{Options, Sandbox};
+use spore_sandbox::door::Options;
+use spore_tests::stage::open_world;
 use spore_tests::{binary, updater};
 use tempfile::TempDir;
 
@@ -32,6 +34,7 @@ pub struct Story {
     steady: Steady,
     fault: Option<String>,
     ahead: Duration,
+    printed: String,
 }
 
 impl Story {
@@ -82,6 +85,7 @@ impl Story {
             steady: Steady::default(),
             fault: None,
             ahead: Duration::ZERO,
+            printed: String::new(),
         }
     }
 
@@ -111,13 +115,17 @@ impl Story {
             "registrar" => {
                 let words = words
                     .into_iter()
-                    .map(|word| if word == "@ds" { self.ds() } else { word });
-                let words = words.collect();
+                    .map(|word| match word.as_str() {
+                        "@ds" => self.ds(),
+                        "@old-ds" => self.printed.clone(),
+                        _ => word,
+                    })
+                    .collect();
                 self.sandbox("registrar", words)
             }
             "edit-live" => edit::make(&self.path("world"), &self.path("stack.toml"), &words),
             "elapsed" => {
-                let sandbox = Sandbox::open(Some(self.path("world")), Options::default()).unwrap();
+                let sandbox = open_world(&self.path("world"), &Options::default());
                 let ahead = sandbox.inspect(|world, _| world.ahead);
                 let hours = (ahead - std::mem::replace(&mut self.ahead, ahead)).as_secs() / 3_600;
                 format!("{hours} h\n")
@@ -189,7 +197,9 @@ impl Story {
             .lines()
             .find_map(|line| line.split_once(" DS "))
             .map(|(_, ds)| ds.trim().to_owned());
-        record.unwrap_or_else(|| panic!("no DS record: {lines}{}", text(&output.stderr)))
+        let told = || format!("no DS record: {lines}{}", text(&output.stderr));
+        self.printed = record.unwrap_or_else(|| panic!("{}", told()));
+        self.printed.clone()
     }
 
     fn show(&self, ending: &str) -> String {

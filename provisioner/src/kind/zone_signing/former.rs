@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::HOLD_DOWN_MIN;
+use super::HOLD_DOWN_UNSEEN;
 use crate::arg::Arg;
 use crate::condition::{capped, remembered};
 use crate::desired::Desired;
@@ -77,7 +77,7 @@ impl Ttls {
         let largest = self.parents.max(self.own).max(self.answers);
         format!(
             "resolvers may remember the NS set of the former servers, as the parent had it, for {}, then the one that \
-             these servers have for {}, and then what they answered for {}{}",
+             these servers have for {}, and then what they answered, of which not all was asked for, for {}{}",
             part(self.parents),
             part(self.own),
             part(self.answers),
@@ -154,7 +154,8 @@ pub fn seen(desired: &Desired, snapshot: &Snapshot) -> Option<Ttls> {
     // Where it is ours to write, what it has is known before its servers have it.
     let kept = snapshot.parent_zone.zone().and_then(|live| live.ns());
     let kept = kept.and_then(|set| u32::try_from(set.ttl_secs?).ok());
-    let least = u32::try_from(HOLD_DOWN_MIN.as_secs()).unwrap_or_default();
+    // Not every name there is known, so that most of what they answer was not asked for.
+    let least = u32::try_from(HOLD_DOWN_UNSEEN.as_secs()).unwrap_or_default();
     Some(Ttls {
         parents: shown.chain(kept).max().unwrap_or(NS_TTL_UNSEEN_SECS),
         own: theirs.ns_ttl_secs.unwrap_or(NS_TTL_UNSEEN_SECS),

@@ -15,6 +15,7 @@ use crate::status::facts::{
 };
 use crate::status::{check, json, text};
 
+mod leaving;
 mod loss;
 mod silence;
 

@@ -85,26 +85,26 @@ fn lasts(snapshot: &Snapshot) -> Option<u64> {
 
 #[test]
 fn a_run_that_sees_others_notes_their_ttls_once() {
-    let seen = elsewhere(adopted(), 86_400, Some(172_800), Some(7_200));
+    let seen = elsewhere(adopted(), 86_400, Some(172_800), Some(90_000));
     let plan = converge(&seen);
     let [only] = &notes(&plan)[..] else {
         panic!("{:?}", plan.steps)
     };
-    assert!(only.contains("86400 172800 7200"), "{only}");
+    assert!(only.contains("86400 172800 90000"), "{only}");
     let mut noted = seen.clone();
-    note(&mut noted, EVIDENCE_FORMER, "86400 172800 7200");
+    note(&mut noted, EVIDENCE_FORMER, "86400 172800 90000");
     assert!(notes(&converge(&noted)).is_empty());
     // Larger ones count, each by itself; smaller ones do not.
     note(&mut noted, EVIDENCE_FORMER, "172800 3600 900");
-    assert!(notes(&converge(&noted))[0].contains("172800 172800 7200"));
-    // Who did not answer has the usual TTL; and no answer counts for less than an hour.
+    assert!(notes(&converge(&noted))[0].contains("172800 172800 90000"));
+    // Who did not answer has the usual TTL; and answers that nobody asked for may last a day.
     let silent = elsewhere(adopted(), 3_600, None, None);
-    assert!(notes(&converge(&silent))[0].contains("3600 172800 3600"));
+    assert!(notes(&converge(&silent))[0].contains("3600 172800 86400"));
     // The first run of all writes it with the journal itself.
     let mut first = fixture::empty();
     first = elsewhere(first, 86_400, Some(300), Some(60));
     let made = format!("{:?}", converge(&first).steps);
-    assert!(made.contains("86400 300 3600"), "{made}");
+    assert!(made.contains("86400 300 86400"), "{made}");
     // Where nobody answers for the zone, nobody gets anything there.
     let mut lame = seen;
     lame.theirs = None;
@@ -114,14 +114,14 @@ fn a_run_that_sees_others_notes_their_ttls_once() {
 #[test]
 fn a_delegation_that_goes_back_to_others_is_counted_anew_and_in_one_call() {
     let mut back = elsewhere(adopted(), 3_600, Some(3_600), Some(3_600));
-    note(&mut back, EVIDENCE_FORMER, "3600 3600 3600");
+    note(&mut back, EVIDENCE_FORMER, "3600 3600 86400");
     note(&mut back, EVIDENCE_FORMER_GONE, SINCE);
     let plan = converge(&back);
     let [only] = &notes(&plan)[..] else {
         panic!("{:?}", plan.steps)
     };
     assert!(
-        only.contains("3600 3600 3600") && only.contains(NOT_GONE),
+        only.contains("3600 3600 86400") && only.contains(NOT_GONE),
         "{only}"
     );
     note(&mut back, EVIDENCE_FORMER_GONE, NOT_GONE);
@@ -306,8 +306,8 @@ fn what_adopt_replaces_is_noted_first() {
     let step = |name: &str| plan.steps.iter().find(|step| step.id.name == name).unwrap();
     let noted = step("remember-former");
     // The parent's servers may lag behind what it has.
-    assert!(format!("{:?}", noted.op).contains("86400 172800 3600"));
+    assert!(format!("{:?}", noted.op).contains("86400 172800 86400"));
     assert!(step("adopt").needs.contains(&noted.id));
-    note(&mut snapshot, EVIDENCE_FORMER, "86400 172800 3600");
+    note(&mut snapshot, EVIDENCE_FORMER, "86400 172800 86400");
     assert!(notes(&plan::adopt(&fixture::desired(), &snapshot)).is_empty());
 }
