@@ -222,6 +222,15 @@ async fn shared_config(target: &Target, region: &str, account: &str, access: &Ac
         .build()
 }
 
+/// What the SDK's configuration, profiles included, names for all services in AWS's place.
+pub async fn endpoint() -> Option<String> {
+    // Some region, so that none is looked for on the network.
+    let loader = aws_config::defaults(BehaviorVersion::latest());
+    let loaded = loader.region(Region::from_static("us-east-1")).load().await;
+    let url = loaded.endpoint_url().filter(|url| !url.is_empty());
+    url.map(str::to_owned)
+}
+
 fn https() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(

@@ -156,6 +156,7 @@ impl Dns {
             Target::Served { dns, .. }
             | Target::Aws {
                 simulated: Some((dns, _)),
+                ..
             } => {
                 let transport = match transport {
                     Transport::Udp => "",
@@ -166,7 +167,9 @@ impl Dns {
                 let answer = target::request("POST", &url, "application/dns-message", query);
                 Ok(answer.await?.to_vec())
             }
-            Target::Aws { simulated: None } => over_network(server, query, transport).await,
+            Target::Aws {
+                simulated: None, ..
+            } => over_network(server, query, transport).await,
         }
     }
 
@@ -236,7 +239,7 @@ impl Dns {
         key: &DnsKey,
         now: Timestamp,
     ) -> Result<(), Unserved> {
-        let answer = self.dnskeys_at(server, apex).await;
+        let answer = self.apex_at(server, apex, RecordType::DNSKEY).await;
         let answer = answer.map_err(Unserved::Unknown)?;
         let keys = rrset::dnskeys(&answer.answers, apex).filter(|found| {
             found.flags() == key.flags()
@@ -252,14 +255,41 @@ impl Dns {
             return Err(Unserved::Lacking(why));
         }
         rrset::verify(&this_key, &answer.answers, apex, RecordType::DNSKEY, now)
-            .map_err(|why| Unserved::Lacking(format!("{server} serves the DNSKEY, but {why}")))
+            .map_err(|why| Unserved::Lacking(format!("{server} serves the DNSKEY, but {why}")))?;
+        let all = rrset::Keys {
+            zone: apex.clone(),
+            keys: rrset::dnskeys(&answer.answers, apex).cloned().collect(),
+        };
+        self.proves(server, &all, now).await
     }
 
-    async fn dnskeys_at(&self, server: &str, apex: &Name) -> Result<Message, String> {
+    /// Whether what a server's keys sign holds as well, as it has to with a DS record of one of them (RFC 4035,
+    /// section 5).
+    async fn proves(
+        &self,
+        server: &str,
+        keys: &rrset::Keys,
+        now: Timestamp,
+    ) -> Result<(), Unserved> {
+        let answer = self.apex_at(server, &keys.zone, RecordType::SOA).await;
+        let answer = answer.map_err(Unserved::Unknown)?;
+        rrset::verify(keys, &answer.answers, &keys.zone, RecordType::SOA, now).map_err(|why| {
+            Unserved::Lacking(format!(
+                "{server} serves the DNSKEY, but its SOA record does not validate: {why}"
+            ))
+        })
+    }
+
+    async fn apex_at(
+        &self,
+        server: &str,
+        apex: &Name,
+        rtype: RecordType,
+    ) -> Result<Message, String> {
         let name = Name::from_str(&format!("{server}.")).map_err(|error| error.to_string())?;
         let address = self.addresses(&name, 0).await?.into_iter().next();
         let address = address.ok_or_else(|| format!("{server} has no address"))?;
-        let answer = self.ask(address, apex, RecordType::DNSKEY).await;
+        let answer = self.ask(address, apex, rtype).await;
         answer.map_err(|why| format!("{server} ({address}): {why}"))
     }
 

@@ -21,9 +21,10 @@ use crate::ds::not_yet::NotYet;
 use crate::ds::{DS_TTL_SECS, DnsKey, Ds, SHA1};
 use crate::kind::delegation::Parent;
 use crate::kind::hosted_zone::Live;
+use crate::kind::zone_signing::former::{self, Vouched};
 use crate::kind::{journal_group, zone_signing};
 use crate::plan::span;
-use crate::rotation::Turn;
+use crate::rotation::{self, ABORT_WAYS, Turn};
 use crate::snapshot::{Delegated, Snapshot};
 use crate::teardown;
 
@@ -33,6 +34,12 @@ pub mod ticket;
 
 use pick::Pick;
 use ticket::{Section, Ticket};
+
+/// Why nobody may be asked for anything before what the parent shows now is in the journal.
+const NOTE_ROTATION: &str = "the journal does not say yet since when the parent's records are as they are now, and waits \
+                             count from it: first run `spore-infra ksk rotate`, which notes that";
+const NOTE_APPLY: &str = "the journal does not have yet what the parent and the servers that it delegates to show now, \
+                          and waits count from it: first run `spore-infra apply`, which notes that";
 
 /// TTL that is proposed for the delegation: resolvers hold it as long after it is withdrawn. Route 53's
 /// own NS set has two days, which is more than a first delegation needs.
@@ -84,6 +91,30 @@ pub enum Handover {
     Unsafe(String),
 }
 
+impl Step {
+    /// Its word on the command line.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Step::Delegate => "delegate",
+            Step::DsAdd => "ds-add",
+            Step::DsRemove(_) => "ds-remove",
+            Step::Teardown => "teardown",
+        }
+    }
+}
+
+impl Handover {
+    /// Where there is no text: what there is instead, in a word for programs, and why.
+    pub fn without_text(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Handover::Ticket(_) => None,
+            Handover::Done(why) => Some(("nothing-to-do", why)),
+            Handover::NotYet(why) => Some(("not-yet", why)),
+            Handover::Unsafe(why) => Some(("refused", why)),
+        }
+    }
+}
+
 /// The text for a step.
 pub fn write(step: &Step, facts: &Facts<'_>) -> Handover {
     // What is at work there is not this stack's to hand over, nor gone.
@@ -126,6 +157,14 @@ impl Facts<'_> {
             ));
         }
         let current = self.delegations();
+        match former::vouched(self.desired, self.snapshot) {
+            Vouched::ToNote => return Handover::NotYet(NOTE_APPLY.to_owned()),
+            Vouched::Until(memory) => return Handover::NotYet(memory.why()),
+            Vouched::No => {}
+        }
+        if !former::to_note(self.desired, self.snapshot).is_empty() {
+            return Handover::NotYet(NOTE_APPLY.to_owned());
+        }
         if self.servers.iter().all(|(_, said)| set(said) == wanted) {
             return Handover::Done(format!(
                 "every server of {parent} delegates {domain} to its name servers already"
@@ -212,10 +251,18 @@ impl Facts<'_> {
                 ),
             ],
             check,
-            rollback: vec![format!(
-                "Take the same lines out again. Resolvers forget them within the TTL of the NS records \
-                 ({NS_TTL_SECS} s as proposed)."
-            )],
+            rollback: vec![if current.is_empty() {
+                format!(
+                    "Take the same lines out again. Resolvers forget them within the TTL of the NS records \
+                     ({NS_TTL_SECS} s as proposed)."
+                )
+            } else {
+                format!(
+                    "Put the former NS records back in their place, as long as those servers still answer: {}. \
+                     Resolvers forget the new ones within their TTL ({NS_TTL_SECS} s as proposed).",
+                    self.lines_of(&current).join("; ")
+                )
+            }],
             after: if signs_after {
                 vec![
                     "Tell the people of the zone: they run `spore-infra apply`, as Route 53 does not sign the \
@@ -292,6 +339,11 @@ impl Facts<'_> {
         let turn = self.turn();
         // What the old key of a rotation stands for is no news to resolvers.
         let is_old = |turn: &Turn<'_>| DnsKey::parse(&turn.old.dnskey).is_ok_and(|old| old == *key);
+        if turn.as_ref().is_some_and(|turn| !is_old(turn))
+            && rotation::is_to_be_noted(self.desired, self.snapshot)
+        {
+            return self.ds_add_later(NOTE_ROTATION.to_owned());
+        }
         if let Some(turn) = &turn
             && !is_old(turn)
             && self.at() < turn.add_from.0
@@ -616,8 +668,13 @@ impl Facts<'_> {
         if !self.desired.dnssec || dnssec.signing == "NOT_SIGNING" {
             return None;
         }
-        let old = DnsKey::parse(&turn.old.dnskey).ok()?;
-        let goes = |ds: &&Ds| ds.matches(&self.desired.domain, &old) || self.fit(ds).is_wrong();
+        let going = if turn.given_up.is_some() {
+            turn.new
+        } else {
+            turn.old
+        };
+        let going = DnsKey::parse(&going.dnskey).ok()?;
+        let goes = |ds: &&Ds| ds.matches(&self.desired.domain, &going) || self.fit(ds).is_wrong();
         Some(published.iter().filter(goes).cloned().collect())
     }
 
@@ -643,7 +700,11 @@ impl Facts<'_> {
         }
         let judged = self.judged();
         let (from, why) = &turn.remove_from;
-        let why = if !judged.stands_everywhere(&new) {
+        let why = if let Some(told) = turn.told_given_up() {
+            format!("{told}, and {} stays; {ABORT_WAYS}", turn.old.name)
+        } else if rotation::is_to_be_noted(self.desired, self.snapshot) {
+            NOTE_ROTATION.to_owned()
+        } else if !judged.stands_everywhere(&new) {
             format!(
                 "not every server of {} has the DS record of {}; first: spore-infra handover --step \
                  ds-add",
@@ -775,6 +836,15 @@ impl Facts<'_> {
             command: None,
             sections,
         }))
+    }
+
+    /// NS records as the parent has them.
+    fn lines_of(&self, servers: &BTreeSet<String>) -> Vec<String> {
+        let domain = &self.desired.domain;
+        let ttl = self.servers.iter().map(|(_, said)| said.ns_ttl_secs).max();
+        let ttl = ttl.unwrap_or(NS_TTL_SECS);
+        let line = |server: &String| format!("{domain}. {ttl} IN NS {server}.");
+        servers.iter().map(line).collect()
     }
 
     fn turn(&self) -> Option<Turn<'_>> {

@@ -368,6 +368,11 @@ async fn strays(
     logs_key: &Observation<logs_key::Live>,
 ) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
+    let is_zone_unread = zone.unreadable().is_some();
+    // What could not be read may be the very one that the document names.
+    let are_keys_known = [key.unreadable(), logs_key.unreadable(), dnssec.unreadable()]
+        .iter()
+        .all(Option::is_none);
     let zone = zone.present().map(|zone| zone.id.as_str());
     known.extend(zone.map(|id| format!("arn:aws:route53:::hostedzone/{id}")));
     let key = key.present().into_iter();
@@ -381,6 +386,8 @@ async fn strays(
     let mut strays = BTreeSet::new();
     for arn in strays::unnamed(desired, tagged, &known) {
         let is_there = match arn.split(':').nth(2) {
+            Some("kms") if !are_keys_known => false,
+            Some("route53") if is_zone_unread => false,
             Some("kms") => kms_key::stays(read, &arn).await,
             // One of our name is the zone's own affair.
             Some("route53") => hosted_zone::is_another(read, desired, &arn).await,

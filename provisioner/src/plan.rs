@@ -20,7 +20,7 @@ use crate::desired::Desired;
 use crate::ds::judgement::{Keys, Trust, judge};
 use crate::ds::keys::whose;
 use crate::graph;
-use crate::kind::{self, Op, delegation};
+use crate::kind::{self, Op, delegation, journal_group};
 use crate::policy::{Policy, Statement};
 use crate::rotation;
 use crate::safety;
@@ -947,6 +947,25 @@ impl Plan {
             Some((addr, what.as_str()))
         })
         .collect()
+    }
+
+    /// Whether it writes down at once what DNS shows now, or drops what that contradicts: waits count from it, so
+    /// that nobody may change DNS before.
+    pub fn takes_note(&self) -> bool {
+        let is_counted_from = |op: &Op| match op {
+            Op::JournalGroup(journal_group::Op::Remember { evidence, .. }) => evidence
+                .iter()
+                .any(|(key, _)| journal_group::is_counted_from(key)),
+            Op::JournalGroup(journal_group::Op::Forget { key, .. }) => {
+                journal_group::is_counted_from(key)
+            }
+            _ => false,
+        };
+        self.steps.iter().any(|step| {
+            let is_due =
+                step.needs.is_empty() && step.settled.is_empty() && step.ready_when.is_empty();
+            is_due && is_counted_from(&step.op)
+        })
     }
 
     /// When the first of its steps may start, which, and for what it waits; none where one may start at once.

@@ -34,7 +34,9 @@ use crate::kind::journal_group::{self, EVIDENCE_DS_GONE};
 use crate::kind::ksk::{self, Key};
 use crate::kind::zone_signing::{self, EVIDENCE_SLACK, HOLD_DOWN_MIN, SYNC_MAX, Unsigned};
 use crate::kind::{Op, hosted_zone, kms_key};
-use crate::plan::{After, Change, Draft, Field, Lowered, Others, Report, Risk, StepId, Symbol, of};
+use crate::plan::{
+    self, After, Change, Draft, Field, Lowered, Others, Plan, Report, Risk, StepId, Symbol, of,
+};
 use crate::safety::{PARENT_LAGS, PARENT_UNKNOWN, Refusal};
 use crate::snapshot::{Delegated, Observation, ParentView, Snapshot};
 
@@ -57,18 +59,25 @@ pub const EVIDENCE_OLD_GONE: &str = "spore:ds-old-gone-since";
 /// given up.
 pub const EVIDENCE_NEXT_GONE: &str = "spore:ds-next-gone-since";
 
+/// Evidence: since when the rotation is being given up.
+pub const EVIDENCE_ABORT: &str = "spore:ksk-abort-since";
+
 /// Evidence: when the old key of the last rotation was taken down. It stays, as nothing else shows what a KMS key was
 /// whose deletion is scheduled.
 pub const EVIDENCE_ROTATED: &str = "spore:ksk-rotated-at";
 
 /// All that is over with a rotation, with the step that forgets each.
-pub const EVIDENCE: [(&str, &str); 5] = [
+pub const EVIDENCE: [(&str, &str); 6] = [
     (EVIDENCE_NEXT, "forget-next"),
     (EVIDENCE_BOTH, "forget-both"),
     (EVIDENCE_OLD_GONE, "forget-old-gone"),
     (EVIDENCE_NEXT_GONE, "forget-next-gone"),
     (EVIDENCE_DS_GONE, "forget-ds-gone"),
+    (EVIDENCE_ABORT, "forget-abort"),
 ];
+
+/// The step that notes that a rotation is given up.
+const NOTE_ABORT: &str = "note-abort";
 
 /// TTL of the DNSKEY set that Route 53 serves (ASSUMPTIONS.md, A-33).
 pub const DNSKEY_TTL: Duration = Duration::from_secs(3_600);
@@ -148,6 +157,68 @@ pub struct Turn<'a> {
     pub add_from: (Timestamp, String),
     /// The earliest time for taking the old key's DS record out, and why not before.
     pub remove_from: (Timestamp, String),
+    /// Since when it is being given up, if so: then the new key is the one that goes.
+    pub given_up: Option<&'a str>,
+}
+
+impl Turn<'_> {
+    /// That it is being given up, as people say it.
+    pub fn told_given_up(&self) -> Option<String> {
+        let since = self.given_up?;
+        let (old, new) = (&self.old.name, &self.new.name);
+        Some(format!(
+            "the rotation from {old} to {new} is being given up since {since}"
+        ))
+    }
+}
+
+/// Both ways on from a rotation that is being given up.
+pub const ABORT_WAYS: &str = "run `spore-infra ksk rotate --abort` to go on with that, or `spore-infra ksk rotate` \
+                              first if the rotation is to go on after all";
+
+/// What a rotation under way, or its end, has to write down before anybody changes the parent's records: since when
+/// these are as they are now.
+pub fn is_to_be_noted(desired: &Desired, snapshot: &Snapshot) -> bool {
+    is_under_way(snapshot) && goes_on(desired, snapshot).takes_note()
+}
+
+/// The plan of the command that goes on with what is under way.
+pub fn goes_on(desired: &Desired, snapshot: &Snapshot) -> Plan {
+    if is_given_up(snapshot) {
+        plan::abort_rotation(desired, snapshot)
+    } else {
+        plan::rotate(desired, snapshot)
+    }
+}
+
+/// That command.
+pub fn command(snapshot: &Snapshot) -> &'static str {
+    if is_given_up(snapshot) {
+        "spore-infra ksk rotate --abort"
+    } else {
+        "spore-infra ksk rotate"
+    }
+}
+
+fn is_given_up(snapshot: &Snapshot) -> bool {
+    given_up(snapshot).is_some()
+}
+
+fn given_up(snapshot: &Snapshot) -> Option<&str> {
+    let journal = snapshot.journal_group.present()?;
+    journal.evidence(EVIDENCE_ABORT)
+}
+
+/// Since when every parent server has had both records, by evidence that what they show does not contradict.
+fn both_since(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Option<Timestamp> {
+    let Some(Stage::Two { old, new }) = stage(snapshot) else {
+        return None;
+    };
+    let seen = vouched(&judged(desired, snapshot, answers), old, new);
+    // One of them was gone in between, or is.
+    let was_gone = seen.old_somewhere && evidence(snapshot, EVIDENCE_OLD_GONE).is_some();
+    let since = evidence(snapshot, EVIDENCE_BOTH)?;
+    (!was_gone && seen.new_everywhere).then_some(since)
 }
 
 /// The rotation under way, if there is one.
@@ -168,6 +239,7 @@ pub fn turn<'a>(
         new,
         add_from,
         remove_from,
+        given_up: given_up(snapshot),
     })
 }
 
@@ -179,8 +251,8 @@ struct Times {
 
 /// A time of which there is no evidence counts from the snapshot; `ksk rotate` writes the evidence down.
 fn times(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Times {
-    let counted = |key: &str| {
-        match evidence(snapshot, key) {
+    let counted = |since: Option<Timestamp>| {
+        match since {
         Some(since) => (since, format!("since {since:.0}, by the journal")),
         None => (
             snapshot.taken_at,
@@ -206,8 +278,8 @@ fn times(desired: &Desired, snapshot: &Snapshot, answers: &[&Delegated]) -> Time
             remove_from: at_once(),
         };
     }
-    let (next_since, next_source) = counted(EVIDENCE_NEXT);
-    let (both_since, both_source) = counted(EVIDENCE_BOTH);
+    let (next_since, next_source) = counted(evidence(snapshot, EVIDENCE_NEXT));
+    let (both_since, both_source) = counted(both_since(desired, snapshot, answers));
     let ds_ttl = ds_ttl(snapshot, answers);
     let published = later(next_since, DNSKEY_TTL);
     let unsigned = zone_signing::unsigned(desired, snapshot);
@@ -306,10 +378,10 @@ pub fn fit(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
         }
         // What an apply leaves to this command comes first: it cannot finish before.
         if lost == Some(Lost::Old) || unusable(snapshot, new) == Some("PendingDeletion") {
-            return stands_against(desired, snapshot, unfounded(desired, snapshot));
+            return stands_against(desired, snapshot, unfounded(snapshot));
         }
     }
-    stands_against(desired, snapshot, not_whole(desired, snapshot))
+    stands_against(desired, snapshot, not_whole(snapshot))
 }
 
 /// The same, with what an apply has to finish first.
@@ -325,6 +397,11 @@ fn stands_against(
             message,
         })
     };
+    if !desired.dnssec {
+        let why = "the document says `[dnssec] enabled = false`; `spore-infra dnssec disable` turns signing off and \
+                   takes every key down (nothing was changed)";
+        return refusal("not-to-be-signed", why.to_owned());
+    }
     if let Some(why) = kms_key::lost(desired, snapshot) {
         return refusal("key-lost", format!("{why} (nothing was changed)"));
     }
@@ -599,6 +676,10 @@ impl<'a> Drafts<'a> {
     /// The new key goes again. Whether a resolver remembers a DS set with its record alone, nobody
     /// knows: the parent may have been asked, and have taken it back, between two runs.
     fn give_up(&mut self, old: &Key, new: &Key) {
+        // Whoever looks meanwhile is not to ask for the new key's record.
+        if !is_given_up(self.snapshot) {
+            self.remember(NOTE_ABORT, EVIDENCE_ABORT, None);
+        }
         if let Some(set) = delegation::held(self.desired, self.snapshot)
             && delegation::is_published(self.desired, set, new)
         {
@@ -698,6 +779,7 @@ impl<'a> Drafts<'a> {
         }
         // Who goes on has not given up.
         self.forget(&EVIDENCE[3..4]);
+        self.forget(&EVIDENCE[5..6]);
         if !seen.any {
             let ready = self.unvouched();
             return self.retire(old, new, &ready);
@@ -760,7 +842,7 @@ impl<'a> Drafts<'a> {
         }
         if seen.old_somewhere {
             self.forget(&EVIDENCE[2..3]);
-            if evidence(self.snapshot, EVIDENCE_BOTH).is_none() {
+            if both_since(desired, self.snapshot, &answers).is_none() {
                 self.remember("remember-both", EVIDENCE_BOTH, None);
             }
             if let Some(set) = held {
@@ -811,7 +893,7 @@ impl<'a> Drafts<'a> {
         let noted = Since::Answered(StepId::new(&journal, "remember-both"));
         let lasts = ds_ttl(self.snapshot, answers);
         let both = Condition::HoldDown {
-            since: evidence(self.snapshot, EVIDENCE_BOTH).map_or(noted, Since::At),
+            since: both_since(self.desired, self.snapshot, answers).map_or(noted, Since::At),
             lasts,
             source: format!(
                 "resolvers may remember the DS set without the new key for its TTL, of which {} s was the \
@@ -844,8 +926,12 @@ impl<'a> Drafts<'a> {
         // Evidence that the change makes untrue is dropped before it, whatever this run comes to.
         let journal = self.desired.addr(Kind::JournalGroup);
         for draft in &mut lowered.drafts {
-            let forgotten = EVIDENCE.map(|(_, step)| After::Answered(StepId::new(&journal, step)));
-            draft.after.extend(forgotten);
+            let steps = EVIDENCE
+                .map(|(_, step)| step)
+                .into_iter()
+                .chain([NOTE_ABORT]);
+            let first = steps.map(|step| After::Answered(StepId::new(&journal, step)));
+            draft.after.extend(first);
         }
         self.parent = lowered;
     }
@@ -1137,7 +1223,10 @@ pub fn leftover_evidence(snapshot: &Snapshot) -> Vec<(&'static str, &'static str
     if dnssec.keys.len() > 1 {
         return Vec::new();
     }
-    EVIDENCE[..4].to_vec()
+    let own = EVIDENCE
+        .into_iter()
+        .filter(|(key, _)| *key != EVIDENCE_DS_GONE);
+    own.collect()
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ const FOLDER_WAIT: Duration = Duration::from_secs(30);
 pub enum Target {
     /// What the AWS SDK's own configuration says; `simulated` when that is a sandbox server.
     Aws {
+        /// Base URL of what stands in AWS's place, where the configuration names one for all services.
+        endpoint: Option<String>,
         /// Address of the simulated name servers, and how far the world is ahead of the host.
         simulated: Option<(String, SignedDuration)>,
     },
@@ -44,7 +46,7 @@ impl Target {
         match self {
             Target::Local(sandbox) => Clock::World(sandbox.clone()),
             Target::Served { offset, .. } => Clock::Host { offset: *offset },
-            Target::Aws { simulated } => Clock::Host {
+            Target::Aws { simulated, .. } => Clock::Host {
                 offset: simulated
                     .as_ref()
                     .map_or(SignedDuration::ZERO, |(_, offset)| *offset),
@@ -55,8 +57,15 @@ impl Target {
     /// A few words for headings.
     pub fn words(&self) -> String {
         match self {
-            Target::Aws { simulated: None } => "AWS".into(),
-            Target::Aws { simulated: Some(_) } => "simulated AWS (endpoint)".into(),
+            Target::Aws { endpoint: None, .. } => "AWS".into(),
+            Target::Aws {
+                endpoint: Some(url),
+                simulated: None,
+            } => format!("in AWS's place: {url}"),
+            Target::Aws {
+                endpoint: Some(url),
+                simulated: Some(_),
+            } => format!("simulated AWS at {url}"),
             Target::Local(_) => "sandbox".into(),
             Target::Served { url, .. } => format!("sandbox served at {url}"),
         }
@@ -96,12 +105,15 @@ pub async fn sandbox(dir: &Path, options: Options) -> Result<Target, OpenError> 
 
 /// What the SDK's configuration says. At a loopback endpoint a sandbox server may answer; it is
 /// asked once where its name servers are and what time it is there.
-pub async fn from_environment(endpoint: Option<&str>) -> Target {
-    let simulated = match endpoint.filter(|url| is_loopback(url)) {
+pub async fn from_environment(endpoint: Option<String>) -> Target {
+    let simulated = match endpoint.as_deref().filter(|url| is_loopback(url)) {
         Some(url) => info(url).await.map(|info| (info.dns, info.offset)),
         None => None,
     };
-    Target::Aws { simulated }
+    Target::Aws {
+        endpoint,
+        simulated,
+    }
 }
 
 fn is_loopback(url: &str) -> bool {

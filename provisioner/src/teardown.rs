@@ -178,17 +178,23 @@ mod tests {
         let (until, _) = aws.plan.until.expect("a wait");
         assert_eq!(until.to_string(), "2026-11-22T11:00:00Z");
         let leaving = aws.leaving.expect("a destroy");
-        assert_eq!((leaving.since.as_str(), leaving.against.len()), (SINCE, 0));
+        assert_eq!(
+            (leaving.since.as_deref(), leaving.against.len()),
+            (Some(SINCE), 0)
+        );
 
-        // The record is back: that stands against it, and no time is told.
+        // The record is back.
         snapshot.parent = fixture::parent(crate::snapshot::Delegated {
             ds: vec!["1 13 2 AB".into()],
             ..crate::snapshot::Delegated::default()
         });
-        let leaving = of(&snapshot).leaving.expect("a destroy");
+        let aws = of(&snapshot);
+        let leaving = aws.leaving.expect("a destroy");
         assert!(
-            leaving.against[0].contains("IN DS 1 13 2 AB"),
+            leaving.is_vouched_for && leaving.against.is_empty(),
             "{leaving:?}"
         );
+        // What the journal says of its absence is out of date.
+        assert_eq!(aws.notes, [COMMAND]);
     }
 }

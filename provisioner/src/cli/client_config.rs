@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::session::Session;
-use super::{ClientForm, Code, Exit, Global, output, stack, updater, variable};
+use super::{ClientForm, Code, Exit, Global, output, stack, updater};
 use crate::client_config::{self, Door};
 use crate::kind::function;
 use crate::kind::hosted_zone::Records;
@@ -63,11 +63,15 @@ pub async fn client_config(
 
 fn door(target: &Target) -> Door {
     match target {
-        Target::Aws { simulated: None } => Door::Aws,
-        Target::Aws { simulated: Some(_) } => {
-            Door::Emulator(variable("AWS_ENDPOINT_URL").unwrap_or_else(|| SERVED.to_owned()))
+        Target::Aws {
+            simulated: None, ..
         }
-        Target::Served { url, .. } => Door::Emulator(url.clone()),
+        | Target::Aws { endpoint: None, .. } => Door::Aws,
+        Target::Aws {
+            endpoint: Some(url),
+            simulated: Some(_),
+        }
+        | Target::Served { url, .. } => Door::Emulator(url.clone()),
         Target::Local(_) => Door::Emulator(SERVED.to_owned()),
     }
 }

@@ -71,7 +71,13 @@ pub async fn handover(
         keys,
         not_yet,
     };
-    Ok(match handover::write(&step, &facts) {
+    let outcome = handover::write(&step, &facts);
+    // Who files tickets by a program needs to know why there is none as well.
+    if let (HandoverForm::Json, Some((word, why))) = (format, outcome.without_text()) {
+        let said = serde_json::json!({"step": step.word(), "outcome": word, "why": why});
+        output::line(&serde_json::to_string_pretty(&said)?);
+    }
+    Ok(match outcome {
         Handover::Ticket(ticket) => {
             records::tell_if_unknown(&snapshot);
             match format {

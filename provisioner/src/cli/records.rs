@@ -22,6 +22,7 @@ use crate::kind::{kms_key, ksk, zone_signing};
 use crate::observe::Purpose;
 use crate::plan::Plan;
 use crate::render;
+use crate::rotation::ABORT_WAYS;
 use crate::snapshot::{Observation, ParentView, ServerView, Snapshot};
 use crate::teardown;
 
@@ -100,7 +101,14 @@ pub async fn find(session: &Session, snapshot: &Snapshot) -> anyhow::Result<Foun
         });
     };
     let old = state_of(session, snapshot, turn.old, &mut keys).await?;
-    let new = state_of(session, snapshot, turn.new, &mut keys).await?;
+    let mut new = state_of(session, snapshot, turn.new, &mut keys).await?;
+    if let Some(why) = turn.told_given_up() {
+        new.not_yet = Some(NotYet::Leaving {
+            why,
+            ways: ABORT_WAYS.to_owned(),
+            signs: new.not_yet.as_ref().is_none_or(NotYet::signs),
+        });
+    }
     let published = seen(&desired.domain, &keys, snapshot);
     let published = all.as_ref().map(|_| &published).map_err(String::as_str);
     let now = wanted::in_turn((&old, &new), &turn, published, snapshot.taken_at);
@@ -156,6 +164,7 @@ async fn state_of(
     if let Some(since) = teardown::since(snapshot) {
         not_yet = Some(NotYet::Leaving {
             why: teardown::told(since),
+            ways: teardown::ways(),
             signs: not_yet.as_ref().is_none_or(NotYet::signs),
         });
     }
@@ -204,6 +213,9 @@ pub async fn ds(
     digest: Option<Digest>,
     check: bool,
 ) -> anyhow::Result<Exit> {
+    if check && !matches!(format, DsFormat::Text | DsFormat::Json) {
+        bail!("--check says what is published, as text or with --format json");
+    }
     let Some(document) = stack::read(&stack::find(named)?)? else {
         return Ok(Exit::Error);
     };
@@ -214,6 +226,12 @@ pub async fn ds(
         return check_parent(&session, &snapshot, &found, format);
     }
     let desired = &session.desired;
+    if !desired.dnssec {
+        bail!(
+            "the document says `[dnssec] enabled = false`, so that no DS record is to be published; `spore-infra dnssec \
+             disable` turns signing off, and `spore-infra ds --check` says what the parent has"
+        );
+    }
     let now = match &found.now {
         Ok(now) => now,
         Err(why) => {

@@ -8,7 +8,7 @@ use spore_sandbox::world::Held;
 
 use super::stack::Document;
 use super::{Global, output, policy, variable};
-use crate::aws::{Access, Clients};
+use crate::aws::{self, Access, Clients};
 use crate::clock::Clock;
 use crate::desired::Desired;
 use crate::dns::Dns;
@@ -237,13 +237,17 @@ async fn resolve(global: &Global, held: Option<Held>) -> anyhow::Result<Target> 
             Ok(target)
         }
         None => {
-            let endpoint = variable(ENDPOINT);
+            // The SDK takes it from the profile as well.
+            let (said, endpoint) = match variable(ENDPOINT) {
+                Some(url) => (ENDPOINT, Some(url)),
+                None => ("the profile's endpoint_url", aws::endpoint().await),
+            };
             if let Some(url) = &endpoint
                 && !is_http(url)
             {
-                bail!("{ENDPOINT} is {url:?}, which is no http or https URL");
+                bail!("{said} is {url:?}, which is no http or https URL");
             }
-            Ok(target::from_environment(endpoint.as_deref()).await)
+            Ok(target::from_environment(endpoint).await)
         }
     }
 }

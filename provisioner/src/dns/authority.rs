@@ -146,7 +146,7 @@ impl Dns {
 
     async fn signs(&self, server: &str, domain: &str, now: Timestamp) -> Result<(), String> {
         let apex = Name::from_str(&format!("{domain}.")).map_err(|error| error.to_string())?;
-        let answer = self.dnskeys_at(server, &apex).await?;
+        let answer = self.apex_at(server, &apex, RecordType::DNSKEY).await?;
         let keys = rrset::Keys {
             zone: apex.clone(),
             keys: rrset::dnskeys(&answer.answers, &apex).cloned().collect(),
@@ -155,7 +155,9 @@ impl Dns {
             return Err(format!("{server} does not serve a DNSKEY yet"));
         }
         rrset::verify(&keys, &answer.answers, &apex, RecordType::DNSKEY, now)
-            .map_err(|why| format!("{server} serves a DNSKEY, but {why}"))
+            .map_err(|why| format!("{server} serves a DNSKEY, but {why}"))?;
+        let proven = self.proves(server, &keys, now).await;
+        proven.map_err(|why| why.to_string())
     }
 
     /// A server that has no such records, or answers with a referral, holds nobody's old answer.

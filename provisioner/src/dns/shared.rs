@@ -140,6 +140,7 @@ impl Internet {
             }
         });
         Dns::new(&Target::Aws {
+            endpoint: None,
             simulated: Some((url, SignedDuration::ZERO)),
         })
     }

@@ -147,10 +147,14 @@ impl Dns {
                 .map(str::to_owned)
         };
         match &self.target {
-            Target::Local(_) | Target::Aws { simulated: None } => None,
+            Target::Local(_)
+            | Target::Aws {
+                simulated: None, ..
+            } => None,
             Target::Served { dns, .. } => base(dns),
             Target::Aws {
                 simulated: Some((dns, _)),
+                ..
             } => base(dns),
         }
     }
@@ -510,7 +514,10 @@ impl Dns {
 
     /// Whether an answer comes from an address where nobody is. Only on real networks.
     async fn somebody_at_nobody(&self) -> bool {
-        let Target::Aws { simulated: None } = &self.target else {
+        let Target::Aws {
+            simulated: None, ..
+        } = &self.target
+        else {
             return false;
         };
         let question = Question {
@@ -562,7 +569,13 @@ impl Dns {
 
     /// A simulated world is asked about on this machine only: nothing of it is on the network.
     fn allowed(&self, way: Way) -> Result<Way, String> {
-        let is_simulated = !matches!(self.target, Target::Aws { simulated: None });
+        let is_simulated = !matches!(
+            self.target,
+            Target::Aws {
+                simulated: None,
+                ..
+            }
+        );
         let is_here = match &way {
             Way::World => true,
             Way::Port(address) => address.ip().is_loopback(),

@@ -9,7 +9,6 @@ use crate::desired::Desired;
 use crate::kind::ksk;
 use crate::kind::zone_signing::{self, Unsigned};
 use crate::snapshot::Snapshot;
-use crate::teardown;
 
 /// What has to come first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +40,12 @@ pub enum NotYet {
     Unknown(String),
     /// Not every name server serves the zone's keys, signed with this one.
     Unserved(String),
-    /// The zone is being taken down.
+    /// It is on its way out: the zone is being taken down, or the rotation that it came with is given up.
     Leaving {
-        /// That a destroy is under way, and since when.
+        /// That, and since when.
         why: String,
+        /// Both ways on.
+        ways: String,
         /// Whether it is signed with the key all the same, so far.
         signs: bool,
     },
@@ -162,7 +163,7 @@ impl NotYet {
             NotYet::Remembered { until, .. } => format!("ask again at {until:.0}"),
             NotYet::Unknown(_) => "ask again when that is done".into(),
             NotYet::Unserved(_) => "ask again in a minute".into(),
-            NotYet::Leaving { .. } => teardown::ways(),
+            NotYet::Leaving { ways, .. } => ways.clone(),
         }
     }
 }
@@ -273,6 +274,7 @@ mod tests {
             (
                 NotYet::Leaving {
                     why: "a destroy began".into(),
+                    ways: "go on".into(),
                     signs: true,
                 },
                 "has to be taken out before the key may go: a destroy began",

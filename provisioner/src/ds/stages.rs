@@ -103,6 +103,7 @@ impl Stage {
             new: &keys[1],
             add_from: (at(2), String::new()),
             remove_from: (at(4), String::new()),
+            given_up: None,
         };
         let servers = if self.is_parent_seen {
             &self.servers[..]

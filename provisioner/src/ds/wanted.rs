@@ -94,6 +94,9 @@ pub fn in_turn(
     at: Timestamp,
 ) -> Result<Now, NotYet> {
     let old_is_there = published.map_or(true, |all| all.is_somewhere(&old.key));
+    if let (Some(_), Some(why)) = (turn.given_up, &new.not_yet) {
+        return given_up((old, new), why, old_is_there, published);
+    }
     let new_is_there = published.is_ok_and(|all| all.stands_everywhere(&new.key));
     let (add_from, add_why) = &turn.add_from;
     let (remove_from, remove_why) = &turn.remove_from;
@@ -157,6 +160,29 @@ pub fn in_turn(
         Some(why) if now.wanted.is_empty() => Err(why),
         _ => Ok(now),
     }
+}
+
+/// The same where the rotation is given up: the old key stays, and the new one's record goes.
+fn given_up(
+    (old, new): (&State, &State),
+    why: &NotYet,
+    old_is_there: bool,
+    published: Result<&Published<'_>, &str>,
+) -> Result<Now, NotYet> {
+    let mut wanted = Vec::new();
+    if old_is_there {
+        wanted.push(old.wanted(Part::Stays));
+    } else if old.not_yet.is_none() {
+        wanted.push(old.wanted(Part::Comes));
+    }
+    if published.is_ok_and(|all| all.is_somewhere(&new.key)) {
+        wanted.push(new.wanted(Part::Goes));
+    }
+    if wanted.is_empty() {
+        return Err(why.clone());
+    }
+    let later = Some(format!("{why}; {}", why.remedy()));
+    Ok(Now { wanted, later })
 }
 
 fn is_refused(published: &Published<'_>) -> bool {
@@ -238,6 +264,7 @@ mod tests {
             new: &keys[1],
             add_from: (at(2), "until then it is not known everywhere".into()),
             remove_from: (at(4), "until then it is remembered".into()),
+            given_up: None,
         };
         match in_turn((&old, &new), &turn, Ok(&published), at(hour)) {
             Ok(now) => now
@@ -292,6 +319,7 @@ mod tests {
             new: &keys[1],
             add_from: (at(2), String::new()),
             remove_from: (at(4), String::new()),
+            given_up: None,
         };
         let now = in_turn((&old, &new), &turn, Err("no answer"), at(5)).unwrap();
         let parts: Vec<Part> = now.wanted.iter().map(|wanted| wanted.part).collect();

@@ -89,6 +89,7 @@ impl Ticket {
     pub fn json(&self) -> Value {
         json!({
             "step": self.step,
+            "outcome": "text",
             "to": self.to,
             "subject": self.subject,
             "what": self.what,

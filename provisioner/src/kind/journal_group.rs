@@ -20,7 +20,7 @@ use crate::desired::{Desired, TAG_STACK};
 use crate::kind::hosted_zone::RecordSet;
 use crate::kind::hosted_zone::ttls::Kept;
 use crate::kind::log_group::{JOURNAL, Lines, Place};
-use crate::kind::zone_signing::former;
+use crate::kind::zone_signing::former::{self, Vouched};
 use crate::kind::{hosted_zone, log_group, zone_signing};
 use crate::plan::{After, Change, Draft, Field, Lowered, Report, Risk, StepId, Symbol, of};
 use crate::retry::{Class, Failure};
@@ -72,6 +72,21 @@ pub const EVIDENCE_TTLS: &str = "spore:ttls";
 pub const EVIDENCE_LOWERED: &str = "spore:ttls-low-since";
 /// Evidence: since when every parent server has had a DS record, noted while TTLs are low.
 pub const EVIDENCE_DS_SEEN: &str = "spore:ds-since";
+
+/// Whether waits count from a piece of evidence, or last as long as it says.
+pub fn is_counted_from(key: &str) -> bool {
+    let of_parent = [
+        EVIDENCE_SIGNED,
+        EVIDENCE_DS_GONE,
+        EVIDENCE_FORMER,
+        EVIDENCE_FORMER_GONE,
+        EVIDENCE_NS_GONE,
+        EVIDENCE_LOWERED,
+        EVIDENCE_DS_SEEN,
+    ];
+    let mut of_rotation = rotation::EVIDENCE.iter();
+    of_parent.contains(&key) || of_rotation.any(|(known, _)| *known == key)
+}
 
 /// The step that notes the TTLs of a delegation to others.
 pub const NOTE_FORMER: &str = "remember-former";
@@ -275,7 +290,9 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             );
             // Who applies does not take the stack down: a DS may come back, and the next hold-down must
             // not count from before it.
-            if let Some(since) = live.evidence(EVIDENCE_DS_GONE) {
+            if let Some(since) = live.evidence(EVIDENCE_DS_GONE)
+                && !former::keeps_ds_gone(desired, snapshot)
+            {
                 fields.push(Field::gone(format!("tags.{EVIDENCE_DS_GONE}"), since));
                 let arn = desired.log_group_arn(&desired.journal_group());
                 let op = Op::Forget {
@@ -361,8 +378,13 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
                 });
                 remember(&mut lowered, "remember-api", vec![(EVIDENCE_API, api)]);
             }
+            let ds_gone = match former::vouched(desired, snapshot) {
+                Vouched::ToNote => vec![(EVIDENCE_DS_GONE, Arg::Now)],
+                Vouched::No | Vouched::Until(_) => Vec::new(),
+            };
             for (step, evidence) in [
                 (NOTE_FORMER, former::to_note(desired, snapshot)),
+                ("note-ds-gone", ds_gone),
                 (
                     NOTE_FORMER_GONE,
                     if former::is_gone_to_be_noted(desired, snapshot) {

@@ -4,6 +4,7 @@ use super::{is_signed, wrong_ds};
 use crate::desired::Desired;
 use crate::ds::keys::to_sign;
 use crate::kind::delegation::Parent;
+use crate::kind::zone_signing::former::{self, Vouched};
 use crate::kind::zone_signing::{Memory, Old, Unsigned};
 use crate::kind::{self, delegation};
 use crate::snapshot::{ParentView, Snapshot};
@@ -55,13 +56,33 @@ pub(super) fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
         });
     }
     let elsewhere = kind::zone_signing::delegated_elsewhere(desired, snapshot);
+    let elsewhere_at_all = elsewhere.is_some();
     if let Some(elsewhere) = elsewhere.filter(|_| !servers.is_empty()) {
+        let early = match former::vouched(desired, snapshot) {
+            Vouched::Until(memory) => {
+                format!("not before {:.0} ({}), ", memory.until, memory.why())
+            }
+            Vouched::ToNote => {
+                "not before this is applied, which notes since when it has no DS record, "
+                    .to_owned()
+            }
+            Vouched::No => String::new(),
+        };
         let way = if is_signed(snapshot) {
             "have it corrected (`spore-infra handover --step delegate` writes the text)".to_owned()
         } else {
             elsewhere.way(desired)
         };
-        return Some(format!("{parent} {}: {way}", elsewhere.said(desired)));
+        return Some(format!(
+            "{parent} {}: {early}{way}",
+            elsewhere.said(desired)
+        ));
+    }
+    // Delegated to others, and nothing here yet.
+    if servers.is_empty() && elsewhere_at_all {
+        return Some(format!(
+            "once applied, have {parent} delegate {domain} to the zone's name servers, in the order that is told then"
+        ));
     }
     let coming = to_sign(desired, snapshot);
     let mut records = answers.iter().flat_map(|answer| answer.records());

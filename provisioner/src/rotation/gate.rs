@@ -42,15 +42,12 @@ pub fn just_rotated(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
 }
 
 /// Why the stack is not as an apply leaves it, in what a rotation builds on.
-pub(super) fn not_whole(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
-    unfounded(desired, snapshot).or_else(|| keys_not_whole(snapshot))
+pub(super) fn not_whole(snapshot: &Snapshot) -> Option<String> {
+    unfounded(snapshot).or_else(|| keys_not_whole(snapshot))
 }
 
 /// The same, but for the keys.
-pub(super) fn unfounded(desired: &Desired, snapshot: &Snapshot) -> Option<String> {
-    if !desired.dnssec {
-        return Some("the document says `[dnssec] enabled = false`".into());
-    }
+pub(super) fn unfounded(snapshot: &Snapshot) -> Option<String> {
     if snapshot.journal_group.present().is_none() {
         return Some("there is no journal to keep evidence in".into());
     }
@@ -110,7 +107,7 @@ pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     {
         return past_abort(way);
     }
-    if let Some(refusal) = stands_against(desired, snapshot, not_whole(desired, snapshot)) {
+    if let Some(refusal) = stands_against(desired, snapshot, not_whole(snapshot)) {
         return Some(refusal);
     }
     let Some(Stage::Two { old, new }) = stage(snapshot) else {

@@ -49,7 +49,7 @@ pub fn way_after_loss(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
     }
     let lost = of(snapshot, old, new)?;
     // The key that stays has to be whole for going back, and an apply sees to that.
-    if lost == Lost::New && not_whole(desired, snapshot).is_some() {
+    if lost == Lost::New && (!desired.dnssec || not_whole(snapshot).is_some()) {
         return None;
     }
     Some(match lost {

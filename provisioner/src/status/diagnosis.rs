@@ -16,7 +16,6 @@ use crate::ds::judgement::{Fit, Judgement, Keys, Trust, judge};
 use crate::ds::keys::{Unserved, Whose};
 use crate::ds::{DigestType, DnsKey, Ds};
 use crate::plan::span;
-use crate::teardown;
 
 mod resolvers;
 
@@ -459,19 +458,21 @@ fn leaving(facts: &Facts, found: &mut Found) {
     let Some(leaving) = aws.and_then(|aws| aws.leaving.as_ref()) else {
         return;
     };
-    let is_expected = |code: &str| ["undelegated", "no-zone"].contains(&code);
-    (found.0).retain(|finding| finding.level > Level::Warning && !is_expected(finding.code));
-    let told = teardown::told(&leaving.since);
-    found.add(Level::Warning, "destroying", told);
-    for why in leaving.against.iter().chain(&leaving.lags) {
-        found.add(
-            Level::Warning,
-            "destroying",
-            format!("it cannot go on: {why}"),
-        );
+    let code = match leaving.since {
+        Some(_) => "destroying",
+        None => "signed",
+    };
+    if leaving.since.is_some() {
+        let is_expected = |code: &str| ["undelegated", "no-zone"].contains(&code);
+        (found.0).retain(|finding| finding.level > Level::Warning && !is_expected(finding.code));
+        for wait in aws.map(|aws| &aws.plan.waits).into_iter().flatten() {
+            found.add(Level::Note, "waits", wait.clone());
+        }
     }
-    for wait in aws.map(|aws| &aws.plan.waits).into_iter().flatten() {
-        found.add(Level::Note, "waits", wait.clone());
+    found.add(Level::Warning, code, leaving.told.clone());
+    for why in leaving.against.iter().chain(&leaving.lags) {
+        let text = format!("it cannot go on: {why}");
+        found.add(Level::Warning, code, text);
     }
 }
 

@@ -282,10 +282,12 @@ pub struct Aws {
     pub is_key_lost: bool,
     /// The way on where only one of the two keys of a rotation has.
     pub way_after_loss: Option<String>,
-    /// What a plan of now would do: an apply's, or that of a destroy that is under way.
+    /// What a plan of now would do: an apply's, or that of a destroy or unsigning that is under way.
     pub plan: Planned,
-    /// The destroy that is under way.
+    /// The destroy or unsigning that is under way.
     pub leaving: Option<Leaving>,
+    /// Commands that have to write down what DNS shows now before anybody changes it: waits count from that.
+    pub notes: Vec<&'static str>,
     /// The rotation under way.
     pub turning: Option<Turning>,
     /// Evidence for waits that the journal keeps, as sentences.
@@ -348,11 +350,17 @@ pub struct Planned {
     pub warnings: Vec<(Addr, String)>,
 }
 
-/// A destroy that has not ended.
+/// A way down that has not ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leaving {
-    /// When it began.
-    pub since: String,
+    /// When the destroy began; none where the document wants the zone unsigned, and it is not.
+    pub since: Option<String>,
+    /// That, as people say it.
+    pub told: String,
+    /// How to go on.
+    pub ways: String,
+    /// Whether a DS record at a parent of others stands against going on.
+    pub is_vouched_for: bool,
     /// What stands against going on, and goes away by itself.
     pub lags: Vec<String>,
     /// What somebody has to settle before it can.
@@ -368,7 +376,9 @@ pub struct Turning {
     pub words: String,
     /// Who moves it next; nobody while only time does.
     pub next: Option<Mover>,
-    /// The key that comes, whose DS record is the one to be added.
+    /// The command that goes on with it.
+    pub command: &'static str,
+    /// The key that comes, whose DS record is the one to be added; the old one where the rotation is given up.
     pub new: Option<DnsKey>,
     /// Why not yet, while resolvers may remember a DNSKEY set without it.
     pub too_early: Option<String>,

@@ -176,7 +176,7 @@ fn aws(aws: &Aws, facts: &Facts) -> Value {
                 .collect::<Vec<_>>(),
         },
         "rotation": aws.turning.as_ref().map(|turning| &turning.words),
-        "destroying": aws.leaving.as_ref().map(|leaving| json!({
+        "destroying": aws.leaving.as_ref().filter(|leaving| leaving.since.is_some()).map(|leaving| json!({
             "since": leaving.since, "against": leaving.against,
         })),
         "evidence": aws.evidence,

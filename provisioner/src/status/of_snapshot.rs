@@ -16,7 +16,7 @@ use crate::kind::zone_signing::Unsigned;
 use crate::kind::{delegation, journal_group, kms_key, ksk, zone_signing};
 use crate::plan::{self, DestroyOptions, Plan, Report, span};
 use crate::rotation;
-use crate::safety::{PARENT_UNKNOWN, Refusal};
+use crate::safety::{DS_AT_PARENT, PARENT_UNKNOWN};
 use crate::snapshot::{Observation, Snapshot};
 use crate::teardown;
 
@@ -83,8 +83,11 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws.unsigned = unsigned.why();
     aws.others_remembered = zone_signing::former::to_come(desired, snapshot);
     aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
-    if let Some(since) = teardown::since(snapshot) {
-        leave(desired, snapshot, since, &mut aws);
+    let down = way_down(desired, snapshot);
+    aws.notes = notes(desired, snapshot, plan, down.as_ref());
+    if let Some(down) = down {
+        aws.plan = planned(&down.plan, snapshot.taken_at);
+        aws.leaving = Some(down.leaving);
     }
     aws.turning = turning(desired, snapshot);
     if aws.turning.is_some() {
@@ -97,56 +100,131 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     aws
 }
 
-/// The destroy under way, and what it waits for: what `destroy` would plan now. Records that others made are no
-/// question any more.
-fn leave(desired: &Desired, snapshot: &Snapshot, since: &str, aws: &mut Aws) {
-    let options = DestroyOptions {
-        include_records: true,
-        ..DestroyOptions::default()
+/// A way down under way, the plan of the command that goes on with it, and that command.
+struct WayDown {
+    leaving: Leaving,
+    plan: Plan,
+    command: &'static str,
+}
+
+/// A destroy that has begun, or a zone that is signed and is not to be; what `destroy` or `dnssec disable` would plan
+/// now.
+fn way_down(desired: &Desired, snapshot: &Snapshot) -> Option<WayDown> {
+    let since = teardown::since(snapshot);
+    let dnssec = snapshot.dnssec.present();
+    let is_signed = dnssec.is_some_and(|dnssec| dnssec.signing != "NOT_SIGNING");
+    let (plan, told, ways, command) = if let Some(since) = since {
+        // Records that others made are no question any more.
+        let options = DestroyOptions {
+            include_records: true,
+            ..DestroyOptions::default()
+        };
+        (
+            plan::destroy(desired, snapshot, &options),
+            teardown::told(since),
+            teardown::ways(),
+            teardown::COMMAND,
+        )
+    } else if !desired.dnssec && is_signed && snapshot.hosted_zone.present().is_some() {
+        (
+            plan::unsign(desired, snapshot),
+            "the document says `[dnssec] enabled = false`, and the zone is signed".to_owned(),
+            format!(
+                "run `{UNSIGN}`, which turns signing off when no resolver can remember a DS record"
+            ),
+            UNSIGN,
+        )
+    } else {
+        return None;
     };
-    let plan = plan::destroy(desired, snapshot, &options);
-    let (lags, against): (Vec<_>, Vec<_>) =
-        (plan.refusals.iter()).partition(|refusal| refusal.is_wait());
-    let words = |refusals: Vec<&Refusal>| -> Vec<String> {
-        refusals
-            .into_iter()
-            .map(|refusal| format!("{}: {}", refusal.addr, refusal.message))
-            .collect()
-    };
-    aws.leaving = Some(Leaving {
-        since: since.to_owned(),
-        lags: words(lags),
-        against: words(against),
+    let mut leaving = Leaving {
+        since: since.map(str::to_owned),
+        told,
+        ways,
+        is_vouched_for: false,
+        lags: Vec::new(),
+        against: Vec::new(),
         outside: plan.notices.clone(),
-    });
-    aws.plan = planned(&plan, snapshot.taken_at);
+    };
+    for refusal in &plan.refusals {
+        let words = format!("{}: {}", refusal.addr, refusal.message);
+        if refusal.is_wait() {
+            leaving.lags.push(words);
+        } else if refusal.rule == DS_AT_PARENT && snapshot.parent_zone.zone().is_none() {
+            leaving.is_vouched_for = true;
+        } else {
+            leaving.against.push(words);
+        }
+    }
+    Some(WayDown {
+        leaving,
+        plan,
+        command,
+    })
+}
+
+/// The command that turns signing off.
+const UNSIGN: &str = "spore-infra dnssec disable";
+
+/// Who has something to write down of what DNS shows now, before it changes. What is blocked or refused writes nothing,
+/// but that a DS record is back.
+fn notes(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    plan: &Plan,
+    down: Option<&WayDown>,
+) -> Vec<&'static str> {
+    if let Some(down) = down {
+        let is_back = journal_group::parent_seen(snapshot).is_some_and(|seen| seen.is_back);
+        return is_back.then_some(down.command).into_iter().collect();
+    }
+    let mut notes = Vec::new();
+    if plan.takes_note() && plan.refusals.is_empty() && plan.blocked().is_empty() {
+        notes.push("spore-infra apply");
+    }
+    if rotation::is_to_be_noted(desired, snapshot) {
+        notes.push(rotation::command(snapshot));
+    }
+    notes
 }
 
 /// The rotation under way, and what it waits for: what `ksk rotate` would plan now.
 fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
     // Both keys go.
-    if teardown::since(snapshot).is_some() {
+    if teardown::since(snapshot).is_some() || !desired.dnssec {
         return None;
     }
     let answers = snapshot.parent.all().unwrap_or_default();
     let turn = own_turn(desired, snapshot, &answers)?;
+    let way = match turn.given_up {
+        Some(since) => format!("is being given up since {since}"),
+        None => "is under way".to_owned(),
+    };
     let both = format!(
-        "a rotation is under way, from {} (key {}) to {} (key {})",
+        "a rotation {way}, from {} (key {}) to {} (key {})",
         turn.old.name, turn.old.key_tag, turn.new.name, turn.new.key_tag
     );
+    let command = rotation::command(snapshot);
+    // Whose record is the one to be there in the end.
+    let stays = if turn.given_up.is_some() {
+        turn.old
+    } else {
+        turn.new
+    };
     let (add_from, why) = &turn.add_from;
     let told = |what: &str, next| {
         Some(Turning {
             words: format!("{both}: {what}"),
             next,
-            new: DnsKey::parse(&turn.new.dnskey).ok(),
-            too_early: (snapshot.taken_at < *add_from).then(|| {
+            command,
+            new: DnsKey::parse(&stays.dnskey).ok(),
+            too_early: (turn.given_up.is_none() && snapshot.taken_at < *add_from).then(|| {
                 let name = &turn.new.name;
                 format!("no DS record of {name} before {add_from:.0}: {why}")
             }),
         })
     };
-    let plan = plan::rotate(desired, snapshot);
+    let plan = rotation::goes_on(desired, snapshot);
     if let Some(refusal) = plan.refusals.first() {
         let next = (refusal.rule == PARENT_UNKNOWN).then_some(Mover::UsOnceSeen);
         return told(&format!("it cannot go on: {}", refusal.message), next);
@@ -176,10 +254,10 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
         .filter(|until| *until > snapshot.taken_at);
     match until {
         Some(until) => told(
-            &format!("`spore-infra ksk rotate` goes on with it, from {until:.0}"),
+            &format!("`{command}` goes on with it, from {until:.0}"),
             Some(Mover::Us),
         ),
-        None => told("`spore-infra ksk rotate` goes on with it", Some(Mover::Us)),
+        None => told(&format!("`{command}` goes on with it"), Some(Mover::Us)),
     }
 }
 

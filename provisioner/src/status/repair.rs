@@ -22,7 +22,6 @@ use crate::ds::judgement::{Fit, Trust};
 use crate::ds::keys::{GONE, Unserved, Whose};
 use crate::ds::{DnsKey, Ds};
 use crate::plan::span;
-use crate::teardown;
 
 /// The steps, in order; none when there is nothing to do.
 pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
@@ -42,7 +41,7 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
     if let Ok(aws) = &facts.aws
         && let Some(leaving) = &aws.leaving
     {
-        leave(aws, leaving, &mut steps);
+        leave(aws, leaving, state, &mut steps);
         return steps.actions;
     }
     match &facts.aws {
@@ -58,7 +57,15 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
             }
         }
     }
+    if let Ok(aws) = &facts.aws {
+        note(aws, &mut steps);
+    }
     if let Some(state) = state {
+        let is_bogus = matches!(state.zone.verdict, Verdict::Bogus(_));
+        // What is to be done depends on what they say, but for what nobody can bear.
+        if !is_bogus && !state.is_parent_silent() {
+            silent_parents(state, &mut steps);
+        }
         repair(facts, state, &mut steps);
         if let Some(until) = diagnosis::early(facts, state) {
             steps.wait(format!(
@@ -67,7 +74,9 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
                 span(state.ttls().1)
             ));
         }
-        silent_parents(state, &mut steps);
+        if is_bogus || state.is_parent_silent() {
+            silent_parents(state, &mut steps);
+        }
     } else if let Some(why) = &facts.cut_short {
         steps.us(format!(
             "look again in some minutes, and from another network; if it stays, have the people of the zone that does \
@@ -334,8 +343,28 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     }
 }
 
-/// What a destroy needs to go on.
-fn leave(aws: &Aws, leaving: &Leaving, steps: &mut Steps<'_>) {
+/// What has to be written down before anybody changes what it is about.
+fn note(aws: &Aws, steps: &mut Steps<'_>) {
+    for command in &aws.notes {
+        steps.us(format!(
+            "run `{command}` first: it notes in the journal what the parent and its servers show now, and waits count \
+             from that"
+        ));
+    }
+}
+
+/// What a way down needs to go on.
+fn leave(aws: &Aws, leaving: &Leaving, state: Option<&State<'_>>, steps: &mut Steps<'_>) {
+    note(aws, steps);
+    if leaving.is_vouched_for {
+        let records = state.into_iter().flat_map(|state| &state.ds);
+        let records: Vec<&Ds> = records.map(|(ds, _)| ds).collect();
+        let named = state.map_or_else(String::new, |state| tags(state, &records));
+        steps.parent(format!(
+            "take out DS {named}, all of them: before that nothing of the signing may be turned off \
+             (`spore-infra handover --step ds-remove` writes the text)"
+        ));
+    }
     for why in &leaving.against {
         steps.us(format!("settle what the destroy stops at: {why}"));
     }
@@ -348,7 +377,7 @@ fn leave(aws: &Aws, leaving: &Leaving, steps: &mut Steps<'_>) {
     for notice in &leaving.outside {
         steps.us(notice.clone());
     }
-    steps.us(teardown::ways());
+    steps.us(leaving.ways.clone());
 }
 
 /// Servers of the parent of which nobody knows what they tell resolvers.
@@ -551,6 +580,16 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str,
     if facts.wants_dnssec && is_unready(state) && !is_unsigned {
         steps.apply(facts, ", so that the zone here is signed");
     }
+    let has_key = facts.aws.as_ref().is_ok_and(|aws| {
+        let mut keys = aws.keys.iter();
+        keys.any(|ksk| ksk.whose != Whose::Stranger)
+    });
+    if is_unsigned && !has_key {
+        steps.apply(
+            facts,
+            ", so that the zone has the key that it is to be signed with",
+        );
+    }
     let is_right = all.iter().all(|ds| is_good(state, ds));
     match (all.as_slice(), there) {
         ([], _) => {
@@ -669,10 +708,17 @@ fn publish(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, when: &str) 
         steps.wait(why.to_owned());
     }
     if let Some(zone) = own_parent(facts) {
-        return steps.apply(
-            facts,
-            &format!(": {when}it puts the DS record into {zone} when it may"),
-        );
+        let turning = facts.aws.as_ref().ok().and_then(|aws| aws.turning.as_ref());
+        return match turning {
+            Some(turning) => steps.us(format!(
+                "run `{}`: {when}it goes on with the rotation, and writes into {zone} what that needs when it may",
+                turning.command
+            )),
+            None => steps.apply(
+                facts,
+                &format!(": {when}it puts the DS record into {zone} when it may"),
+            ),
+        };
     }
     match to_add(facts, state) {
         Some(key) => steps.parent(format!("{when}add DS {}", ds_of(key, &facts.domain))),
@@ -730,11 +776,9 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
     let Ok(aws) = &facts.aws else {
         return;
     };
-    match aws
-        .turning
-        .as_ref()
-        .and_then(|turning| turning.next.as_ref())
-    {
+    let turning = aws.turning.as_ref();
+    let command = turning.map_or("spore-infra ksk rotate", |turning| turning.command);
+    match turning.and_then(|turning| turning.next.as_ref()) {
         // Said above, with its deadline.
         Some(Mover::Parent(what))
             if what.contains("--step ds-add")
@@ -751,10 +795,10 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
                 .actions
                 .iter()
                 .any(|step| step.what.contains("ksk rotate")) => {}
-        Some(Mover::Us) => steps.us("run `spore-infra ksk rotate` to go on with the rotation"),
-        Some(Mover::UsOnceSeen) => steps.us(
-            "run `spore-infra ksk rotate` to go on with the rotation, once every server of the parent says what it has",
-        ),
+        Some(Mover::Us) => steps.us(format!("run `{command}` to go on with the rotation")),
+        Some(Mover::UsOnceSeen) => steps.us(format!(
+            "run `{command}` to go on with the rotation, once every server of the parent says what it has"
+        )),
         None => {}
     }
     for ksk in &aws.keys {

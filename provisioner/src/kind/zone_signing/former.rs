@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::HOLD_DOWN_UNSEEN;
+use super::{HOLD_DOWN_MIN, HOLD_DOWN_UNSEEN, Memory, Old};
 use crate::arg::Arg;
-use crate::condition::{capped, remembered};
+use crate::condition::{capped, later, remembered};
 use crate::desired::Desired;
 use crate::kind::journal_group::{EVIDENCE_FORMER, EVIDENCE_FORMER_GONE};
 use crate::kind::{hosted_zone, journal_group};
@@ -279,6 +279,62 @@ pub fn remembered_of(desired: &Desired, snapshot: &Snapshot) -> Former {
     } else {
         not_noted("the zone may have been delegated to other servers")
     }
+}
+
+/// What resolvers may remember of DS records that the parent had while it delegates elsewhere: whoever does takes what
+/// the zone's servers answer, unsigned or signed with their own keys, for bogus (RFC 4035, section 5.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vouched {
+    /// Nothing that runs saw; or they are there, which is told with the delegation.
+    No,
+    /// That they are gone is to be noted first.
+    ToNote,
+    /// That, until then.
+    Until(Memory),
+}
+
+/// The same, by the journal and what the parent shows.
+pub fn vouched(desired: &Desired, snapshot: &Snapshot) -> Vouched {
+    let Some(journal) = snapshot.journal_group.present() else {
+        return Vouched::No;
+    };
+    let (Ok(answers), Some(secs)) = (snapshot.parent.all(), journal.ds_ttl_secs()) else {
+        return Vouched::No;
+    };
+    let is_there = answers.iter().any(|answer| !answer.ds.is_empty());
+    if is_there || others(desired, &snapshot.hosted_zone, &snapshot.parent).is_empty() {
+        return Vouched::No;
+    }
+    let gone = journal.evidence(journal_group::EVIDENCE_DS_GONE);
+    match gone.and_then(|since| since.parse::<Timestamp>().ok()) {
+        Some(since) => {
+            let until = later(since, remembered(secs.into()).max(HOLD_DOWN_MIN));
+            if snapshot.taken_at >= until {
+                return Vouched::No;
+            }
+            Vouched::Until(Memory {
+                until,
+                of: Old::Servers(format!(
+                    "resolvers may remember a DS record that is gone from the parent since {since:.0}, for its TTL, of \
+                     which {secs} s was the largest seen, at least an hour, and take what other servers than those of \
+                     before answer for bogus"
+                )),
+            })
+        }
+        // What the parent had while it led here was of the zone's own keys, and these still sign.
+        None if is_signed(snapshot) => Vouched::No,
+        None => Vouched::ToNote,
+    }
+}
+
+fn is_signed(snapshot: &Snapshot) -> bool {
+    let dnssec = snapshot.dnssec.present();
+    dnssec.is_some_and(|dnssec| dnssec.signing == "SIGNING")
+}
+
+/// Whether since when no DS record is there is kept, although who applies takes nothing down.
+pub fn keeps_ds_gone(desired: &Desired, snapshot: &Snapshot) -> bool {
+    !others(desired, &snapshot.hosted_zone, &snapshot.parent).is_empty()
 }
 
 /// What the journal keeps of it, for people.

@@ -1008,6 +1008,7 @@ fn warnings_of_the_plan_are_findings() {
 fn a_rotation_is_told_with_who_moves_it() {
     let mut facts = with_second(Whose::Rotation);
     facts.aws().turning = Some(Turning {
+        command: "spore-infra ksk rotate",
         words: "a rotation is under way: it waits".into(),
         next: Some(Mover::Parent("have it publish the DS record".into())),
         ..Turning::default()
@@ -1017,6 +1018,7 @@ fn a_rotation_is_told_with_who_moves_it() {
     follows(&report, &[("others", "have it publish the DS record")]);
     // The second key is cured by the command that moves it, and not by an apply.
     facts.aws().turning = Some(Turning {
+        command: "spore-infra ksk rotate",
         words: "a rotation is under way".into(),
         next: Some(Mover::Us),
         ..Turning::default()
@@ -1061,6 +1063,7 @@ fn a_failing_key_of_two_takes_no_ds_record_with_it() {
 fn early() -> Facts {
     let mut facts = with_second(Whose::Rotation);
     facts.aws().turning = Some(Turning {
+        command: "spore-infra ksk rotate",
         words: "a rotation is under way".into(),
         new: Some(key(OTHER_KEY)),
         too_early: Some("no DS record of second before 13:00".into()),

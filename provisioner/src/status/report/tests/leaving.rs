@@ -8,7 +8,9 @@ const SINCE: &str = "2026-11-21T11:00:00Z";
 fn leaving(leaving: Leaving) -> Facts {
     let mut facts = facts();
     facts.aws().leaving = Some(Leaving {
-        since: SINCE.into(),
+        since: Some(SINCE.into()),
+        told: crate::teardown::told(SINCE),
+        ways: crate::teardown::ways(),
         ..leaving
     });
     facts

@@ -58,6 +58,7 @@ fn what_counts_is_the_last_signature_that_a_ds_record_leads_to() {
     gone.aws().way_after_loss = Some(way.into());
     gone.aws().plan.blocked = vec![format!("ksk/active: {way}")];
     gone.aws().turning = Some(Turning {
+        command: "spore-infra ksk rotate",
         words: "a rotation is under way".into(),
         next: Some(Mover::Parent(
             "have it publish it: `spore-infra handover --step ds-add`".into(),
@@ -111,6 +112,7 @@ fn what_parent_servers_do_not_say_is_asked_for() {
     let mut turning = with_second(Whose::Rotation);
     silent(&mut turning);
     turning.aws().turning = Some(Turning {
+        command: "spore-infra ksk rotate",
         words: "a rotation is under way: it cannot go on".into(),
         next: Some(Mover::UsOnceSeen),
         ..Turning::default()
