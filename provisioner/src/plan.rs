@@ -952,14 +952,12 @@ impl Plan {
     /// Whether it writes down at once what DNS shows now, or drops what that contradicts: waits count from it, so
     /// that nobody may change DNS before.
     pub fn takes_note(&self) -> bool {
-        let is_counted_from = |op: &Op| match op {
-            Op::JournalGroup(journal_group::Op::Remember { evidence, .. }) => evidence
-                .iter()
-                .any(|(key, _)| journal_group::is_counted_from(key)),
-            Op::JournalGroup(journal_group::Op::Forget { key, .. }) => {
-                journal_group::is_counted_from(key)
-            }
-            _ => false,
+        let is_counted_from = |op: &Op| {
+            let Op::JournalGroup(op) = op else {
+                return false;
+            };
+            let mut keys = op.keys().into_iter();
+            keys.any(journal_group::is_counted_from)
         };
         self.steps.iter().any(|step| {
             let is_due =

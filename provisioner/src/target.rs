@@ -179,7 +179,10 @@ pub async fn request(
         if status.is_success() {
             Ok(body)
         } else {
-            Err(format!("{status}: {}", String::from_utf8_lossy(&body)))
+            Err(format!(
+                "{status}: {}",
+                String::from_utf8_lossy(&body).trim_end()
+            ))
         }
     };
     tokio::time::timeout(Duration::from_secs(60), exchange)

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "delegation/advice.rs"]
+mod advice;
 #[path = "delegation/outside.rs"]
 mod outside;
 

@@ -293,10 +293,11 @@ async fn moved(whose: Whose, maker: Maker) -> Duration {
 fn a_zone_of_other_servers_is_vouched_for_when_resolvers_have_forgotten_these() {
     run(async {
         for maker in [Maker::Hand, Maker::Tool] {
-            // The parent's NS set for a day, then the old servers' own for two, then what they answered.
+            // The parent's NS set for a day, then the old servers' own for two, then what they answered, for
+            // another: not all of that can be asked for.
             let waited = moved(Whose::Others, maker).await;
-            assert!(waited >= 3 * DAY + HOUR, "{waited:?}");
-            assert!(waited < 4 * DAY, "{waited:?}");
+            assert!(waited >= 4 * DAY, "{waited:?}");
+            assert!(waited < 5 * DAY, "{waited:?}");
         }
     });
 }
@@ -306,8 +307,8 @@ fn so_it_is_where_this_tool_moves_the_delegation() {
     run(async {
         for maker in [Maker::Hand, Maker::Tool] {
             let waited = moved(Whose::Ours, maker).await;
-            assert!(waited >= 4 * DAY + HOUR, "{waited:?}");
-            assert!(waited < 5 * DAY, "{waited:?}");
+            assert!(waited >= 5 * DAY, "{waited:?}");
+            assert!(waited < 6 * DAY, "{waited:?}");
         }
     });
 }

@@ -718,7 +718,7 @@ fn a_zone_made_anew_comes_to_be_secure_in_one_order() {
     // The first apply found the deleted zone's servers answering still: who remembers these is waited for as well.
     let early = told(&stage, "ds-add", 3).tell();
     assert!(early.contains("former servers"), "{early}");
-    world(&stage, &["advance", "24h"]);
+    world(&stage, &["advance", "48h"]);
     let asked = records(&stage, "ds-add", &[]);
     world(
         &stage,

@@ -18,7 +18,7 @@ use super::{Code, Exit, Global, Go, output, records, updater};
 use crate::apply::Driver;
 use crate::aws::Clients;
 use crate::condition::later;
-use crate::ds::form;
+use crate::ds::{DigestType, form};
 use crate::journal::{self, Lock, Taken};
 use crate::kind::delegation;
 use crate::kind::hosted_zone::{Records, ttls};
@@ -436,6 +436,7 @@ impl Job<'_> {
             return;
         };
         if self.goal == Goal::Converge
+            || snapshot.journal_group.present().is_none()
             || plan
                 .refusals
                 .iter()
@@ -831,7 +832,10 @@ impl Job<'_> {
         match records::find(self.session, &snapshot).await {
             Ok(found) => match &found.now {
                 Ok(now) => {
-                    output::text(&format!("\n{}", form::text(&desired.domain, &now.wanted)));
+                    output::text(&format!(
+                        "\n{}",
+                        form::text(&desired.domain, &now.wanted, DigestType::Sha256)
+                    ));
                     if let Some(later) = &now.later {
                         output::note(later);
                     }

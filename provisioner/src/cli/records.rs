@@ -277,7 +277,13 @@ pub async fn ds(
     }
     let epp = |data, command| form::epp(&request, data, command);
     let text = match format {
-        DsFormat::Text => form::text(&desired.domain, &now.wanted),
+        DsFormat::Text => {
+            let line = match digest {
+                Some(Digest::Sha384) => DigestType::Sha384,
+                Some(Digest::Sha256 | Digest::Both) | None => DigestType::Sha256,
+            };
+            form::text(&desired.domain, &now.wanted, line)
+        }
         DsFormat::Bind => form::bind(&request),
         DsFormat::Dsset => form::dsset(&request),
         DsFormat::Fields => form::fields(&request),

@@ -77,7 +77,7 @@ fn comment(wanted: &Wanted) -> String {
 }
 
 /// The records, then their fields.
-pub fn text(domain: &str, keys: &[Wanted]) -> String {
+pub fn text(domain: &str, keys: &[Wanted], line: DigestType) -> String {
     let of = |wanted: &Wanted| {
         if wanted.part == Part::Goes {
             return comment(wanted);
@@ -85,7 +85,7 @@ pub fn text(domain: &str, keys: &[Wanted]) -> String {
         let key = &wanted.key;
         let [ds, ds4] = BOTH.map(|digest| key.ds(domain, digest));
         format!(
-            "{}{domain}. {DS_TTL_SECS} IN DS {ds}\n\
+            "{}{domain}. {DS_TTL_SECS} IN DS {}\n\
              {domain}. {} IN DNSKEY {key}\n\n\
              key tag      {}\n\
              algorithm    {} (ECDSAP256SHA256)\n\
@@ -96,6 +96,7 @@ pub fn text(domain: &str, keys: &[Wanted]) -> String {
              flags        {} (KSK)\n\
              public key   {}\n",
             comment(wanted),
+            key.ds(domain, line),
             DNSKEY_TTL.as_secs(),
             ds.key_tag,
             ds.algorithm,

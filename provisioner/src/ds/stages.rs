@@ -139,7 +139,11 @@ type CarryOut = fn(&str, &Set) -> Set;
 type Form = (&'static str, fn(&Request<'_>) -> String, CarryOut);
 
 const FORMS: [Form; 11] = [
-    ("text", |of| form::text(of.domain, of.keys), whole),
+    (
+        "text",
+        |of| form::text(of.domain, of.keys, DigestType::Sha256),
+        whole,
+    ),
     ("bind", form::bind, whole),
     ("dsset", form::dsset, whole),
     ("json", |of| form::json(of).to_string(), json),

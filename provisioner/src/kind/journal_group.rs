@@ -148,9 +148,10 @@ pub struct ParentSeen {
     pub is_back: bool,
 }
 
-/// What this snapshot adds to the evidence about the parent; none when nothing, or nowhere to keep it.
+/// What this snapshot adds to the evidence about the parent; none when nothing, or nowhere to keep it. Where there is
+/// no journal, the run that makes it can keep all of it.
 pub fn parent_seen(snapshot: &Snapshot) -> Option<ParentSeen> {
-    let live = snapshot.journal_group.present()?;
+    let live = snapshot.journal_group.known()?;
     let ParentView::Seen { servers, .. } = &snapshot.parent else {
         return None;
     };
@@ -165,9 +166,10 @@ pub fn parent_seen(snapshot: &Snapshot) -> Option<ParentSeen> {
     let ns_ttl = delegating.map(|answer| answer.ns_ttl_secs).max();
     let is_larger = |known: Option<u32>| move |ttl: &u32| known.is_none_or(|known| known < *ttl);
     let seen = ParentSeen {
-        ds_ttl_secs: ds_ttl.filter(is_larger(live.ds_ttl_secs())),
-        ns_ttl_secs: ns_ttl.filter(is_larger(live.delegated_ttl_secs())),
-        is_back: ds_ttl.is_some() && live.evidence(EVIDENCE_DS_GONE).is_some(),
+        ds_ttl_secs: ds_ttl.filter(is_larger(live.and_then(Live::ds_ttl_secs))),
+        ns_ttl_secs: ns_ttl.filter(is_larger(live.and_then(Live::delegated_ttl_secs))),
+        is_back: ds_ttl.is_some()
+            && live.is_some_and(|live| live.evidence(EVIDENCE_DS_GONE).is_some()),
     };
     (seen.ds_ttl_secs.is_some() || seen.ns_ttl_secs.is_some() || seen.is_back).then_some(seen)
 }
@@ -292,6 +294,8 @@ pub fn converge(addr: &Addr, desired: &Desired, snapshot: &Snapshot) -> Lowered 
             // not count from before it.
             if let Some(since) = live.evidence(EVIDENCE_DS_GONE)
                 && !former::keeps_ds_gone(desired, snapshot)
+                // A rotation of a zone that nobody vouches for counts from it.
+                && !rotation::is_under_way(snapshot)
             {
                 fields.push(Field::gone(format!("tags.{EVIDENCE_DS_GONE}"), since));
                 let arn = desired.log_group_arn(&desired.journal_group());
@@ -582,6 +586,20 @@ impl Op {
     pub fn forget_sets(desired: &Desired) -> super::Op {
         let arn = desired.log_group_arn(&desired.journal_group());
         super::Op::JournalGroup(Op::ForgetSets { arn })
+    }
+
+    /// The evidence that it writes or drops.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Op::Remember { evidence, .. } => evidence.iter().map(|(key, _)| *key).collect(),
+            Op::Forget { key, .. } => vec![key],
+            Op::Create { .. }
+            | Op::SetRetention { .. }
+            | Op::Tag { .. }
+            | Op::KeepSets { .. }
+            | Op::ForgetSets { .. }
+            | Op::Delete { .. } => Vec::new(),
+        }
     }
 
     pub(super) fn map(&self, f: &mut dyn FnMut(&Arg) -> Arg) -> Op {

@@ -19,6 +19,9 @@ use crate::snapshot::Snapshot;
 /// Id of the rule against a rotation right after another one.
 pub const JUST_ROTATED: &str = "just-rotated";
 
+/// Id of the rule against going back while the parent has what that would take away.
+pub const PAST_ABORT: &str = "past-abort";
+
 /// How long after a rotation nobody means another one: what looks like the beginning of one is the repetition
 /// of a command that died at its end. It covers whoever comes back the next morning.
 const SETTLES: Duration = Duration::from_secs(86_400);
@@ -92,7 +95,7 @@ fn keys_not_whole(snapshot: &Snapshot) -> Option<String> {
 pub fn may_abort(desired: &Desired, snapshot: &Snapshot) -> Option<Refusal> {
     let past_abort = |why: String| {
         Some(Refusal {
-            rule: "past-abort",
+            rule: PAST_ABORT,
             addr: desired.addr(Kind::Ksk),
             message: format!("{why} (nothing was changed)"),
         })

@@ -299,6 +299,8 @@ pub struct Aws {
     /// How long resolvers may go on with other servers, to which the parent delegates the zone now, and with what these
     /// answer, when that has ended.
     pub others_remembered: Option<Duration>,
+    /// Why the delegation may not be turned to the zone's servers yet, as resolvers may remember a DS record of others.
+    pub others_vouched_for: Option<String>,
     /// The parent zone in words, where it is the tool that writes into it.
     pub parent_zone: Option<String>,
 }
@@ -365,8 +367,8 @@ pub struct Leaving {
     pub lags: Vec<String>,
     /// What somebody has to settle before it can.
     pub against: Vec<String>,
-    /// What is to be withdrawn outside, besides.
-    pub outside: Vec<String>,
+    /// Whether a parent of others still delegates what is going to be gone.
+    pub is_delegated: bool,
 }
 
 /// A rotation of the key-signing key that is under way.

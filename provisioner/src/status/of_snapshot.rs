@@ -13,9 +13,10 @@ use crate::ds::keys::{self, Whose, own_turn, whose};
 use crate::journal;
 use crate::kind::hosted_zone::ttls;
 use crate::kind::zone_signing::Unsigned;
+use crate::kind::zone_signing::former::{Vouched, vouched};
 use crate::kind::{delegation, journal_group, kms_key, ksk, zone_signing};
 use crate::plan::{self, DestroyOptions, Plan, Report, span};
-use crate::rotation;
+use crate::rotation::{self, PAST_ABORT};
 use crate::safety::{DS_AT_PARENT, PARENT_UNKNOWN};
 use crate::snapshot::{Observation, Snapshot};
 use crate::teardown;
@@ -82,6 +83,10 @@ pub fn aws(desired: &Desired, snapshot: &Snapshot, plan: &Plan) -> Aws {
     };
     aws.unsigned = unsigned.why();
     aws.others_remembered = zone_signing::former::to_come(desired, snapshot);
+    aws.others_vouched_for = match vouched(desired, snapshot) {
+        Vouched::Until(memory) => Some(memory.why()),
+        Vouched::No | Vouched::ToNote => None,
+    };
     aws.parent_zone = snapshot.parent_zone.zone().map(delegation::Live::words);
     let down = way_down(desired, snapshot);
     aws.notes = notes(desired, snapshot, plan, down.as_ref());
@@ -144,7 +149,7 @@ fn way_down(desired: &Desired, snapshot: &Snapshot) -> Option<WayDown> {
         is_vouched_for: false,
         lags: Vec::new(),
         against: Vec::new(),
-        outside: plan.notices.clone(),
+        is_delegated: !plan.notices.is_empty(),
     };
     for refusal in &plan.refusals {
         let words = format!("{}: {}", refusal.addr, refusal.message);
@@ -178,8 +183,13 @@ fn notes(
         let is_back = journal_group::parent_seen(snapshot).is_some_and(|seen| seen.is_back);
         return is_back.then_some(down.command).into_iter().collect();
     }
+    // What stands there of others is going to be waited for when it is gone.
+    let is_vouched_elsewhere = snapshot.theirs.is_some()
+        && zone_signing::former::keeps_ds_gone(desired, snapshot)
+        && journal_group::parent_seen(snapshot).is_some_and(|seen| seen.ds_ttl_secs.is_some());
     let mut notes = Vec::new();
-    if plan.takes_note() && plan.refusals.is_empty() && plan.blocked().is_empty() {
+    let is_due = plan.takes_note() || is_vouched_elsewhere;
+    if is_due && plan.refusals.is_empty() && plan.blocked().is_empty() {
         notes.push("spore-infra apply");
     }
     if rotation::is_to_be_noted(desired, snapshot) {
@@ -226,7 +236,12 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
     };
     let plan = rotation::goes_on(desired, snapshot);
     if let Some(refusal) = plan.refusals.first() {
-        let next = (refusal.rule == PARENT_UNKNOWN).then_some(Mover::UsOnceSeen);
+        let next = match refusal.rule {
+            PARENT_UNKNOWN => Some(Mover::UsOnceSeen),
+            // What is being given up goes at the parent as well.
+            PAST_ABORT => Some(Mover::Parent(refusal.message.clone())),
+            _ => None,
+        };
         return told(&format!("it cannot go on: {}", refusal.message), next);
     }
     if let Some((_, why)) = plan.blocked().first() {

@@ -84,6 +84,9 @@ pub(super) fn next(facts: &Facts, state: Option<&State<'_>>) -> Vec<Action> {
         ));
     }
     rest(facts, &mut steps);
+    if let Ok(aws) = &facts.aws {
+        spare_notes(aws, &mut steps);
+    }
     steps.actions
 }
 
@@ -353,9 +356,28 @@ fn note(aws: &Aws, steps: &mut Steps<'_>) {
     }
 }
 
+/// A command that comes next anyway notes it as well.
+fn spare_notes(aws: &Aws, steps: &mut Steps<'_>) {
+    let [command] = aws.notes[..] else {
+        return;
+    };
+    let run = format!("run `{command}`");
+    if let [_, second, ..] = &steps.actions[..]
+        && second.who == Who::Us
+        && second.what.contains(&run)
+    {
+        steps.actions.remove(0);
+    }
+}
+
 /// What a way down needs to go on.
 fn leave(aws: &Aws, leaving: &Leaving, state: Option<&State<'_>>, steps: &mut Steps<'_>) {
-    note(aws, steps);
+    for command in &aws.notes {
+        steps.us(format!(
+            "run `{command}` while the DS record is there: it is refused, and notes in the journal that the record is \
+             back, so that waits count from when it goes again"
+        ));
+    }
     if leaving.is_vouched_for {
         let records = state.into_iter().flat_map(|state| &state.ds);
         let records: Vec<&Ds> = records.map(|(ds, _)| ds).collect();
@@ -374,8 +396,12 @@ fn leave(aws: &Aws, leaving: &Leaving, state: Option<&State<'_>>, steps: &mut St
     if let (Some((until, what)), []) = (&aws.plan.until, leaving.against.as_slice()) {
         steps.wait(format!("until {until:.0}: {what}"));
     }
-    for notice in &leaving.outside {
-        steps.us(notice.clone());
+    if leaving.is_delegated {
+        let domain = steps.domain;
+        steps.parent(format!(
+            "withdraw the delegation of {domain}, best before the zone is gone (`spore-infra handover --step teardown` \
+             writes the text, and says how long before)"
+        ));
     }
     steps.us(leaving.ways.clone());
 }
@@ -593,6 +619,10 @@ fn moved(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>, servers: &str,
     let is_right = all.iter().all(|ds| is_good(state, ds));
     match (all.as_slice(), there) {
         ([], _) => {
+            let aws = facts.aws.as_ref().ok();
+            if let Some(why) = aws.and_then(|aws| aws.others_vouched_for.as_ref()) {
+                steps.wait(why.clone());
+            }
             steps.parent(format!(
                 "set the NS records of {} to {servers}",
                 facts.domain

@@ -53,9 +53,9 @@ impl Watch {
 }
 
 /// A served world with a parent zone in Route 53.
-struct Life {
-    stage: Stage,
-    sandbox: Sandbox,
+pub(super) struct Life {
+    pub(super) stage: Stage,
+    pub(super) sandbox: Sandbox,
     watch: Arc<Mutex<Watch>>,
     /// How often somebody looks while time passes.
     step: Duration,
@@ -138,7 +138,7 @@ impl Life {
         self.watch.lock().unwrap()
     }
 
-    fn look(&self, what: &str) -> Verdict {
+    pub(super) fn look(&self, what: &str) -> Verdict {
         self.sandbox.inspect(|world, now| {
             let mut watch = self.watch();
             let verdict = watch.judge.look(world, now);
@@ -147,7 +147,7 @@ impl Life {
         })
     }
 
-    fn wait(&self, span: Duration) {
+    pub(super) fn wait(&self, span: Duration) {
         let mut left = span;
         while !left.is_zero() {
             let step = left.min(self.step);
@@ -158,7 +158,7 @@ impl Life {
     }
 
     /// Time passes until the moment that a run named.
-    fn wait_as_told(&self, told: &Finished) {
+    pub(super) fn wait_as_told(&self, told: &Finished) {
         let (_, time) = told
             .stderr
             .rsplit_once("run the same command again after ")
@@ -166,7 +166,7 @@ impl Life {
         self.wait_until(time.split_whitespace().next().unwrap().parse().unwrap());
     }
 
-    fn wait_until(&self, until: Timestamp) {
+    pub(super) fn wait_until(&self, until: Timestamp) {
         let left = until.duration_since(self.sandbox.now());
         self.wait(Duration::try_from(left).unwrap_or_default() + Duration::from_secs(1));
     }
@@ -206,12 +206,12 @@ impl Life {
     }
 
     /// No resolver failed, as often as anybody looked.
-    fn fine(&self) -> Result<(), String> {
+    pub(super) fn fine(&self) -> Result<(), String> {
         self.wait(72 * HOUR);
         self.watch().bogus.clone().map_or(Ok(()), Err)
     }
 
-    fn document(&self, more: &str) {
+    pub(super) fn document(&self, more: &str) {
         let text = std::fs::read_to_string(self.stage.document()).unwrap();
         let (own, _) = text.split_once("[dnssec]").unwrap_or((&text, ""));
         self.stage.write("stack.toml", format!("{own}{more}"));
@@ -219,7 +219,7 @@ impl Life {
 }
 
 /// So patient is a run, and no more: time passes when it has ended.
-fn patient(run: Run) -> Run {
+pub(super) fn patient(run: Run) -> Run {
     run.arg("--wait=20s")
 }
 
@@ -410,11 +410,17 @@ impl Story {
 
 /// A name in use at other name servers, to which its parent delegates, with the stack beside it: the parent's NS set is
 /// remembered for a day, the servers' own for two, and an answer for an hour.
-fn elsewhere(base: Stage, parent: Option<&str>) -> Stage {
+pub(super) fn elsewhere(base: Stage, parent: Option<&str>, is_signed: bool) -> Stage {
     run(async {
         let sandbox = base.open_world();
         let former = Bench::on(sandbox.clone(), desired(DOMAIN, crate::moved::FORMER, "")).await;
-        let (_, servers) = crate::moved::make(&former, (172_800, 3_600)).await;
+        let servers = if is_signed {
+            former.converge().await;
+            let snapshot = former.snapshot(Records::FirstPage, None).await;
+            snapshot.hosted_zone.present().unwrap().name_servers(DOMAIN)
+        } else {
+            crate::moved::make(&former, (172_800, 3_600)).await.1
+        };
         match parent {
             Some(account) => {
                 let parent = Bench::on(sandbox.clone(), desired(PARENT, account, "")).await;
@@ -430,8 +436,41 @@ fn elsewhere(base: Stage, parent: Option<&str>) -> Stage {
             ),
         }
         former.advance(72 * HOUR);
+        if is_signed {
+            former.converge().await;
+            let snapshot = former.snapshot(Records::FirstPage, None).await;
+            let keys = &snapshot.dnssec.present().unwrap().keys;
+            registrar(
+                &sandbox,
+                RegistrarAction::Ds {
+                    zone: DOMAIN.into(),
+                    records: keys.iter().map(|key| key.ds.clone()).collect(),
+                },
+            );
+            former.advance(72 * HOUR);
+        }
     });
     base
+}
+
+/// The parent's people turn the delegation to somebody else's unsigned zone.
+pub(super) async fn taken_away(sandbox: &Sandbox) {
+    let thief = Bench::on(sandbox.clone(), desired(DOMAIN, crate::moved::FORMER, "")).await;
+    let (_, servers) = crate::moved::make(&thief, (172_800, 3_600)).await;
+    registrar(
+        sandbox,
+        RegistrarAction::Delegate {
+            zone: DOMAIN.into(),
+            name_servers: Some(servers),
+        },
+    );
+}
+
+/// Serves a copy of a stored world, in which somebody looks every hour.
+pub(super) fn in_use(base: &Stage) -> Life {
+    let mut life = Life::of(base);
+    life.step = HOUR;
+    life
 }
 
 fn is_secure(life: &Life, when: &str) -> Result<(), String> {
@@ -499,10 +538,10 @@ fn moves() -> Vec<Story> {
         life.wait(48 * HOUR);
         is_secure(life, "the end")
     };
-    let alone = elsewhere(Stage::new(), None);
+    let alone = elsewhere(Stage::new(), None, false);
     let beside = Stage::copy_of(&alone);
     beside.apply().done("apply").unwrap();
-    let own = elsewhere(Stage::copy_of(with_parent()), Some(ACCOUNT));
+    let own = elsewhere(Stage::copy_of(with_parent()), Some(ACCOUNT), false);
     own.apply().done("apply").unwrap();
     let story = |name, base: &Stage, begins, command, leaves| Story {
         name,

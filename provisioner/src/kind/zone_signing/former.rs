@@ -302,7 +302,11 @@ pub fn vouched(desired: &Desired, snapshot: &Snapshot) -> Vouched {
         return Vouched::No;
     };
     let is_there = answers.iter().any(|answer| !answer.ds.is_empty());
-    if is_there || others(desired, &snapshot.hosted_zone, &snapshot.parent).is_empty() {
+    // Where nobody answers there is nothing that a change would break.
+    if is_there
+        || snapshot.theirs.is_none()
+        || others(desired, &snapshot.hosted_zone, &snapshot.parent).is_empty()
+    {
         return Vouched::No;
     }
     let gone = journal.evidence(journal_group::EVIDENCE_DS_GONE);

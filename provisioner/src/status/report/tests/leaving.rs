@@ -44,7 +44,7 @@ fn what_is_broken_stays_an_alarm_and_comes_first() {
     let why = "the parent zone still has: spore.host. IN DS 12735".to_owned();
     let facts = leaving(Leaving {
         against: vec![why.clone()],
-        outside: vec!["have host withdraw its delegation".into()],
+        is_delegated: true,
         ..Leaving::default()
     });
     let facts = facts
@@ -57,7 +57,7 @@ fn what_is_broken_stays_an_alarm_and_comes_first() {
         &report,
         &[
             ("us", &why),
-            ("us", "withdraw its delegation"),
+            ("others", "withdraw the delegation"),
             ("us", "spore-infra destroy"),
         ],
     );
