@@ -456,6 +456,72 @@ fn every_time_counts_from_what_the_journal_remembers() {
     }
 }
 
+/// What the parent's servers show says that what is noted is over: nothing counts from it, whoever looks.
+#[test]
+fn evidence_that_the_parent_contradicts_counts_for_nothing() {
+    let desired = fixture::desired();
+    let since: Timestamp = "2026-11-21T01:00:00Z".parse().unwrap();
+    let state = |has, evidence: &[&str]| {
+        let mut snapshot = snapshot(State {
+            parent: [has; 2],
+            ..WHOLE
+        });
+        remembered(&mut snapshot, EVIDENCE_NEXT, since);
+        for key in evidence {
+            remembered(&mut snapshot, key, since);
+        }
+        snapshot
+    };
+    let noted = |snapshot: &Snapshot| names(&rotate(&desired, snapshot)).contains(&"remember-both");
+    let remove_from = |snapshot: &Snapshot| {
+        let answers = snapshot.parent.all().unwrap();
+        turn(&desired, snapshot, &answers).unwrap().remove_from.0
+    };
+    let ds_ttl = Duration::from_secs(7_200);
+
+    let told = state(Has::Both, &[EVIDENCE_BOTH]);
+    assert!(!noted(&told) && !is_to_be_noted(&desired, &told));
+    assert_eq!(remove_from(&told), later(since, ds_ttl));
+    // The old record was away in between.
+    let back = state(Has::Both, &[EVIDENCE_BOTH, EVIDENCE_OLD_GONE]);
+    assert!(noted(&back) && is_to_be_noted(&desired, &back));
+    assert_eq!(remove_from(&back), later(back.taken_at, ds_ttl));
+    // So is it with what nobody noted, and with what is not so any more.
+    assert!(is_to_be_noted(&desired, &state(Has::Both, &[])));
+    assert!(is_to_be_noted(&desired, &state(Has::Old, &[EVIDENCE_BOTH])));
+    assert!(is_to_be_noted(&desired, &state(Has::New, &[EVIDENCE_BOTH])));
+    assert!(!is_to_be_noted(&desired, &state(Has::Old, &[])));
+}
+
+/// Whoever looks while a rotation is given up sees the way back, and not on.
+#[test]
+fn giving_up_is_noted_and_going_on_drops_that() {
+    let desired = fixture::desired();
+    let mut both_keys = snapshot(State {
+        parent: [Has::Old; 2],
+        ..WHOLE
+    });
+    let lowered = abort(&desired, &both_keys);
+    assert!(names(&lowered).contains(&"note-abort"), "{lowered:?}");
+    let answers = both_keys.parent.all().unwrap();
+    assert_eq!(turn(&desired, &both_keys, &answers).unwrap().given_up, None);
+    assert_eq!(command(&both_keys), "spore-infra ksk rotate");
+
+    let since: Timestamp = "2026-11-21T11:00:00Z".parse().unwrap();
+    remembered(&mut both_keys, EVIDENCE_ABORT, since);
+    assert!(!names(&abort(&desired, &both_keys)).contains(&"note-abort"));
+    assert!(names(&rotate(&desired, &both_keys)).contains(&"forget-abort"));
+    let answers = both_keys.parent.all().unwrap();
+    let turn = turn(&desired, &both_keys, &answers).unwrap();
+    let told = turn.told_given_up().unwrap();
+    assert!(told.contains("is being given up since"), "{told}");
+    assert_eq!(command(&both_keys), "spore-infra ksk rotate --abort");
+    assert_eq!(
+        goes_on(&desired, &both_keys).goal,
+        crate::plan::Goal::AbortRotation
+    );
+}
+
 #[test]
 fn a_rotation_right_after_another_one_is_refused() {
     let desired = fixture::desired();

@@ -224,6 +224,63 @@ fn published(snapshot: &Snapshot) -> (Timestamp, String) {
     (later(*since, *lasts), source.clone())
 }
 
+/// A DS record of other servers' zone is waited out before the name moves, from when a run saw that it was gone.
+#[test]
+fn what_vouched_for_others_is_waited_out_before_the_name_moves() {
+    let desired = fixture::desired();
+    let of = |snapshot: &Snapshot| vouched(&desired, snapshot);
+    let gone = elsewhere(adopted(), 86_400, Some(172_800), Some(3_600));
+    // No run saw one.
+    assert_eq!(of(&gone), Vouched::No);
+    let mut seen = gone.clone();
+    note(&mut seen, EVIDENCE_FORMER, "86400 172800 86400");
+    note(&mut seen, journal_group::EVIDENCE_DS_TTL, "7200");
+    assert_eq!(of(&seen), Vouched::ToNote);
+    let plan = converge(&seen);
+    let noted = plan.steps.iter().any(|step| step.id.name == "note-ds-gone");
+    assert!(noted && plan.takes_note(), "{:?}", plan.steps);
+    let told = plan.notices.join(" ");
+    assert!(told.contains("not before this is applied"), "{told}");
+
+    note(&mut seen, journal_group::EVIDENCE_DS_GONE, SINCE);
+    let Vouched::Until(memory) = of(&seen) else {
+        panic!("{:?}", of(&seen))
+    };
+    assert_eq!(memory.until, "2026-11-21T13:00:00Z".parse().unwrap());
+    let plan = converge(&seen);
+    assert!(
+        plan.steps
+            .iter()
+            .all(|step| step.id.name != "forget-ds-gone")
+    );
+    let told = plan.notices.join(" ");
+    assert!(told.contains("not before 2026-11-21T13:00:00Z"), "{told}");
+    let mut later = seen.clone();
+    later.taken_at = "2026-11-21T13:00:00Z".parse().unwrap();
+    assert_eq!(of(&later), Vouched::No);
+
+    // Where nobody answers there is nothing to break; and what is there still is told with the delegation.
+    let mut lame = seen.clone();
+    lame.theirs = None;
+    assert_eq!(of(&lame), Vouched::No);
+    let mut there = seen.clone();
+    there.parent = fixture::parent(Delegated {
+        name_servers: vec!["ns1.elsewhere.net".into()],
+        ds: vec!["1 13 2 AB".into()],
+        ..Delegated::default()
+    });
+    assert_eq!(of(&there), Vouched::No);
+    // Who applies where the name leads here has no use for it any more.
+    let mut here = adopted();
+    note(&mut here, journal_group::EVIDENCE_DS_GONE, SINCE);
+    let plan = converge(&here);
+    assert!(
+        plan.steps
+            .iter()
+            .any(|step| step.id.name == "forget-ds-gone")
+    );
+}
+
 #[test]
 fn every_command_says_the_same_end_and_why() {
     let mut snapshot = adopted();
