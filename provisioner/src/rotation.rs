@@ -46,8 +46,8 @@ pub use gate::{JUST_ROTATED, PAST_ABORT, just_rotated, may_abort};
 use gate::{not_whole, unfounded};
 use loss::Lost;
 pub use loss::way_after_loss;
-pub use turn::{ABORT_WAYS, Turn, command, goes_on, is_to_be_noted, turn};
-use turn::{both_since, is_given_up, times};
+pub use turn::{ABORT_WAYS, Turn, command, goes_on, is_given_up, is_to_be_noted, turn};
+use turn::{both_since, times};
 
 /// Evidence: since when every name server of the zone has had the second key-signing key.
 pub const EVIDENCE_NEXT: &str = "spore:ksk-next-since";

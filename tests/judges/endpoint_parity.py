@@ -31,7 +31,7 @@ VARYING = [
     (r"[A-Za-z0-9+/]{86}==", "KEY"),
     (r'(?<="digest": ")[0-9a-f]{16,64}', "PLAN"),
     (r"\bafter (?:\d+ (?:d|h|min|s)\b ?)+", "after a while"),
-    (r"\((?:sandbox|simulated AWS \(endpoint\)|sandbox served at \S+)\)", "(PLACE)"),
+    (r"\((?:sandbox|simulated AWS at \S+|sandbox served at \S+)\)", "(PLACE)"),
 ]
 
 
@@ -195,6 +195,23 @@ class Parity(unittest.TestCase):
                 self.assertIn(OTHER_ACCOUNT, result.err)
                 self.assertEqual(result.out, "")
             self.assertEqual(spore.writes(spore.record(place.dir / "record.jsonl")), [])
+
+    def test_an_endpoint_of_a_profile(self):
+        """It counts as the variable does, for DNS as well: the parent is asked in the served world."""
+        with spore.serving() as (place, server):
+            document = place.document("parity.example.edu")
+            config = place.dir / "aws-config"
+            config.write_text(
+                "[profile here]\naws_access_key_id = test\naws_secret_access_key = test\n"
+                f"endpoint_url = {server.url}\n"
+            )
+            env = {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "here"}
+            result = place.run("apply", document, "--yes", **env).expect(0)
+            self.assertIn(f"(simulated AWS at {server.url})", result.err)
+            self.assertIn("have example.edu delegate parity.example.edu to ", result.err)
+            config.write_text(config.read_text().replace(server.url, "here"))
+            result = place.run("plan", document, **env).expect(1)
+            self.assertIn("endpoint `here`", result.err)
 
     def test_an_endpoint_where_nobody_answers(self):
         place = spore.Place()

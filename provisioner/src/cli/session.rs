@@ -237,16 +237,17 @@ async fn resolve(global: &Global, held: Option<Held>) -> anyhow::Result<Target> 
             Ok(target)
         }
         None => {
-            // The SDK takes it from the profile as well.
-            let (said, endpoint) = match variable(ENDPOINT) {
-                Some(url) => (ENDPOINT, Some(url)),
-                None => ("the profile's endpoint_url", aws::endpoint().await),
-            };
-            if let Some(url) = &endpoint
+            let set = variable(ENDPOINT);
+            if let Some(url) = &set
                 && !is_http(url)
             {
-                bail!("{said} is {url:?}, which is no http or https URL");
+                bail!("{ENDPOINT} is {url:?}, which is no http or https URL");
             }
+            // The SDK takes it from the profile as well.
+            let endpoint = match set {
+                Some(url) => Some(url),
+                None => aws::endpoint().await,
+            };
             Ok(target::from_environment(endpoint).await)
         }
     }

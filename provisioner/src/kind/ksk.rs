@@ -186,8 +186,15 @@ fn beside(
     }
     let what = if whose(desired, snapshot, other) != Whose::Stranger {
         format!(
-            "a rotation is under way: the zone has {} and {}; `spore-infra ksk rotate` goes on with it",
-            ours.name, other.name
+            "a rotation is {}: the zone has {} and {}; `{}` goes on with it",
+            if rotation::is_given_up(snapshot) {
+                "being given up"
+            } else {
+                "under way"
+            },
+            ours.name,
+            other.name,
+            rotation::command(snapshot)
         )
     } else {
         stranger(desired, snapshot, other)

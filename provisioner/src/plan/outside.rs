@@ -66,6 +66,10 @@ pub(super) fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
                 "not before this is applied, which notes since when it has no DS record, "
                     .to_owned()
             }
+            Vouched::No if !former::to_note(desired, snapshot).is_empty() => {
+                "once this is applied, which notes for how long resolvers remember those, "
+                    .to_owned()
+            }
             Vouched::No => String::new(),
         };
         let way = if is_signed(snapshot) {

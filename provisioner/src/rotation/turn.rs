@@ -72,7 +72,8 @@ pub fn command(snapshot: &Snapshot) -> &'static str {
     }
 }
 
-pub(super) fn is_given_up(snapshot: &Snapshot) -> bool {
+/// Whether a rotation is being given up.
+pub fn is_given_up(snapshot: &Snapshot) -> bool {
     given_up(snapshot).is_some()
 }
 

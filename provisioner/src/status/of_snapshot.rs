@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::facts::{Aws, Heard, Ksk, Leaving, Mover, Planned, Turning};
+use super::repair::APPLY;
 use crate::addr::Kind;
 use crate::condition::{Condition, Since, later};
 use crate::desired::Desired;
@@ -171,8 +172,8 @@ fn way_down(desired: &Desired, snapshot: &Snapshot) -> Option<WayDown> {
 /// The command that turns signing off.
 const UNSIGN: &str = "spore-infra dnssec disable";
 
-/// Who has something to write down of what DNS shows now, before it changes. What is blocked or refused writes nothing,
-/// but that a DS record is back.
+/// Who has something to write down of what DNS shows now, before it changes. What is refused writes nothing, but that a
+/// DS record is back.
 fn notes(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -180,7 +181,9 @@ fn notes(
     down: Option<&WayDown>,
 ) -> Vec<&'static str> {
     if let Some(down) = down {
-        let is_back = journal_group::parent_seen(snapshot).is_some_and(|seen| seen.is_back);
+        // Where the parent zone is ours, the command takes the record out by itself.
+        let is_back = down.leaving.is_vouched_for
+            && journal_group::parent_seen(snapshot).is_some_and(|seen| seen.is_back);
         return is_back.then_some(down.command).into_iter().collect();
     }
     // What stands there of others is going to be waited for when it is gone.
@@ -189,8 +192,8 @@ fn notes(
         && journal_group::parent_seen(snapshot).is_some_and(|seen| seen.ds_ttl_secs.is_some());
     let mut notes = Vec::new();
     let is_due = plan.takes_note() || is_vouched_elsewhere;
-    if is_due && plan.refusals.is_empty() && plan.blocked().is_empty() {
-        notes.push("spore-infra apply");
+    if is_due && plan.refusals.is_empty() {
+        notes.push(APPLY);
     }
     if rotation::is_to_be_noted(desired, snapshot) {
         notes.push(rotation::command(snapshot));

@@ -346,12 +346,20 @@ fn repair(facts: &Facts, state: &State<'_>, steps: &mut Steps<'_>) {
     }
 }
 
+/// The command that makes live AWS match the document.
+pub(super) const APPLY: &str = "spore-infra apply";
+
 /// What has to be written down before anybody changes what it is about.
 fn note(aws: &Aws, steps: &mut Steps<'_>) {
     for command in &aws.notes {
+        // What is blocked writes nothing.
+        let first = match &aws.plan.blocked[..] {
+            [blocked, ..] if *command == APPLY => format!("clear what blocks ({blocked}), then "),
+            [] | [_, ..] => String::new(),
+        };
         steps.us(format!(
-            "run `{command}` first: it notes in the journal what the parent and its servers show now, and waits count \
-             from that"
+            "{first}run `{command}` first: it notes in the journal what the parent and its servers show now, and \
+             waits count from that"
         ));
     }
 }
@@ -388,12 +396,13 @@ fn leave(aws: &Aws, leaving: &Leaving, state: Option<&State<'_>>, steps: &mut St
         ));
     }
     for why in &leaving.against {
-        steps.us(format!("settle what the destroy stops at: {why}"));
+        steps.us(format!("settle what stands against it: {why}"));
     }
     for why in &leaving.lags {
         steps.wait(format!("some minutes: {why}"));
     }
-    if let (Some((until, what)), []) = (&aws.plan.until, leaving.against.as_slice()) {
+    let is_held = leaving.is_vouched_for || !leaving.against.is_empty();
+    if let Some((until, what)) = aws.plan.until.as_ref().filter(|_| !is_held) {
         steps.wait(format!("until {until:.0}: {what}"));
     }
     if leaving.is_delegated {
