@@ -56,7 +56,7 @@ pub(super) fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
         });
     }
     let elsewhere = kind::zone_signing::delegated_elsewhere(desired, snapshot);
-    let elsewhere_at_all = elsewhere.is_some();
+    let is_elsewhere = elsewhere.is_some();
     if let Some(elsewhere) = elsewhere.filter(|_| !servers.is_empty()) {
         let early = match former::vouched(desired, snapshot) {
             Vouched::Until(memory) => {
@@ -83,7 +83,7 @@ pub(super) fn outside(desired: &Desired, snapshot: &Snapshot) -> Option<String> 
         ));
     }
     // Delegated to others, and nothing here yet.
-    if servers.is_empty() && elsewhere_at_all {
+    if servers.is_empty() && is_elsewhere {
         return Some(format!(
             "once applied, have {parent} delegate {domain} to the zone's name servers, in the order that is told then"
         ));

@@ -380,6 +380,8 @@ pub struct Turning {
     pub next: Option<Mover>,
     /// The command that goes on with it.
     pub command: &'static str,
+    /// When that can, where it waits for resolvers.
+    pub until: Option<Timestamp>,
     /// The key that comes, whose DS record is the one to be added; the old one where the rotation is given up.
     pub new: Option<DnsKey>,
     /// Why not yet, while resolvers may remember a DNSKEY set without it.

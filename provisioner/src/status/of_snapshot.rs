@@ -230,6 +230,7 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
             words: format!("{both}: {what}"),
             next,
             command,
+            until: None,
             new: DnsKey::parse(&stays.dnskey).ok(),
             too_early: (turn.given_up.is_none() && snapshot.taken_at < *add_from).then(|| {
                 let name = &turn.new.name;
@@ -271,10 +272,14 @@ fn turning(desired: &Desired, snapshot: &Snapshot) -> Option<Turning> {
         .max()
         .filter(|until| *until > snapshot.taken_at);
     match until {
-        Some(until) => told(
-            &format!("`{command}` goes on with it, from {until:.0}"),
-            Some(Mover::Us),
-        ),
+        Some(until) => {
+            let words = format!("`{command}` goes on with it, from {until:.0}");
+            let turning = told(&words, Some(Mover::Us))?;
+            Some(Turning {
+                until: Some(until),
+                ..turning
+            })
+        }
         None => told(&format!("`{command}` goes on with it"), Some(Mover::Us)),
     }
 }

@@ -834,7 +834,14 @@ fn rest(facts: &Facts, steps: &mut Steps<'_>) {
                 .actions
                 .iter()
                 .any(|step| step.what.contains("ksk rotate")) => {}
-        Some(Mover::Us) => steps.us(format!("run `{command}` to go on with the rotation")),
+        Some(Mover::Us) => {
+            if let Some(until) = turning.and_then(|turning| turning.until) {
+                steps.wait(format!(
+                    "until {until:.0}: the rotation waits for what resolvers may remember"
+                ));
+            }
+            steps.us(format!("run `{command}` to go on with the rotation"));
+        }
         Some(Mover::UsOnceSeen) => steps.us(format!(
             "run `{command}` to go on with the rotation, once every server of the parent says what it has"
         )),

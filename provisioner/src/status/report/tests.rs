@@ -1024,6 +1024,16 @@ fn a_rotation_is_told_with_who_moves_it() {
         ..Turning::default()
     });
     follows(&of(&facts), &[("us", "spore-infra ksk rotate")]);
+    let until = now() + std::time::Duration::from_secs(3_600);
+    facts.aws().turning.as_mut().unwrap().until = Some(until);
+    follows(
+        &of(&facts),
+        &[
+            ("wait", &format!("until {until:.0}")),
+            ("us", "spore-infra ksk rotate"),
+        ],
+    );
+    facts.aws().turning.as_mut().unwrap().until = None;
     facts.aws().keys[1].status = "ACTION_NEEDED".into();
     let next = of(&facts).next;
     assert!(
