@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The core is pure: [`stack`], [`desired`], [`snapshot`], [`plan`], [`graph`], [`condition`],
-//! [`safety`], [`rotation`], [`adoption`], [`run`], [`retry`], [`policy`], [`ds`], [`render`], [`status`], `handover`,
-//! `restore`, `names`, `client_config`, `master_file` and the first two thirds of each file under
+//! [`safety`], [`rotation`], [`teardown`], [`adoption`], [`run`], [`retry`], [`policy`], [`ds`], [`render`],
+//! [`status`], `handover`, `restore`, `names`, `client_config`, `master_file` and the first two thirds of each file under
 //! [`kind`] neither read, write, wait nor print. The edge is thin and decides nothing: [`aws`], [`tags`],
 //! [`dns`], [`observe`], [`apply`], [`journal`], [`target`], [`updater`], [`clock`], [`cli`], and the last
 //! third of each kind.

@@ -841,3 +841,91 @@ fn a_record_of_the_key_that_comes_is_made_right_by_signing() {
     stage.apply().done("apply").unwrap();
     assert_eq!(status(&stage)["verdict"]["word"], "secure");
 }
+
+/// A zone whose keys are in order and whose answers are not would be bogus with a DS record: nobody is asked for one.
+#[test]
+fn no_record_is_asked_for_while_what_the_keys_sign_does_not_hold() {
+    let stage = applied();
+    world(&stage, &["registrar", "delegate", DOMAIN]);
+    world(&stage, &["dns", "tamper", DOMAIN, "SOA"]);
+    let why = "its SOA record does not validate";
+    let ds = stage.on_world("ds", &[]).exits(3, "ds").unwrap();
+    assert!(
+        ds.stdout.is_empty() && ds.stderr.contains(why),
+        "{}",
+        ds.tell()
+    );
+    let json = handover(&stage, "ds-add", &["--format", "json"]);
+    let json = json.exits(3, "ds-add").unwrap().stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["step"], &json["outcome"]),
+        (&"ds-add".into(), &"not-yet".into())
+    );
+    assert!(json["why"].as_str().unwrap().contains(why), "{json}");
+
+    world(&stage, &["dns", "tamper", DOMAIN, "SOA", "--stop"]);
+    assert_eq!(records(&stage, "ds-add", &[]).len(), 1);
+    // The digest that is asked for is the one that is shown; a check has no such form.
+    for (digest, shown) in [("2", " 13 2 "), ("4", " 13 4 ")] {
+        let ds = stage.on_world("ds", &["--digest", digest]).done("ds");
+        let ds = ds.unwrap().stdout;
+        assert!(ds.lines().next().unwrap().contains(shown), "{ds}");
+    }
+    let check = stage.on_world("ds", &["--check", "--format", "epp"]);
+    let refused = check.exits(1, "ds --check").unwrap();
+    assert!(
+        refused.stderr.contains("--format json"),
+        "{}",
+        refused.tell()
+    );
+}
+
+/// Whoever looks while a rotation is given up is not sent to the parent for the key that goes.
+#[test]
+fn a_rotation_that_is_given_up_asks_for_nothing_of_its_key() {
+    let (stage, old) = vouched();
+    world(&stage, &["advance", "2d"]);
+    let rotate = |more: &[&str]| {
+        let words = ["ksk", "rotate", "--yes"].iter().chain(more);
+        let run = stage.run(words).arg(stage.document());
+        run.arg(sandbox(&stage))
+    };
+    rotate(&[]).done("begin").unwrap();
+    world(&stage, &["advance", "2h"]);
+    assert_eq!(records(&stage, "ds-add", &[]).len(), 1);
+    // It notes that it gives up, and dies in its wait.
+    let abort = rotate(&["--abort"]).fault("crash-before:route53.DeactivateKeySigningKey");
+    abort.dies("abort").unwrap();
+
+    let why = "is being given up since";
+    let refused = told(&stage, "ds-add", 3);
+    assert!(refused.stderr.contains(why), "{}", refused.tell());
+    let ds = stage
+        .on_world("ds", &["--format", "json"])
+        .done("ds")
+        .unwrap();
+    assert!(ds.stderr.contains(why), "{}", ds.tell());
+    let ds: Value = serde_json::from_str(&ds.stdout).unwrap();
+    let parts: Vec<&Value> = ds["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["part"])
+        .collect();
+    assert_eq!(parts, ["stays"], "{ds:#}");
+    let plan = stage.plan().end().unwrap().stdout;
+    assert!(
+        plan.contains("`spore-infra ksk rotate --abort` goes on with it"),
+        "{plan}"
+    );
+
+    rotate(&["--abort"]).done("abort again").unwrap();
+    let line = format!("DS {old}");
+    let ds = stage
+        .on_world("ds", &["--format", "bind"])
+        .done("ds")
+        .unwrap()
+        .stdout;
+    assert!(ds.to_uppercase().contains(&line.to_uppercase()), "{ds}");
+}

@@ -190,7 +190,7 @@ fn theirs(life: &Life, what: &str) -> Result<(), String> {
     let mut gone = tags_after(what, "take out DS ");
     gone.extend(tags_after(what, "replace DS "));
     let tag = |record: &String| record.split(' ').next().unwrap_or_default().to_owned();
-    if what.contains("have it remove") || what.contains("have it removed") {
+    if what.contains("have it remove") {
         gone.extend(named.iter().map(tag));
     } else if what.contains("DS record that `spore-infra ds` prints") {
         let ds = life
